@@ -1,0 +1,210 @@
+"""Tag: the text that names code and configuration, read from and put into paths.
+
+Nothing here looks at the disk, and names are not parsed by pathlib, whose rules
+for suffixes differ between Pythons.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from pyrepro.errors import NotTaggedError
+
+DIGITS = 12
+"""How many hex digits of each hash stand in a name."""
+
+_FIELD = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
+_LAST_PAIR = re.compile(rf"(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])", re.I | re.S)
+_DIRTY_END = re.compile(rf".*-([0-9a-f]{{{DIGITS}}})-dirty", re.I | re.S)
+# ASCII on purpose: what counts as a letter elsewhere in Unicode changes between Pythons.
+_SUFFIX = re.compile(r"(.*[^.].*?)(\.[0-9]*[A-Za-z][A-Za-z0-9]*)", re.S)
+_COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".Z"})
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# In these schemes no host or bucket stands before the first slash.
+_SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
+
+_AnyPath = TypeVar("_AnyPath")
+
+
+@dataclass(frozen=True)
+class Tag:
+    """The code and the configuration that made an artifact, as its name says them.
+
+    Two artifacts were made by the same code and the same configuration when
+    their tags are equal.
+
+    Args:
+        commit: the first 12 hex digits of the commit.
+        changes: the first 12 hex digits of the changes digest, None for a clean tree.
+        config: the first 12 hex digits of the configuration's hash.
+
+    Raises:
+        ValueError: a field is not 12 lower-case hex digits.
+    """
+
+    commit: str
+    changes: str | None
+    config: str
+
+    def __post_init__(self) -> None:
+        for name in ("commit", "changes", "config"):
+            value = getattr(self, name)
+            if name == "changes" and value is None:
+                continue
+            if not isinstance(value, str) or not _FIELD.fullmatch(value):
+                raise ValueError(f"Tag {name}={value!r} is not {DIGITS} lower-case hex digits; pass {name}[:{DIGITS}]")
+
+    def __str__(self) -> str:
+        if self.changes is None:
+            return f"{self.commit}-{self.config}"
+        return f"{self.commit}-dirty-{self.changes}-{self.config}"
+
+    def put(self, path: _AnyPath) -> _AnyPath:
+        """The path with this tag before its suffix.
+
+        A path that ends in this very tag is returned as it is.
+
+        Args:
+            path: str, bytes, a path object, None, or a list or tuple of these.
+
+        Returns:
+            The same type: a str stays a str, a pathlib path keeps its class,
+            another ``os.PathLike`` becomes a str, None stays None.
+
+        Raises:
+            TypeError: the path is of another type.
+            ValueError: the path has no name to put a tag into, or its name
+                with this tag would read as another tag.
+        """
+        if path is None:
+            return path
+        if isinstance(path, (list, tuple)):
+            tagged = [self.put(_element(item)) for item in path]
+            if isinstance(path, list):
+                return tagged  # type: ignore[return-value]
+            make = getattr(type(path), "_make", tuple)
+            return make(tagged)  # type: ignore[no-any-return]
+        split = split_path(path, accepted="a str, bytes, a path object, None, or a list or tuple of these")
+        if split.name in ("", ".", ".."):
+            raise ValueError(
+                f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
+            )
+        return split.joined(self._put_into(split.name, path))  # type: ignore[no-any-return]
+
+    def _put_into(self, name: str, path: object) -> str:
+        stem, suffix = split_suffix(name)
+        if stem.endswith(f"-{self}") and _read(stem) == self:
+            return name
+        tagged = f"{stem}-{self}{suffix}"
+        read = _read(tagged)
+        if read != self:
+            raise ValueError(f"{path!r} with the tag {self} would read as the tag {read}; use another stem than {stem!r}")
+        return tagged
+
+    @classmethod
+    def from_path(cls, path: object) -> Tag:
+        """The last tag in the name of a path, whatever follows it.
+
+        Args:
+            path: str, bytes or a path object. Upper case is read too.
+
+        Returns:
+            The tag.
+
+        Raises:
+            NotTaggedError: the name carries no tag.
+            TypeError: the path is of another type.
+        """
+        name = split_path(path, accepted="a str, bytes or a path object").name
+        tag = _read(name)
+        if tag is None:
+            raise NotTaggedError(
+                f"{path!r} carries no tag; looked in its last component {name!r} for -<commit>-<config> "
+                f"or -<commit>-dirty-<changes>-<config>, of {DIGITS} hex digits each",
+                name=name,
+            )
+        return tag
+
+
+def _read(name: str) -> Tag | None:
+    """The last tag in a name; the dirty reading where both are possible."""
+    pair = _LAST_PAIR.match(name)
+    if pair is None:
+        return None
+    before, first, last = pair[1], pair[2].lower(), pair[3].lower()
+    dirty = _DIRTY_END.fullmatch(before)
+    return Tag(dirty[1].lower(), first, last) if dirty else Tag(first, None, last)
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """A name as its stem and its suffix: ``run.v1.2.csv.gz`` is ``run.v1.2`` and ``.csv.gz``."""
+    match = _SUFFIX.fullmatch(name)
+    if match is None:
+        return name, ""
+    stem, suffix = match.groups()
+    if suffix in _COMPRESSIONS and (inner := _SUFFIX.fullmatch(stem)):
+        return inner[1], inner[2] + suffix
+    return stem, suffix
+
+
+class SplitPath(NamedTuple):
+    """A path as its last component and what stands around it."""
+
+    path: Any
+    head: str
+    name: str
+    tail: str
+
+    def joined(self, name: str) -> Any:
+        """The path with another last component, in the type that was given."""
+        text = self.head + name + self.tail
+        if isinstance(self.path, bytes):
+            return os.fsencode(text)
+        if isinstance(self.path, str) or not hasattr(self.path, "with_name"):
+            return text
+        return self.path if name == self.name else self.path.with_name(name)
+
+
+def _element(item: _AnyPath) -> _AnyPath:
+    if isinstance(item, (list, tuple)):
+        raise TypeError(f"a list of paths holds {item!r}; pass one flat list or tuple of paths")
+    return item
+
+
+def split_path(path: object, accepted: str) -> SplitPath:
+    """Split a path of any accepted type at its last component, which is empty for a root.
+
+    Raises:
+        TypeError: what was passed is no path; the message names what is accepted.
+    """
+    if isinstance(path, (str, bytes)):
+        return SplitPath(path, *_split_text(os.fsdecode(path)))
+    if callable(getattr(type(path), "with_name", None)):
+        return SplitPath(path, "", path.name, "")  # type: ignore[attr-defined]
+    if isinstance(path, os.PathLike):
+        return SplitPath(path, *_split_text(os.fsdecode(path)))
+    raise TypeError(f"an artifact path is {accepted}, not {_described(path)}; pass the path as it stands on disk")
+
+
+def _described(value: object) -> str:
+    if hasattr(value, "read") or hasattr(value, "write"):
+        return f"the open file {value!r}"
+    return f"{value!r} of type {type(value).__name__}"
+
+
+def _split_text(text: str) -> tuple[str, str, str]:
+    url = _URL.match(text)
+    separators = "/" if url or os.name != "nt" else "/\\"
+    name_and_before = text.rstrip(separators)
+    tail = text[len(name_and_before) :]
+    start = max(name_and_before.rfind(separator) for separator in separators) + 1
+    if url and start <= url.end():
+        # Nothing but a host or a bucket: the root of a URL.
+        if url[1].lower() not in _SCHEMES_WITHOUT_HOST or len(name_and_before) < url.end():
+            return text, "", ""
+    elif os.name == "nt" and not url:
+        start = max(start, len(os.path.splitdrive(name_and_before)[0]))
+    return name_and_before[:start], name_and_before[start:], tail

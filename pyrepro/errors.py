@@ -1,0 +1,81 @@
+"""Every deliberate error of pyrepro, under one root."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CodeStateError",
+    "ConfigError",
+    "DirtyRepositoryError",
+    "NotTaggedError",
+    "PyreproError",
+]
+
+
+class PyreproError(Exception):
+    """The root of every error that pyrepro raises on purpose.
+
+    A wrong argument of a call is a plain :class:`TypeError` or
+    :class:`ValueError` instead, as everywhere in Python.
+    """
+
+
+class CodeStateError(PyreproError, RuntimeError):
+    """There is no code state to be had, so no name would be true.
+
+    Attributes:
+        work_tree: the directory that was looked at, or None.
+    """
+
+    def __init__(self, message: str, *, work_tree: str | None = None) -> None:
+        super().__init__(message)
+        self.work_tree = work_tree
+
+
+class DirtyRepositoryError(PyreproError, RuntimeError):
+    """The code that runs is not what the commit holds, and that was not allowed.
+
+    Attributes:
+        commit: the full commit that the work tree is at.
+        changes: the full changes digest.
+        work_tree: the top directory of the work tree, or None for a declared state.
+        paths: every changed path, relative to the work tree.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        commit: str | None = None,
+        changes: str | None = None,
+        work_tree: str | None = None,
+        paths: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.commit = commit
+        self.changes = changes
+        self.work_tree = work_tree
+        self.paths = paths
+
+
+class ConfigError(PyreproError, ValueError):
+    """A configuration, or a part of it, has no stable JSON form.
+
+    Attributes:
+        place: where in the configuration, as Python would write it.
+    """
+
+    def __init__(self, message: str, *, place: str | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class NotTaggedError(PyreproError, ValueError):
+    """A name carries no tag.
+
+    Attributes:
+        name: the name that was read.
+    """
+
+    def __init__(self, message: str, *, name: str | bytes | None = None) -> None:
+        super().__init__(message)
+        self.name = name

@@ -50,7 +50,7 @@ class _Place:
         place: _Place | None = self
         while place is not None:
             if place.container is container:
-                raise self.error(f"is {type(container).__name__} {_shown_type(container)} that contains itself", "break the cycle")
+                raise self.error(f"is {_shown_type(container)} and contains itself", "break the cycle")
             place = place.parent
         return lambda step: _Place(step, self, container)
 
@@ -168,14 +168,14 @@ def _form(value: Any, place: _Place) -> JSON:
     if isinstance(value, str):
         return _form_of_text(str.__str__(value), place)
     if isinstance(value, int):
-        return _form_of_integer(int(value), place)
+        return _form_of_integer(int.__int__(value), place)
     if isinstance(value, float):
-        return _form_of_float(float(value))
+        return _form_of_float(float.__float__(value))
     if (fields := _fields(value)) is not None:
         return _form_of_fields(value, fields, place)
     if _is_namespace(value):
         return _form_of_mapping(vars(value), value, place, attributes=True)
-    if isinstance(value, _loaded("omegaconf", "Node", "DictConfig", "ListConfig")):
+    if isinstance(value, _classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
     if isinstance(value, Mapping):
         return _form_of_mapping(value, value, place)
@@ -185,13 +185,13 @@ def _form(value: Any, place: _Place) -> JSON:
     if isinstance(value, (set, frozenset)):
         at = place.inside(value)
         return sorted((_form(item, at("<element>")) for item in value), key=canonical_bytes)
-    if isinstance(value, _loaded("pathlib", "PurePath")):
+    if isinstance(value, _classes("pathlib", "PurePath")):
         return _form_of_text(value.as_posix(), place)
-    if isinstance(value, _loaded("datetime", "date", "time")):
-        return value.isoformat()  # type: ignore[no-any-return]
-    if isinstance(value, _loaded("datetime", "timedelta")):
+    if isinstance(value, _classes("datetime", "date", "time")):
+        return str(value.isoformat())
+    if isinstance(value, _classes("datetime", "timedelta")):
         return _form_of_duration(value)
-    if isinstance(value, (Decimal, *_loaded("fractions", "Fraction"), *_loaded("uuid", "UUID"))):
+    if isinstance(value, (Decimal, *_classes("fractions", "Fraction"), *_classes("uuid", "UUID"))):
         return str(value)
     if (name := _import_name(value, place)) is not None:
         return _form_of_text(name, place)
@@ -211,7 +211,7 @@ def _form(value: Any, place: _Place) -> JSON:
     return _form(registered(value), place.inside(value)(""))
 
 
-def _loaded(module: str, *names: str) -> tuple[type, ...]:
+def _classes(module: str, *names: str) -> Any:
     """The named classes of a module if it is loaded: without it no value can be of them."""
     loaded = sys.modules.get(module)
     found = [] if loaded is None else [getattr(loaded, name, None) for name in names]
@@ -261,7 +261,7 @@ def _form_of_array(value: Any, place: _Place) -> JSON:
 
 
 def _counts_time_in_bare_numbers(value: Any) -> bool:
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if getattr(dtype, "fields", None):
         return any(_counts_time_in_bare_numbers(value[name]) for name in dtype.fields)
     return getattr(dtype, "kind", None) in ("m", "M") and _holds_integer(value.tolist())
@@ -277,19 +277,20 @@ def has_fields(value: object) -> bool:
 
 
 def _is_namespace(value: object) -> bool:
-    return isinstance(value, (types.SimpleNamespace, *_loaded("argparse", "Namespace")))
+    return isinstance(value, (types.SimpleNamespace, *_classes("argparse", "Namespace")))
 
 
-def _fields(value: Any) -> Iterable[str] | None:
+def _fields(instance: object) -> Iterable[str] | None:
     """The names of the fields of a dataclass, attrs or pydantic instance."""
-    kind = type(value)
+    value: Any = instance
+    kind: Any = type(value)
     if isinstance(value, type):
         return None
     if hasattr(kind, "__dataclass_fields__"):
         return [field.name for field in dataclasses.fields(value)]
     if hasattr(kind, "__attrs_attrs__"):
         return [attribute.name for attribute in kind.__attrs_attrs__]
-    if isinstance(value, (*_loaded("pydantic", "BaseModel"), *_loaded("pydantic.v1", "BaseModel"))):
+    if issubclass(kind, (*_classes("pydantic", "BaseModel"), *_classes("pydantic.v1", "BaseModel"))):
         if hasattr(kind, "model_fields"):
             return [*kind.model_fields, *(value.__pydantic_extra__ or ())]
         return dict.fromkeys([*kind.__fields__, *sorted(value.__fields_set__)])  # of pydantic 1
@@ -311,9 +312,10 @@ def _form_of_fields(value: Any, fields: Iterable[str], place: _Place) -> JSON:
 def _resolved(value: Any, place: _Place) -> Any:
     omegaconf = sys.modules["omegaconf"]
     try:
-        if omegaconf.OmegaConf.is_config(value):
-            return omegaconf.OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
-        return value._value()
+        # A single value resolves in a container only.
+        container = value if omegaconf.OmegaConf.is_config(value) else omegaconf.OmegaConf.create([value])
+        plain = omegaconf.OmegaConf.to_container(container, resolve=True, throw_on_missing=True)
+        return plain if container is value else plain[0]
     except omegaconf.errors.OmegaConfBaseException as error:
         raise place.error(f"does not resolve: {error}", "set the value that it needs") from error
 

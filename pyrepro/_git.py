@@ -14,7 +14,7 @@ import re
 import stat
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyrepro.errors import CodeStateError
@@ -22,6 +22,7 @@ from pyrepro.errors import CodeStateError
 ABSENT = ("000000", "")
 _SUBMODULE = "160000"
 _LINK = "120000"
+_DIRECTORY = "040000"
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
 
@@ -120,7 +121,7 @@ def read(top: str, loaded: Iterable[bytes]) -> Snapshot:
             time.sleep(random.uniform(0, 0.01 * 2**attempt))
         before = _moment(top)
         try:
-            snapshot = _read_once(top, loaded)
+            snapshot = _read_once(top, loaded, before)
         except CodeStateError:
             if _moment(top) == before:
                 raise
@@ -169,18 +170,24 @@ def _may_lie_elsewhere(top: str) -> bool:
     return os.pathsep in top or any(re.search(rb"(?i)\bworktree\s*=", _content(file)) for file in files)
 
 
-def _moment(top: str) -> tuple[object, ...]:
+class _Moment(NamedTuple):
     """What differs when HEAD or the index is another than before."""
+
+    head: tuple[object, ...]
+    index: tuple[int, int, int] | None
+
+
+def _moment(top: str) -> _Moment:
     git_dir, common_dir = _git_directories(top)
     head = _content(os.path.join(git_dir, "HEAD"))
     ref = os.fsdecode(head.partition(b"ref:")[2].strip())
-    return (
+    state = (
         head,
         *(_content(os.path.join(directory, ref)) for directory in (git_dir, common_dir) if ref),
         *(_content(os.path.join(directory, "reftable", "tables.list")) for directory in (git_dir, common_dir)),
         _fingerprint(os.path.join(common_dir, "packed-refs")),
-        _fingerprint(os.path.join(git_dir, "index")),
     )
+    return _Moment(state, _fingerprint(os.path.join(git_dir, "index")))
 
 
 def _fingerprint(path: str) -> tuple[int, int, int] | None:
@@ -191,53 +198,117 @@ def _fingerprint(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded: set[bytes]) -> Snapshot:
+def _read_once(top: str, loaded: set[bytes], before: _Moment) -> Snapshot:
     modes = _honours_modes(top)
     with _processes(top, [["ls-files", "-v", "-z"], [*modes, *_STATUS]]) as (flags, status):
         index, hidden = _parse_flags(_finish(flags))
-        commit, committed = _parse_status(_finish(status), top)
+        hidden.update(dict.fromkeys(_touched_since(top, before, loaded & index), False))
+        commit, committed, unmerged = _parse_status(_finish(status), top)
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
         [output] = _run(top, ["ls-files", "--stage", "-z"])
         for path, entry in _parse_stages(output):
             if path in hidden or entry[0] == _SUBMODULE:
                 committed.setdefault(path, entry)
-    if None in committed.values():
+    if unmerged:
         [output] = _run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
         tree = dict(_parse_tree(output))
-        committed.update({path: tree.get(path, ABSENT) for path, entry in committed.items() if entry is None})
+        committed.update({path: tree.get(path, ABSENT) for path in unmerged})
+    inside, outside = _by_submodule(top, loaded - index - committed.keys(), index | committed.keys())
+    outside -= _ignored(top, outside, index)
+    changes = _changes_in_files(top, commit, committed, outside, hidden)
+    for path in committed.keys() | inside.keys():
+        if _is_populated(top, path):
+            submodule = read(_on_disk(top, path), inside.get(path, ()))
+            entry = _SUBMODULE, submodule.commit
+            if entry != committed.get(path, entry):
+                changes[path] = entry
+            changes.update({path + b"/" + inner: entry for inner, entry in submodule.changes.items()})
+    return Snapshot(commit, changes)
 
-    outside: set[bytes] = set()  # loaded, and neither in HEAD nor in the index nor in a submodule
-    inside: dict[bytes, set[bytes]] = {}  # loaded, by the submodule that holds them
-    for path in loaded - index - committed.keys():
+
+def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
+    """A snapshot, with what the work tree now holds at the files of modules loaded since.
+
+    Args:
+        top: the top directory of the work tree.
+        snapshot: what was read when its commit was checked out.
+        loaded: the files, relative to the top, as git writes paths.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    loaded = set(loaded)
+    asked = sorted({*loaded, *(above for path in loaded for above in _directories_above(path))})
+    committed: dict[bytes, Entry] = {}
+    for some in _in_portions(asked):
+        [output] = _run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
+        committed.update(entry for entry in _parse_tree(output) if entry[1][0] != _DIRECTORY)
+    inside, outside = _by_submodule(top, loaded, committed.keys() - loaded)
+    ignored = _ignored(top, outside - committed.keys(), committed.keys())
+    outside -= ignored
+    changes = {path: entry for path, entry in snapshot.changes.items() if path not in outside}
+    changes |= _changes_in_files(
+        top, snapshot.commit, {path: committed.get(path, ABSENT) for path in outside}, outside - committed.keys(), {}
+    )
+    for path, files in inside.items():
+        prefix = path + b"/"
+        below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
+        commit = changes.get(path, committed[path])[1]
+        submodule = read_later(_on_disk(top, path), Snapshot(commit, below), files)
+        changes = {inner: entry for inner, entry in changes.items() if not inner.startswith(prefix)}
+        changes.update({prefix + inner: entry for inner, entry in submodule.changes.items()})
+    return Snapshot(snapshot.commit, changes)
+
+
+def _by_submodule(
+    top: str, paths: Iterable[bytes], tracked: Collection[bytes]
+) -> tuple[dict[bytes, set[bytes]], set[bytes]]:
+    """The paths in submodules that are checked out, by submodule, and the other paths."""
+    inside: dict[bytes, set[bytes]] = {}
+    outside: set[bytes] = set()
+    for path in paths:
         for above in _directories_above(path):
-            if (above in index or above in committed) and _is_populated(top, above):
+            if above in tracked and _is_populated(top, above):
                 inside.setdefault(above, set()).add(path[len(above) + 1 :])
                 break
         else:
             outside.add(path)
-    outside -= _ignored(top, outside, index)
+    return inside, outside
 
+
+def _changes_in_files(
+    top: str, commit: str, committed: Mapping[bytes, Entry], untracked: set[bytes], hidden: Mapping[bytes, bool]
+) -> dict[bytes, Entry]:
+    """What stands on disk in place of what the commit holds; submodules that are checked out left out."""
     found: dict[bytes, Entry] = {}
     to_hash: dict[bytes, str] = {}
-    nested: dict[bytes, Entry] = {}
-    for path in committed.keys() | inside.keys() | outside:
-        expected = committed.get(path) or ABSENT
-        mode = _mode_on_disk(top, path, expected[0], bool(modes))
+    honours_modes = bool(_honours_modes(top))
+    for path in committed.keys() | untracked:
+        expected = committed.get(path, ABSENT)
+        mode = _mode_on_disk(top, path, expected[0], honours_modes)
         if mode == ABSENT[0]:
-            if path not in hidden or not hidden[path]:
+            if not hidden.get(path):
                 found[path] = ABSENT
         elif mode == _LINK:
             found[path] = mode, _id_of_link(top, path, commit)
         elif mode != _SUBMODULE:
             to_hash[path] = mode
-        elif _is_populated(top, path):
-            submodule = read(os.path.join(top, os.fsdecode(path)), inside.get(path, ()))
-            found[path] = mode, submodule.commit
-            nested.update({path + b"/" + inner: entry for inner, entry in submodule.changes.items()})
     found.update(_hashed(top, to_hash))
+    return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
 
-    changes = {path: entry for path, entry in found.items() if path in outside or entry != committed.get(path, entry)}
-    return Snapshot(commit, changes | nested)
+
+def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterator[bytes]:
+    """The files that were written after the index was.
+
+    Git compares whole seconds, and takes an edit of the same size for none when
+    its times were set back within the second in which the index was written.
+    """
+    for path in paths:
+        try:
+            if moment.index is None or os.lstat(_on_disk(top, path)).st_ctime_ns >= moment.index[0]:
+                yield path
+        except OSError:
+            continue  # deleted, which status reports
 
 
 def _honours_modes(top: str) -> list[str]:
@@ -257,17 +328,18 @@ def _parse_flags(output: bytes) -> tuple[set[bytes], dict[bytes, bool]]:
     return {entry[2:] for entry in entries}, hidden
 
 
-def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry | None]]:
-    """The commit, and what it holds at each path that git reports; None where status does not say."""
+def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:
+    """The commit, what it holds at each path that git reports, and the unmerged paths, of which it does not say."""
     commit = ""
-    committed: dict[bytes, Entry | None] = {}
+    committed: dict[bytes, Entry] = {}
+    unmerged: list[bytes] = []
     for line in output.split(b"\0")[:-1]:
         kind = line[:2]
         if kind == b"1 ":
             _, _, _, mode, _, _, object_id, _, path = line.split(b" ", 8)
             committed[path] = _entry(mode, object_id)
         elif kind == b"u ":
-            committed[line.split(b" ", 10)[10]] = None
+            unmerged.append(line.split(b" ", 10)[10])
         elif line.startswith(b"# branch.oid "):
             commit = line.rpartition(b" ")[2].decode()
         elif kind != b"# ":
@@ -276,7 +348,7 @@ def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry | Non
         raise CodeStateError(
             f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top
         )
-    return commit, committed
+    return commit, committed, unmerged
 
 
 def _parse_stages(output: bytes) -> Iterator[tuple[bytes, Entry]]:
@@ -353,17 +425,19 @@ def _quoted(path: bytes) -> bytes:
     return b'"' + special.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'
 
 
-def _ignored(top: str, paths: set[bytes], index: set[bytes]) -> set[bytes]:
+def _in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
+    for start in range(0, len(paths), _PATHS_A_COMMAND):
+        yield [os.fsdecode(path) for path in paths[start : start + _PATHS_A_COMMAND]]
+
+
+def _ignored(top: str, paths: Iterable[bytes], index: Collection[bytes]) -> set[bytes]:
     """Those of some untracked paths that the .gitignore files of the work tree ignore."""
     # ls-files fails on a path below a submodule; nothing there is ignored by this work tree.
     asked = {path for path in paths if not any(above in index for above in _directories_above(path))}
-    if not asked:
-        return set()
     ask = ["ls-files", "--others", "--ignored", "--exclude-per-directory=.gitignore", "-z", "--"]
-    ordered = [os.fsdecode(path) for path in asked]
     ignored: set[bytes] = set()
-    for start in range(0, len(ordered), _PATHS_A_COMMAND):
-        [output] = _run(top, [*ask, *ordered[start : start + _PATHS_A_COMMAND]])
+    for some in _in_portions(sorted(asked)):
+        [output] = _run(top, [*ask, *some])
         # A nested repository is listed as one directory.
         ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
     return {path for path in asked if path in ignored or any(above in ignored for above in _directories_above(path))}
@@ -401,7 +475,7 @@ def _start(top: str, command: Sequence[str], *, ceiling: str | None, stdin: byte
     except ImportError as error:
         reason = str(error).strip().partition("\n")[0]
         raise _no_git(top, reason) from error
-    line = [git.Git.GIT_PYTHON_GIT_EXECUTABLE, "-C", top, *_UNIFORM, *command]
+    line = [str(git.Git.GIT_PYTHON_GIT_EXECUTABLE), "-C", top, *_UNIFORM, *command]
     # Git must not look further up when the repository that was found here turns out to be none.
     own = {} if ceiling is None else {"GIT_CEILING_DIRECTORIES": os.path.dirname(top)}
     source = None if stdin is None else subprocess.PIPE

@@ -82,17 +82,20 @@ class Tag:
         if path is None:
             return path
         if isinstance(path, (list, tuple)):
-            tagged = [self.put(_element(item)) for item in path]
-            if isinstance(path, list):
-                return tagged  # type: ignore[return-value]
-            make = getattr(type(path), "_make", tuple)
-            return make(tagged)  # type: ignore[no-any-return]
+            make: Any = list if isinstance(path, list) else getattr(type(path), "_make", tuple)
+            return make([self.put(_element(item)) for item in path])  # type: ignore[no-any-return]
         split = split_path(path, accepted="a str, bytes, a path object, None, or a list or tuple of these")
         if split.name in ("", ".", ".."):
             raise ValueError(
                 f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
             )
         return split.joined(self._put_into(split.name, path))  # type: ignore[no-any-return]
+
+    def put_instead(self, other: Tag, path: _AnyPath) -> _AnyPath:
+        """The path with this tag in the place of another one, which it ends in."""
+        split = split_path(path, accepted="a path that carries a tag")
+        before, _, after = split.name.rpartition(f"-{other}")
+        return split.joined(f"{before}-{self}{after}")  # type: ignore[no-any-return]
 
     def _put_into(self, name: str, path: object) -> str:
         stem, suffix = split_suffix(name)

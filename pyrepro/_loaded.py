@@ -1,0 +1,137 @@
+"""What runs in this process: the program, the calling code, the files of the loaded modules."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import stat
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def is_interactive() -> bool:
+    """Whether this process is a prompt, a notebook or ``python -c``."""
+    return _file_in(vars(sys.modules["__main__"])) is None
+
+
+def is_own_program() -> bool:
+    """Whether this process runs a program of the user's own, not a tool that imports it."""
+    file = _file_in(vars(sys.modules["__main__"]))
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
+    return file is not None and not is_child and not is_installed(file)
+
+
+def is_installed(file: str) -> bool:
+    """Whether a file belongs to an installed environment."""
+    parts = file.replace(os.sep, "/")
+    return "/site-packages/" in parts or "/dist-packages/" in parts or file.startswith(_installed_prefixes())
+
+
+@functools.cache
+def _installed_prefixes() -> tuple[str, ...]:
+    import site
+    import sysconfig
+
+    paths = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib", "scripts")]
+    paths.append(site.getusersitepackages())
+    return tuple({os.path.join(path, "") for given in paths for path in (given, os.path.realpath(given))})
+
+
+def caller_frame() -> types.FrameType:
+    """The innermost frame outside pyrepro."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "pyrepro":
+        frame = frame.f_back
+    return frame
+
+
+def caller_file() -> str | None:
+    """The file of the code that calls pyrepro, None where it has none."""
+    frame = caller_frame()
+    return _file_in(frame.f_globals) or _existing(frame.f_code.co_filename)
+
+
+def module_body(frame: types.FrameType) -> types.FrameType | None:
+    """The frame of the module body that a frame belongs to, directly or by class bodies."""
+    body: types.FrameType | None = frame
+    while body and body.f_code.co_name != "<module>":
+        body = None if body.f_code.co_flags & inspect.CO_OPTIMIZED else body.f_back
+    return body
+
+
+def function_file(function: object) -> str | None:
+    """The file of a function's own module, None where it has none."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    namespace = getattr(function, "__globals__", {})
+    if namespace.get("__name__") == getattr(function, "__module__", None):
+        return _file_in(namespace) or _existing(function.__code__.co_filename)  # type: ignore[attr-defined]
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    return file_of_module(module) if isinstance(module, types.ModuleType) else None
+
+
+def file_of_module(module: types.ModuleType) -> str | None:
+    """The file that a module was loaded from, None where there is none."""
+    namespace = vars(module)
+    spec: Any = namespace.get("__spec__")
+    return _file_in(namespace) or (_existing(spec.origin) if getattr(spec, "has_location", False) else None)
+
+
+def spec_of(module: object) -> object:
+    """What is another object after a module was loaded again."""
+    return module.__dict__.get("__spec__") if isinstance(module, types.ModuleType) else None
+
+
+def loaded_modules() -> list[tuple[str, types.ModuleType, str]]:
+    """The loaded modules outside installed environments: name, module and real file.
+
+    The file of a module that was loaded from an archive is the archive.
+    """
+    modules = []
+    real_directories: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, types.ModuleType) and (file := file_of_module(module)) and not is_installed(file):
+            real = _real_file(file, real_directories)
+            if not is_installed(real):
+                modules.append((name, module, real))
+    return modules
+
+
+def real_files(files: Iterable[str]) -> Iterator[str]:
+    """Files without symbolic links, or the archives that hold them."""
+    real_directories: dict[str, str] = {}
+    return (_real_file(file, real_directories) for file in files)
+
+
+def _real_file(file: str, real_directories: dict[str, str]) -> str:
+    directory, name = os.path.split(file)
+    if directory not in real_directories:
+        real_directories[directory] = os.path.realpath(directory)
+    real = os.path.join(real_directories[directory], name)
+    try:
+        return os.path.realpath(real) if stat.S_ISLNK(os.lstat(real).st_mode) else real
+    except OSError:
+        return _archive_of(real) or real
+
+
+def _archive_of(file: str) -> str | None:
+    while (above := os.path.dirname(file)) != file:
+        if os.path.isfile(above):
+            return above
+        file = above
+    return None
+
+
+def _file_in(namespace: dict[str, object]) -> str | None:
+    """The file of a module's namespace: an absolute path, or one that is there."""
+    file = namespace.get("__file__")
+    return file if isinstance(file, str) and os.path.isabs(file) else _existing(file)
+
+
+def _existing(file: object) -> str | None:
+    # Some modules carry a made-up relative name as their file.
+    return os.path.abspath(file) if isinstance(file, str) and os.path.isfile(file) else None

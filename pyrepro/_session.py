@@ -1,0 +1,95 @@
+"""What was typed in an interactive session, and what it loaded and edited since."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import os
+import sys
+from typing import NamedTuple
+
+from pyrepro import _loaded
+from pyrepro.errors import CodeStateError
+
+
+class Typed(NamedTuple):
+    """Code that was typed: what it is called, and the file name that its code object carries."""
+
+    name: str
+    file: str
+
+    @classmethod
+    def of(cls, function: object) -> Typed:
+        """The typed function."""
+        code = getattr(function, "__code__", None)
+        return cls(getattr(function, "__qualname__", repr(function)), getattr(code, "co_filename", ""))
+
+    def inputs(self) -> list[str]:
+        """The distinct inputs of the session, in the order of their first execution.
+
+        Raises:
+            CodeStateError: the session keeps no record of them.
+        """
+        inputs = self._inputs_of_ipython() or _input_of_command_line()
+        if not inputs:
+            raise CodeStateError(
+                f"{self.name} was typed in a session that keeps no record of its inputs, so no name could say "
+                f"what made its output; put it in a file"
+            )
+        return list(dict.fromkeys(inputs))
+
+    def _inputs_of_ipython(self) -> list[str]:
+        ipython = sys.modules.get("IPython")
+        shell = None if ipython is None else ipython.get_ipython()
+        if shell is None:
+            return []
+        history = shell.history_manager
+        # The source of a cell that was executed without being stored stands in the cache of lines alone.
+        source = "".join(linecache.getlines(self.file)).rstrip("\n")
+        if source and source not in {parsed.rstrip("\n") for parsed in history.input_hist_parsed}:
+            return []
+        return [text for text in history.input_hist_raw if text]
+
+
+def _input_of_command_line() -> list[str]:
+    # Everything after -c <code> is in sys.argv, and -c ends the options.
+    at = len(sys.orig_argv) - len(sys.argv)
+    return [sys.orig_argv[at]] if sys.argv[:1] == ["-c"] and at > 0 else []
+
+
+class _Seen(NamedTuple):
+    spec: object
+    digest: str | None  # None where there is no file any more
+
+
+_seen: dict[str, _Seen] = {}
+
+
+def refuse_edited_modules(top: str) -> None:
+    """Refuse when a loaded module of a work tree was edited since it was first seen, and not loaded again.
+
+    Raises:
+        CodeStateError: what runs is in no commit and in no file.
+    """
+    inside = os.path.join(top, "")
+    for name, module, file in _loaded.loaded_modules():
+        if not file.startswith(inside):
+            continue
+        now = _Seen(_loaded.spec_of(module), _digest_of(file))
+        before = _seen.setdefault(name, now)
+        if before.spec is not now.spec:
+            _seen[name] = now
+        elif before.digest != now.digest:
+            raise CodeStateError(
+                f"the module {name} was edited after it was loaded: what runs is not in {file} any more; "
+                f"type importlib.reload({name}), or restart the session",
+                work_tree=top,
+            )
+
+
+def _digest_of(file: str) -> str | None:
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.sha256(opened.read()).hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,236 @@
+"""State: the code state of one decorated function, from the decoration through every call."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import sys
+import types
+from typing import Any, NamedTuple
+
+from pyrepro import _code, _loaded
+from pyrepro._code import CodeState, Reading
+from pyrepro._session import Typed
+from pyrepro.errors import CodeStateError, DirtyRepositoryError
+
+_logger = logging.getLogger("pyrepro")
+_warned: set[CodeState] = set()
+
+
+class _Modules(NamedTuple):
+    """The loaded modules of one moment, to see which were loaded since."""
+
+    number: int = 0
+    last: str | None = None
+    specs: dict[str, object] = {}
+
+    @classmethod
+    def now(cls) -> _Modules:
+        number, last = len(sys.modules), next(reversed(sys.modules), None)
+        return cls(number, last, {name: _loaded.spec_of(module) for name, module, _ in _loaded.loaded_modules()})
+
+    def are_loaded(self) -> bool:
+        """Whether these very modules are loaded now."""
+        if self.number != len(sys.modules) or self.last != next(reversed(sys.modules), None):
+            return False
+        get = sys.modules.get
+        return all(_loaded.spec_of(get(name)) is spec for name, spec in self.specs.items())
+
+    def files_loaded_since(self) -> list[str]:
+        """The files of the modules outside installed environments that are new, or were loaded again."""
+        return [
+            file
+            for name, module, file in _loaded.loaded_modules()
+            if name not in self.specs or self.specs[name] is not _loaded.spec_of(module)
+        ]
+
+
+class _Moment(NamedTuple):
+    """What was read, and the modules that were loaded before it was."""
+
+    reading: Reading | CodeStateError
+    modules: _Modules
+
+
+class _Shared(NamedTuple):
+    """What the decorations of one run of a module's body share."""
+
+    body: types.FrameType
+    moments: dict[tuple[object, ...], _Moment]
+
+
+_shared: _Shared | None = None
+
+
+class State:
+    """The code state of a decorated function: read, allowed or refused, and kept true.
+
+    Args:
+        function: the function.
+        repo: a path in the work tree of its code, or None.
+        is_allowed: whether a dirty tree is allowed.
+
+    Raises:
+        CodeStateError: there is no state to be had, in the user's own program.
+        DirtyRepositoryError: the tree is dirty and that is not allowed, in the
+            user's own program.
+    """
+
+    def __init__(self, function: object, repo: str | None, is_allowed: bool) -> None:
+        self._name = getattr(function, "__qualname__", repr(function))
+        self._module = getattr(function, "__module__", None)
+        self._spec = self._spec_now()
+        file = _loaded.function_file(function)
+        self._files = (file, _loaded.caller_file())
+        self._repo = repo
+        self._is_interactive = _loaded.is_interactive()
+        self._typed = Typed.of(function) if self._is_interactive and file is None else None
+        self._is_allowed = is_allowed
+        self._is_late = False
+        self._reading, self._modules = self._shared_moment()
+        try:
+            self._is_allowed = is_allowed or _environment_allows_dirty()
+            self._checked()
+        except (CodeStateError, DirtyRepositoryError) as error:
+            if _loaded.is_own_program():
+                raise
+            _logger.warning("calls that write artifacts will be refused: %s", error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker needs, which has modules of its own and was not typed into."""
+        if self._is_interactive:
+            self._reading, _ = self._moment()
+        return self.__dict__ | {"_modules": _Modules(), "_spec": None, "_is_interactive": False, "_typed": None}
+
+    @property
+    def at_decoration(self) -> CodeState | None:
+        """The state that was read, None where there was none to be had."""
+        return self._reading.state if isinstance(self._reading, Reading) else None
+
+    def before_call(self) -> CodeState:
+        """The state of the code that a call is about to run.
+
+        Raises:
+            CodeStateError: there is none to be had.
+            DirtyRepositoryError: it is dirty, and that is not allowed.
+        """
+        _release_finished_body()
+        spec = self._spec_now()
+        if self._spec is not None and spec is not None and spec is not self._spec:
+            raise CodeStateError(
+                f"{self._name} is of an earlier load of the module {self._module}, so what runs may be in no file any more; "
+                f"take it from the module again"
+            )
+        if self._is_interactive:
+            self._reading, self._modules = self._moment()
+        else:
+            self._take_up_later_modules()
+        return self._checked().state
+
+    def after_call(self) -> CodeState:
+        """The state of the code that a call has run, the modules that it loaded included."""
+        self._take_up_later_modules()
+        assert isinstance(self._reading, Reading)
+        return self._reading.state
+
+    def refusal(self) -> DirtyRepositoryError | None:
+        """The error that says that the state is dirty, None where that is allowed."""
+        assert isinstance(self._reading, Reading)
+        return None if self._is_allowed or _environment_allows_dirty() else _dirty(self._reading)
+
+    def _spec_now(self) -> object:
+        return _loaded.spec_of(sys.modules.get(self._module or ""))
+
+    def _checked(self) -> Reading:
+        if isinstance(self._reading, CodeStateError):
+            raise copy.copy(self._reading)  # a raised error collects tracebacks
+        return checked(self._reading, self._is_allowed or self._is_late)
+
+    def _shared_moment(self) -> _Moment:
+        """One reading for the decorations of one run of a module's body."""
+        global _shared
+        body = _loaded.module_body(_loaded.caller_frame())
+        if body is None or self._is_interactive:
+            return self._moment()
+        if _shared is None or _shared.body is not body:
+            _shared = _Shared(body, {})
+        key = (*self._files, self._repo)
+        if key not in _shared.moments:
+            _shared.moments[key] = self._moment()
+        return _shared.moments[key]
+
+    def _moment(self) -> _Moment:
+        modules = _Modules.now()
+        try:
+            return _Moment(_code.read(self._files, self._repo, self._typed), modules)
+        except CodeStateError as error:
+            return _Moment(error, modules)
+
+    def _take_up_later_modules(self) -> None:
+        """What was loaded since the reading runs, too: it is what its files hold now."""
+        if not isinstance(self._reading, Reading) or self._modules.are_loaded():
+            return
+        before, self._modules = self._modules, _Modules.now()
+        reading = _code.read_later(self._reading, before.files_loaded_since())
+        if reading.state != self._reading.state:
+            self._reading = reading
+            if self.refusal() is not None:
+                self._is_late = True
+                _logger.error("modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading))
+
+
+def checked(reading: Reading, is_allowed: bool) -> Reading:
+    """The reading, if it is clean or allowed to be dirty.
+
+    Raises:
+        CodeStateError: PYREPRO_ALLOW_DIRTY is set to something unknown.
+        DirtyRepositoryError: it is dirty, and that is not allowed.
+    """
+    if reading.state.changes is not None:
+        if not (is_allowed or _environment_allows_dirty()):
+            raise _dirty(reading)
+        if reading.state not in _warned:
+            _warned.add(reading.state)
+            _logger.warning("%s", uncommitted(reading))
+    return reading
+
+
+def _release_finished_body() -> None:
+    """Let go of a module body that has run: its frame holds everything that its callers hold."""
+    global _shared
+    if _shared is None or _shared.body.f_back is None:
+        return
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and frame is not _shared.body:
+        frame = frame.f_back
+    if frame is None:
+        _shared = None
+
+
+def _environment_allows_dirty() -> bool:
+    text = os.environ.get("PYREPRO_ALLOW_DIRTY", "")
+    if text not in ("", "0", "1"):
+        raise CodeStateError(f"PYREPRO_ALLOW_DIRTY={text!r} is neither 1 nor 0; set it to 1 to allow a dirty tree, or unset it")
+    return text == "1"
+
+
+def uncommitted(reading: Reading) -> str:
+    """What a dirty reading found, the first ten paths of it."""
+    where = "the declared code state" if reading.work_tree is None else f"the work tree {reading.work_tree}"
+    lines = [f"{where} has changes that commit {reading.state.commit[:12]} does not hold:"]
+    lines += [f"  {path}" for path in reading.paths[:10]] or [f"  those of PYREPRO_CODE_STATE={reading.state}"]
+    if len(reading.paths) > 10:
+        lines.append(f"  and {len(reading.paths) - 10} more")
+    return "\n".join(lines)
+
+
+def _dirty(reading: Reading) -> DirtyRepositoryError:
+    return DirtyRepositoryError(
+        f"{uncommitted(reading)}\n"
+        f"Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.",
+        commit=reading.state.commit,
+        changes=reading.state.changes,
+        work_tree=reading.work_tree,
+        paths=reading.paths,
+    )

@@ -1,0 +1,122 @@
+"""The wrapper of a decorated function: a plain function of the same kind, and its type."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from pyrepro._code import CodeState
+
+_P = ParamSpec("_P")
+_Q = ParamSpec("_Q")
+_R_co = TypeVar("_R_co", covariant=True)
+_R = TypeVar("_R")
+_S = TypeVar("_S")
+
+
+class Decorated(Protocol[_P, _R_co]):
+    """A decorated function: the function's own signature, and three attributes more."""
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[_P, _R_co]:
+        """The undecorated function."""
+
+    @property
+    def code_state(self) -> CodeState | None:
+        """The code state at the decoration, None where there was none to be had."""
+
+    @property
+    def tagged(self) -> Callable[..., Any]:
+        """The path, or the dict of paths, that a call with these arguments would write."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Decorated[_P, _R_co]: ...
+
+    @overload
+    def __get__(
+        self: Decorated[Concatenate[_S, _Q], _R], instance: _S, owner: type | None = None
+    ) -> Decorated[_Q, _R]: ...
+
+
+class Call(Protocol):
+    """A call under way."""
+
+    def run(self) -> Any:
+        """Call the function with the tagged paths."""
+
+    def end(self) -> None:
+        """Do what is left to do when the function has returned."""
+
+
+class Naming(Protocol):
+    """How the calls of one function are named."""
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """A call whose paths carry the tag."""
+
+
+def wrap(function: Callable[..., Any], naming: Naming) -> Any:
+    """A function of the same kind, signature, name and docstring, which names its calls."""
+    wrapper = _of_the_same_kind(function)
+    functools.update_wrapper(wrapper, function)
+    # Looked up at every call on the wrapper itself: it is the attributes of functions, and not their
+    # closures, that IPython's autoreload brings up to date.
+    wrapper._naming = naming
+    return wrapper
+
+
+def _of_the_same_kind(function: Callable[..., Any]) -> Any:
+    wrapper: Any
+
+    if inspect.iscoroutinefunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            call = wrapper._naming.begin(args, kwargs)
+            result = await call.run()
+            call.end()
+            return result
+
+    elif inspect.isasyncgenfunction(function):
+
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            call = wrapper._naming.begin(args, kwargs)
+            generator = call.run()
+            try:
+                item = await anext(generator)
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await generator.aclose()
+                        raise
+                    except BaseException as error:  # whatever is thrown in belongs to the function
+                        item = await generator.athrow(error)
+                    else:
+                        item = await generator.asend(sent)
+            except StopAsyncIteration:
+                call.end()
+
+    elif inspect.isgeneratorfunction(function):
+
+        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            call = wrapper._naming.begin(args, kwargs)
+            result = yield from call.run()
+            call.end()
+            return result
+
+    else:
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            call = wrapper._naming.begin(args, kwargs)
+            result = call.run()
+            call.end()
+            return result
+
+    return wrapper

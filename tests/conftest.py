@@ -1,0 +1,131 @@
+"""Real repositories: a template is built once, and a fixture copies it in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=False)
+hypothesis.settings.load_profile("default")
+
+SCRIPT = """\
+import sys
+
+from pyrepro import Artifact
+
+
+@Artifact(keyword="outpath", config={})
+def save_thing(outpath):
+    with open(outpath, "w") as outf:
+        outf.write("good job")
+    return outpath
+
+
+if __name__ == "__main__":
+    print(save_thing(outpath="foo.txt"))
+"""
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No setting of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "PYREPRO_", "PYTHONPATH")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
+class Repository:
+    """A git repository in a temporary directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def git(self, *args: str | bytes, check: bool = True, input: bytes | None = None) -> str:
+        done = subprocess.run(
+            ["git", *args], cwd=self.path, env=os.environ | IDENTITY, capture_output=True, input=input, check=False
+        )
+        assert not check or done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode(errors="surrogateescape").strip()
+
+    @property
+    def head(self) -> str:
+        return self.git("rev-parse", "HEAD")
+
+    def write(self, name: str, content: str | bytes = "x = 1\n") -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def commit(self, **files: str) -> str:
+        for name, content in files.items():
+            self.write(name.replace("__", "/") + ".py", content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "change")
+        return self.head
+
+    def clone(self, path: Path, *options: str) -> Repository:
+        self.git("-c", "protocol.file.allow=always", "clone", "-q", *options, f"file://{self.path}", str(path))
+        return Repository(path)
+
+    def run(
+        self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run this Python, by default in the work tree."""
+        return subprocess.run(
+            [sys.executable, *args],
+            cwd=cwd or self.path,
+            env=os.environ | (env or {}),
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "repository"
+    path.mkdir()
+    repository = Repository(path)
+    environment = pytest.MonkeyPatch()
+    environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    repository.git("init", "-q", "-b", "main")
+    repository.write("train.py", SCRIPT)
+    repository.write("lib/model.py", "LAYERS = 2\n")
+    repository.write("run.sh", "echo run\n").chmod(0o755)
+    (path / "link.py").symlink_to("train.py")
+    repository.write(".gitignore", "ignored/\n*.log\n")
+    repository.commit()
+    environment.undo()
+    return path
+
+
+@pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Iterator[Repository]:
+    """A repository at one commit: train.py, lib/model.py, the executable run.sh, link.py -> train.py, .gitignore."""
+    path = (tmp_path / "repository").resolve()
+    shutil.copytree(template, path, symlinks=True)
+    yield Repository(path)

@@ -1,0 +1,436 @@
+"""A configuration has one JSON form, and a value without one is refused with its place."""
+
+from __future__ import annotations
+
+import argparse
+import array
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import hashlib
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import types
+import uuid
+from typing import Any
+
+import attrs
+import numpy as np
+import omegaconf
+import pandas as pd
+import pydantic
+import pydantic.v1
+import pytest
+
+from pyrepro import CodeState, ConfigError, Tag, canonical_json, config_hash, to_json
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Word(str, enum.Enum):
+    YES = "yes"
+
+
+@dataclasses.dataclass
+class SGD:
+    lr: float
+    steps: list[int] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Adam:
+    lr: float
+    steps: list[int] = dataclasses.field(default_factory=list)
+
+
+@attrs.define
+class Attrs:
+    lr: float
+    _seed: int = 3
+
+
+class Model(pydantic.BaseModel):
+    lr: float
+    name: str = "n"
+
+    @functools.cached_property
+    def slow(self) -> int:
+        return 1
+
+
+class Open(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    lr: float
+
+
+class OldModel(pydantic.v1.BaseModel):
+    lr: float
+
+
+class Text(str):
+    def __str__(self) -> str:
+        return "not the text"
+
+
+class Number(int):
+    def __int__(self) -> int:
+        return 0
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+class Outer:
+    class Inner:
+        pass
+
+    @classmethod
+    def make(cls) -> None:
+        """Make nothing."""
+
+    def method(self) -> None:
+        """Do nothing."""
+
+
+def function() -> None:
+    """Do nothing."""
+
+
+HERE = __name__
+
+ROWS: list[tuple[str, Any, str]] = [
+    ("None", None, "null"),
+    ("true", True, "true"),
+    ("false", False, "false"),
+    ("an Enum is its value", Color.RED, '"red"'),
+    ("an IntEnum is its value", Level.LOW, "1"),
+    ("a str Enum is its value", Word.YES, '"yes"'),
+    ("a clean CodeState is its text", CodeState("a" * 40), f'"{"a" * 40}"'),
+    ("a dirty CodeState is its text", CodeState("a" * 40, "b" * 64), f'"{"a" * 40}-dirty-{"b" * 64}"'),
+    ("a Tag is its text", Tag("a" * 12, None, "b" * 12), f'"{"a" * 12}-{"b" * 12}"'),
+    ("a pandas Timestamp is a date", pd.Timestamp("2026-01-02T03:04:05.123456789"), '"2026-01-02T03:04:05.123456789"'),
+    ("a pandas Timedelta is a timedelta", pd.Timedelta("1.5s"), "1.5"),
+    ("a pandas Timedelta of nanoseconds", pd.Timedelta(1, "ns"), '1e-9'),
+    ("bytes", b"\x00\xff", '"AP8="'),
+    ("bytearray", bytearray(b"ab"), '"YWI="'),
+    ("memoryview", memoryview(b"ab"), '"YWI="'),
+    ("a NumPy array", np.array([[1, 2], [3, 4]]), "[[1,2],[3,4]]"),
+    ("a NumPy float", np.float64(0.5), "0.5"),
+    ("a NumPy float32", np.float32(0.5), "0.5"),
+    ("a NumPy integer", np.int64(3), "3"),
+    ("a NumPy bool", np.bool_(True), "true"),
+    ("a NumPy str", np.str_("a"), '"a"'),
+    ("a NumPy datetime of microseconds", np.datetime64("2026-01-02T03:04:05", "us"), '"2026-01-02T03:04:05"'),
+    ("a NumPy day", np.datetime64("2026-01-02"), '"2026-01-02"'),
+    ("a NumPy array of objects", np.array([{"a": 1}, None], dtype=object), '[{"a":1},null]'),
+    ("a NumPy record", np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]), '[[1,"a"]]'),
+    ("an array.array", array.array("i", [1, 2]), "[1,2]"),
+    ("str", "é\u2028\x00\"", '"é\u2028\\u0000\\""'),
+    ("a subclass of str is its text", Text("a"), '"a"'),
+    ("int", 3, "3"),
+    ("a subclass of int is its number", Number(3), "3"),
+    ("float", 0.1, "0.1"),
+    ("a small float", 1e-7, "1e-7"),
+    ("a whole float is an integer", 1.0, "1"),
+    ("minus zero is zero", -0.0, "0"),
+    ("the largest safe integer", 2**53 - 1, "9007199254740991"),
+    ("an integer beyond it is its digits", 2**53, '"9007199254740992"'),
+    ("a negative integer beyond it", -(2**53), '"-9007199254740992"'),
+    ("a 128-bit seed", 2**128 - 1, '"340282366920938463463374607431768211455"'),
+    ("a whole float beyond it is its digits", 1e21, '"1000000000000000000000"'),
+    ("NaN", math.nan, '"NaN"'),
+    ("infinity", math.inf, '"Infinity"'),
+    ("minus infinity", -math.inf, '"-Infinity"'),
+    ("a dataclass", SGD(0.1, [1]), '{"__class__":"SGD","lr":0.1,"steps":[1]}'),
+    ("an attrs instance", Attrs(0.1), '{"__class__":"Attrs","_seed":3,"lr":0.1}'),
+    ("a pydantic model", Model(lr=0.1), '{"__class__":"Model","lr":0.1,"name":"n"}'),
+    ("a pydantic model with more fields", Open(lr=0.1, more=2), '{"__class__":"Open","lr":0.1,"more":2}'),
+    ("a pydantic 1 model", OldModel(lr=0.1), '{"__class__":"OldModel","lr":0.1}'),
+    ("an argparse.Namespace", argparse.Namespace(lr=0.1, a=[1]), '{"a":[1],"lr":0.1}'),
+    ("a SimpleNamespace", types.SimpleNamespace(lr=0.1), '{"lr":0.1}'),
+    ("an OmegaConf dict", omegaconf.OmegaConf.create({"a": 1, "b": "${a}"}), '{"a":1,"b":1}'),
+    ("an OmegaConf list", omegaconf.OmegaConf.create([1, {"a": 2}]), '[1,{"a":2}]'),
+    ("an OmegaConf value", omegaconf.StringNode("a"), '"a"'),
+    ("a dict, its keys sorted", {"b": 1, "a": {"d": 2, "c": 3}}, '{"a":{"c":3,"d":2},"b":1}'),
+    ("keys in the order of UTF-16", {"\U0001f600": 1, "\ufb33": 2}, '{"\U0001f600":1,"\ufb33":2}'),
+    ("an OrderedDict", collections.OrderedDict(b=1, a=2), '{"a":2,"b":1}'),
+    ("a mappingproxy", types.MappingProxyType({"a": 1}), '{"a":1}'),
+    ("int keys", {1: "a"}, '{"1":"a"}'),
+    ("float keys", {0.5: "a", math.nan: "b"}, '{"0.5":"a","NaN":"b"}'),
+    ("bool and None keys", {True: "a", None: "b"}, '{"null":"b","true":"a"}'),
+    ("str Enum keys are their text", {Word.YES: 1}, '{"yes":1}'),
+    ("a list", [1, "a", None], '[1,"a",null]'),
+    ("a tuple", (1, 2), "[1,2]"),
+    ("a named tuple", Point(1, 2), "[1,2]"),
+    ("a range", range(3), "[0,1,2]"),
+    ("a deque", collections.deque([1, 2]), "[1,2]"),
+    ("a set, sorted by canonical form", {10, 9, "a"}, '["a",10,9]'),
+    ("a frozenset", frozenset({(2,), (1,)}), "[[1],[2]]"),
+    ("a POSIX path", pathlib.PurePosixPath("a/b"), '"a/b"'),
+    ("a Windows path", pathlib.PureWindowsPath("a\\b"), '"a/b"'),
+    ("a date", datetime.date(2026, 1, 2), '"2026-01-02"'),
+    ("a time", datetime.time(3, 4), '"03:04:00"'),
+    ("a datetime", datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), '"2026-01-02T00:00:00+00:00"'),
+    ("a timedelta", datetime.timedelta(days=1, milliseconds=1), "86400.001"),
+    ("a whole timedelta", datetime.timedelta(minutes=-1), "-60"),
+    ("a small negative timedelta", datetime.timedelta(microseconds=-1), "-0.000001"),
+    ("the longest timedelta", datetime.timedelta.max, '"86399999999999.999999"'),
+    ("the shortest timedelta", datetime.timedelta.min + datetime.timedelta.resolution, '"-86399999913599.999999"'),
+    ("a Decimal", decimal.Decimal("1.50"), '"1.50"'),
+    ("a Fraction", fractions.Fraction(1, 3), '"1/3"'),
+    ("a UUID", uuid.UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+    ("a function", function, f'"{HERE}:function"'),
+    ("a class", SGD, f'"{HERE}:SGD"'),
+    ("a nested class", Outer.Inner, f'"{HERE}:Outer.Inner"'),
+    ("a class method", Outer.make, f'"{HERE}:Outer.make"'),
+    ("an unbound method", Outer.method, f'"{HERE}:Outer.method"'),
+    ("a builtin", len, '"builtins:len"'),
+    ("a builtin class", int, '"builtins:int"'),
+    ("a function of a C module", math.sin, '"math:sin"'),
+    ("a ufunc", np.sin, '"numpy:sin"'),
+    ("a NumPy function", np.mean, '"numpy:mean"'),
+    ("a NumPy class", np.float32, '"numpy:float32"'),
+    ("a pandas function", pd.read_csv, f'"{pd.read_csv.__module__}:read_csv"'),
+    ("a partial", functools.partial(math.pow, 2.0, y=3), '{"args":[2],"func":"math:pow","keywords":{"y":3}}'),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_each_row_of_the_table_has_its_json_form(value: Any, expected: str) -> None:
+    text = canonical_json(value).decode()
+    assert text == expected
+    assert canonical_json(json.loads(text)).decode() == expected
+
+
+@pytest.mark.parametrize("value", [row[1] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_the_hash_is_the_sha_256_of_the_canonical_json(value: Any) -> None:
+    assert config_hash(value) == hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def test_the_hash_of_an_empty_configuration_can_be_checked_by_hand() -> None:
+    assert config_hash({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+def test_two_classes_with_the_same_fields_differ() -> None:
+    assert config_hash(SGD(lr=0.1)) != config_hash(Adam(lr=0.1))
+
+
+def test_a_cached_property_of_a_pydantic_model_is_not_configuration() -> None:
+    model = Model(lr=0.1)
+    before = canonical_json(model)
+    assert model.slow == 1
+    assert canonical_json(model) == before
+
+
+class Unknown:
+    def __repr__(self) -> str:
+        return "<unknown>"
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise ValueError("no text")
+
+
+class BadArray:
+    def tolist(self) -> Any:
+        raise ValueError("on another device")
+
+    def __repr__(self) -> str:
+        return "<array>"
+
+
+@dataclasses.dataclass
+class Unset:
+    a: int = dataclasses.field(init=False)
+
+
+def local() -> Any:
+    def inner() -> None:
+        """Do nothing."""
+
+    return inner
+
+
+def of_main(name: str) -> Any:
+    made = types.FunctionType(compile("0", "x.py", "eval"), {})
+    made.__name__ = made.__qualname__ = "steps"
+    made.__module__ = name
+    return made
+
+
+REGISTER = "which has no stable JSON form; pass plain values, or register the type with pyrepro.to_json.register"
+FRAME = "which is data, not configuration; pass its .to_dict(), or write it to a file and name that in inputs"
+MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
+KEYS = "use str, int, float, bool or None as keys"
+NO_TEXT = "which holds a lone surrogate and is no Unicode text; pass bytes instead"
+
+REFUSED: list[tuple[Any, str]] = [
+    (Unknown(), f"config is <unknown> of type {HERE}.Unknown, {REGISTER}(Unknown)"),
+    (Broken(), f"config is <repr failed: no text> of type {HERE}.Broken, {REGISTER}(Broken)"),
+    ({"model": {"act": [1, 2, 1j]}}, f"config['model']['act'][2] is 1j of type builtins.complex, {REGISTER}(complex)"),
+    ([{1: 1j}], f"config[0][1] is 1j of type builtins.complex, {REGISTER}(complex)"),
+    (SGD(0.1, [1j]), f"config.steps[0] is 1j of type builtins.complex, {REGISTER}(complex)"),  # type: ignore[list-item]
+    (types.SimpleNamespace(a=1j), f"config.a is 1j of type builtins.complex, {REGISTER}(complex)"),
+    ({1j}, f"config<element> is 1j of type builtins.complex, {REGISTER}(complex)"),
+    (functools.partial(len, 1j), f"config.args[0] is 1j of type builtins.complex, {REGISTER}(complex)"),
+    ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
+    (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
+    (np.dtype("f4"), f"config is dtype('float32') of type {type(np.dtype('f4')).__module__}.Float32DType, {REGISTER}(Float32DType)"),
+    (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
+    ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
+    ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
+    (pd.NaT, f"config is {type(pd.NaT).__module__}.NaTType, {FRAME}"),
+    (np.datetime64(0, "ns"), f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {MICRO}"),
+    (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {MICRO}"),
+    (
+        np.zeros(1, [("t", "M8[ns]")]),
+        f"config is array([('1970-01-01T00:00:00.000000000',)], dtype=[('t', '<M8[ns]')]) of type numpy.ndarray, {MICRO}",
+    ),
+    (
+        np.longdouble(1),
+        f"config is {np.longdouble(1)!r} of type numpy.longdouble, which has no Python equivalent; "
+        "pass float() or str() of it",
+    ),
+    (
+        BadArray(),
+        f"config is <array> of type {HERE}.BadArray, whose tolist() failed: on another device; pass plain values",
+    ),
+    ("\ud800", f"config is '\\ud800', {NO_TEXT}"),
+    ({"\ud800": 1}, f"config is '\\ud800', {NO_TEXT}"),
+    (pathlib.PurePosixPath("\udcff"), f"config is '\\udcff', {NO_TEXT}"),
+    ({Unknown: 1}, f"config has the key {Unknown!r} of type builtins.type; {KEYS}"),
+    ({"a": {(1, 2): 1}}, f"config['a'] has the key (1, 2) of type builtins.tuple; {KEYS}"),
+    ({1: "a", "1": "b"}, "config has two keys that are '1' in JSON, the second of them '1'; rename one"),
+    (Unset(), f"config is {HERE}.Unset, whose field 'a' has no value; set it"),
+    (
+        lambda: None,
+        f"config is {{value}} of type builtins.function, which no name leads back to; "
+        "move it to the top level of a module",
+    ),
+    (
+        local(),
+        "config is {value} of type builtins.function, which no name leads back to; move it to the top level of a module",
+    ),
+    (
+        of_main("__main__"),
+        "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
+        "its workers; move it into a module",
+    ),
+    (
+        of_main("__mp_main__"),
+        "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
+        "its workers; move it into a module",
+    ),
+    (of_main("gone"), f"config is {{value}} of type builtins.function, {REGISTER}(function)"),
+    (Outer().method, f"config is {{value}} of type builtins.method, {REGISTER}(method)"),
+    (functools.lru_cache(local()), f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)"),
+    (
+        functools.lru_cache(of_main("__main__")),
+        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+    ),
+    (
+        omegaconf.OmegaConf.create({"a": "???"}),
+        "config does not resolve: Missing mandatory value: a\n    full_key: a\n    object_type=dict; "
+        "set the value that it needs",
+    ),
+    (
+        [omegaconf.AnyNode("???")],
+        "config[0] does not resolve: Missing mandatory value: 0\n    full_key: [0]\n    object_type=list; set the value that it needs",
+    ),
+    (10**5000, "config is an int of 16610 bits ({digits}); pass hex(value)"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_a_value_without_a_stable_form_is_refused_with_its_place(value: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        canonical_json(value)
+    if "{digits}" in message:
+        message = message.replace("{digits}", str(error.value.__cause__))
+    if "{value}" in message:
+        shown = repr(value)
+        message = message.replace("{value}", shown if len(shown) <= 80 else shown[:77] + "...")
+    assert str(error.value) == message
+    assert message.startswith(str(error.value.place))
+
+
+def test_a_configuration_that_contains_itself_is_refused_with_its_place() -> None:
+    loop: dict[str, Any] = {"a": []}
+    loop["a"].append(loop)
+    with pytest.raises(ConfigError) as error:
+        config_hash(loop)
+    assert str(error.value) == "config['a'][0] is of type builtins.dict and contains itself; break the cycle"
+
+
+@pytest.mark.parametrize("depth", [10_000, sys.getrecursionlimit() // 2])
+def test_a_configuration_nested_deeper_than_python_follows_is_refused(depth: int) -> None:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    with pytest.raises(ConfigError) as error:
+        config_hash(deep)
+    assert str(error.value) == (
+        "config contains itself, or is nested deeper than Python can follow; pass a flatter configuration"
+    )
+
+
+def test_a_type_can_be_registered() -> None:
+    class Celsius:
+        def __init__(self, degrees: float) -> None:
+            self.degrees = degrees
+
+    to_json.register(Celsius, lambda value: {"celsius": value.degrees})
+    assert canonical_json([Celsius(20.0)]) == b'[{"celsius":20}]'
+    assert to_json(Celsius(20.0)) == {"celsius": 20.0}
+
+
+def test_what_a_registered_function_returns_must_have_a_form_too() -> None:
+    class Kelvin:
+        pass
+
+    to_json.register(Kelvin, lambda value: {"kelvin": 1j})
+    with pytest.raises(ConfigError) as error:
+        canonical_json([Kelvin()])
+    assert str(error.value) == f"config[0]['kelvin'] is 1j of type builtins.complex, {REGISTER}(complex)"
+
+
+def test_the_rows_of_the_table_cannot_be_replaced() -> None:
+    class Mine(dict[str, int]):
+        pass
+
+    to_json.register(Mine, lambda value: "mine")
+    assert canonical_json(Mine(a=1)) == b'{"a":1}'
+
+
+def test_to_json_gives_the_json_form_of_a_known_value() -> None:
+    assert to_json({"b": (1.0, {2}), "a": pathlib.PurePosixPath("x")}) == {"b": [1, [2]], "a": "x"}
+
+
+def test_reading_a_configuration_does_not_change_it() -> None:
+    config = {"b": [1.0, {"c": (1,)}], "a": -0.0}
+    before = repr(config)
+    config_hash(config)
+    assert repr(config) == before
+
+
+def test_optional_libraries_are_recognised_without_being_imported() -> None:
+    code = (
+        "import sys; import pyrepro; pyrepro.config_hash({'a': [1, 'b', None, 0.5]});"
+        "print([m for m in ('numpy', 'pandas', 'omegaconf', 'pydantic', 'attr', 'argparse', 'uuid') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -174,7 +174,7 @@ class _Moment(NamedTuple):
     """What differs when HEAD or the index is another than before."""
 
     head: tuple[object, ...]
-    index: tuple[int, int, int] | None
+    index_file: tuple[int, int, int] | None
 
 
 def _moment(top: str) -> _Moment:
@@ -305,7 +305,7 @@ def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterato
     """
     for path in paths:
         try:
-            if moment.index is None or os.lstat(_on_disk(top, path)).st_ctime_ns >= moment.index[0]:
+            if moment.index_file is None or os.lstat(_on_disk(top, path)).st_ctime_ns >= moment.index_file[0]:
                 yield path
         except OSError:
             continue  # deleted, which status reports

@@ -1,0 +1,106 @@
+"""Importing never raises in what is not the user's own program, and pyrepro is light to import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SCRIPT, Repository
+
+EMPTY = "44136fa355b3"
+REFUSED = "calls that write artifacts will be refused: the work tree "
+
+
+@pytest.fixture
+def dirty(repository: Repository) -> Repository:
+    """A work tree with the changed module train."""
+    repository.write("train.py", SCRIPT + "# edited\n")
+    return repository
+
+
+def test_importing_pyrepro_imports_neither_git_nor_anything_heavy() -> None:
+    heavy = ("git", "gitdb", "filelock", "asyncio", "argparse", "multiprocessing", "unittest", "sysconfig", "numpy")
+    code = f"import sys, pyrepro; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-S", "-c", "import site; site.main(); " + code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_importing_pyrepro_works_without_git_on_the_path(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import pyrepro; print(pyrepro.config_hash({}))"],
+        env=os.environ | {"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(EMPTY)
+
+
+def test_a_test_runner_imports_a_dirty_module(dirty: Repository) -> None:
+    dirty.write(
+        "test_train.py",
+        "import pytest, pyrepro, train\n"
+        "def test_it():\n    with pytest.raises(pyrepro.DirtyRepositoryError):\n        train.save_thing('foo')\n",
+    )
+    done = dirty.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_train.py")
+    assert "1 passed" in done.stdout, done.stdout
+    assert not list(dirty.path.glob("foo*"))
+
+
+def test_a_tool_imports_a_dirty_module(dirty: Repository) -> None:
+    done = dirty.run("-m", "pydoc", "train")
+    assert done.returncode == 0
+    assert "save_thing(outpath)" in done.stdout
+    assert REFUSED in done.stderr
+
+
+@pytest.mark.parametrize("how", ["-c", "standard input"])
+def test_a_prompt_imports_a_dirty_module(dirty: Repository, how: str) -> None:
+    code = "import train\ntry: train.save_thing('foo')\nexcept Exception as error: print(type(error).__name__)\n"
+    done = dirty.run("-c", code) if how == "-c" else dirty.run("-", input=code)
+    assert done.stdout == "DirtyRepositoryError\n"
+    assert REFUSED in done.stderr
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repository, method: str) -> None:
+    dirty.write(
+        "main.py",
+        "import multiprocessing\n"
+        "def work(name):\n    import train\n    return train.save_thing(name)\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        print(pool.map(work, ['a', 'b']))\n",
+    )
+    done = dirty.run("main.py")
+    assert done.returncode == 1
+    assert f"pyrepro.errors.DirtyRepositoryError: the work tree {dirty.path} has changes" in done.stderr
+    assert done.stderr.strip().endswith("to write under a -dirty- name.")
+
+
+def test_a_pool_of_a_clean_script_writes_the_tag_of_its_driver(repository: Repository) -> None:
+    repository.write(
+        "main.py",
+        "import multiprocessing\nfrom train import save_thing\nfrom pyrepro import Artifact\n"
+        "@Artifact('outpath')\ndef own(outpath):\n    return outpath\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
+        "        print(*pool.map(own, ['a', 'b']), *pool.map(save_thing, ['c']))\n",
+    )
+    repository.commit()
+    tag = f"{repository.head[:12]}-{EMPTY}"
+    assert repository.run("main.py").stdout == f"a-{tag} b-{tag} c-{tag}\n"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    import pyrepro
+
+    assert pyrepro.__version__ == version("pyrepro")
+    with pytest.raises(AttributeError, match="^module 'pyrepro' has no attribute 'gone'$"):
+        pyrepro.gone  # noqa: B018

@@ -1,0 +1,213 @@
+"""The commit in a name is that of the repository that holds the code, wherever it was started from."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import SCRIPT, Repository
+
+from pyrepro import Artifact, CodeStateError
+
+EMPTY = "44136fa355b3"
+TAKES_PATH = SCRIPT.replace('outpath="foo.txt"', "outpath=sys.argv[1]")
+
+
+@pytest.fixture
+def other(template: Path, tmp_path: Path) -> Repository:
+    """Another repository, at another commit."""
+    repository = Repository(tmp_path / "other")
+    repository.path.mkdir()
+    repository.git("init", "-q", "-b", "main")
+    repository.commit(other="other = 1\n")
+    return repository
+
+
+def test_the_readme_example_writes_the_commit_of_the_script_from_every_working_directory(
+    repository: Repository, other: Repository, tmp_path: Path
+) -> None:
+    expected = f"foo-{repository.head[:12]}-{EMPTY}.txt"
+    for cwd in (repository.path, repository.path / "lib", other.path, tmp_path):
+        done = repository.run(repository.path / "train.py", cwd=cwd)
+        assert (done.stdout, done.stderr) == (expected + "\n", "")
+        assert (cwd / expected).read_text() == "good job"
+
+
+def test_a_relative_script_and_a_module_run_with_m(repository: Repository, tmp_path: Path) -> None:
+    expected = f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
+    assert repository.run("repository/train.py", cwd=tmp_path).stdout == expected
+    assert repository.run("-m", "train").stdout == expected
+
+
+def test_a_script_started_through_a_link_is_of_the_repository_of_its_target(
+    repository: Repository, tmp_path: Path
+) -> None:
+    (tmp_path / "start.py").symlink_to(repository.path / "train.py")
+    done = repository.run(tmp_path / "start.py", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == (f"foo-{repository.head[:12]}-{EMPTY}.txt\n", "")
+
+
+def test_a_module_of_another_repository_has_that_commit(repository: Repository, other: Repository) -> None:
+    other.write("main.py", f"import sys; sys.path.insert(0, {str(repository.path)!r})\nimport train\nprint(train.save_thing('foo'))\n")
+    other.commit()
+    done = other.run("main.py")
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n"
+
+
+def test_a_package_with_a_namespace_and_a_subdirectory(repository: Repository) -> None:
+    repository.write("src/space/deep/steps.py", SCRIPT)
+    repository.commit()
+    done = repository.run("-c", "import space.deep.steps as s; print(s.save_thing('foo'))", env={"PYTHONPATH": "src"})
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n"
+
+
+def test_the_innermost_repository_counts(repository: Repository) -> None:
+    nested = Repository(repository.path / "nested")
+    nested.path.mkdir()
+    nested.git("init", "-q", "-b", "main")
+    nested.commit(train=SCRIPT)
+    assert nested.run("train.py").stdout == f"foo-{nested.head[:12]}-{EMPTY}.txt\n"
+
+
+def test_a_home_directory_that_is_a_repository_counts_only_for_what_is_in_no_other(
+    repository: Repository, tmp_path: Path
+) -> None:
+    home = Repository(tmp_path)
+    home.git("init", "-q", "-b", "main")
+    home.write("loose.py", SCRIPT)
+    home.git("add", "loose.py")
+    home.git("commit", "-q", "-m", "home")
+    assert home.run("loose.py").stdout == f"foo-{home.head[:12]}-{EMPTY}.txt\n"
+    assert repository.run("train.py").stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
+
+
+def test_a_library_function_is_of_the_repository_of_the_script_that_decorates_it(repository: Repository) -> None:
+    repository.write(
+        "plot.py",
+        "import numpy as np\nfrom pyrepro import Artifact\n"
+        "save = Artifact('fname')(np.savetxt)\nsave('x.txt', [1.0])\nprint(save.tagged('x.txt'))\n",
+    )
+    repository.commit()
+    done = repository.run("plot.py")
+    assert (done.stdout, done.stderr) == (f"x-{repository.head[:12]}-{EMPTY}.txt\n", "")
+    assert (repository.path / done.stdout.strip()).exists()
+
+
+def environment(repository: Repository, tmp_path: Path) -> Path:
+    """A site-packages directory in the work tree, in which the package steps is installed."""
+    site = repository.path / "venv/lib/python3/site-packages"
+    repository.write("venv/lib/python3/site-packages/steps/__init__.py", SCRIPT)
+    return site
+
+
+def test_a_function_of_an_installed_package_is_of_no_repository_that_happens_to_hold_the_environment(
+    repository: Repository, tmp_path: Path
+) -> None:
+    site = environment(repository, tmp_path)
+    script = tmp_path / "outside.py"
+    script.write_text("import steps\nprint(steps.save_thing('foo'))\n")
+    done = repository.run(script, cwd=tmp_path, env={"PYTHONPATH": str(site)})
+    file = site / "steps/__init__.py"
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {file}, and found none; "
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+def test_a_package_in_a_zip_file_counts_as_the_zip_file(repository: Repository) -> None:
+    with zipfile.ZipFile(repository.path / "steps.zip", "w") as archive:
+        archive.writestr("zipped/__init__.py", SCRIPT)
+    call = "import zipped; print(zipped.save_thing('foo'))"
+    done = repository.run("-c", call, env={"PYTHONPATH": "steps.zip"})
+    assert "\n  steps.zip\n" in done.stderr.split("DirtyRepositoryError")[1]
+    repository.commit()
+    done = repository.run("-c", call, env={"PYTHONPATH": "steps.zip"})
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n"
+
+
+def test_repo_names_the_repository(repository: Repository, other: Repository) -> None:
+    def save(outpath: str) -> str:
+        return outpath
+
+    for path in (other.path, str(other.path), os.fsencode(other.path), other.path / "other.py"):
+        assert Artifact("outpath", repo=path)(save)("foo") == f"foo-{other.head[:12]}-{EMPTY}"
+
+
+def test_a_relative_repo_is_of_the_working_directory_of_the_decorator(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(repository.path.parent)
+    decorate = Artifact("outpath", repo=repository.path.name)
+    monkeypatch.chdir("/")
+    assert decorate(lambda outpath: outpath)("foo") == f"foo-{repository.head[:12]}-{EMPTY}"  # type: ignore[arg-type]
+
+
+def test_a_script_in_no_repository_is_an_error_even_where_the_working_directory_is_in_one(
+    repository: Repository, tmp_path: Path
+) -> None:
+    script = tmp_path / "loose.py"
+    script.write_text(SCRIPT)
+    done = repository.run(script)
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {script}, and found none; "
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+    assert not list(repository.path.glob("foo*"))
+
+
+def test_a_declared_state_serves_where_there_is_no_repository(repository: Repository, tmp_path: Path) -> None:
+    script = tmp_path / "loose.py"
+    script.write_text(SCRIPT)
+    done = repository.run(script, cwd=tmp_path, env={"PYREPRO_CODE_STATE": "a" * 40})
+    assert (done.stdout, done.stderr) == (f"foo-{'a' * 12}-{EMPTY}.txt\n", "")
+    declared = f"{'a' * 40}-dirty-{'b' * 64}"
+    done = repository.run(script, cwd=tmp_path, env={"PYREPRO_CODE_STATE": declared})
+    assert done.stderr.partition("DirtyRepositoryError: ")[2] == (
+        f"the declared code state has changes that commit {'a' * 12} does not hold:\n"
+        f"  those of PYREPRO_CODE_STATE={declared}\n"
+        "Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.\n"
+    )
+    done = repository.run(script, cwd=tmp_path, env={"PYREPRO_CODE_STATE": declared, "PYREPRO_ALLOW_DIRTY": "1"})
+    assert done.stdout == f"foo-{'a' * 12}-dirty-{'b' * 12}-{EMPTY}.txt\n"
+
+
+def test_a_core_worktree_elsewhere_is_the_work_tree(repository: Repository, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    repository.git("config", "core.worktree", str(away))
+    with pytest.raises(CodeStateError, match=r"holds .*train\.py, and found none"):
+        raise_from(repository.run("train.py").stderr)
+    repository.git("config", "core.worktree", str(repository.path))
+    assert repository.run("train.py").stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
+
+
+def raise_from(stderr: str) -> None:
+    raise CodeStateError(stderr)
+
+
+def test_a_directory_whose_name_holds_the_separator_of_search_paths(repository: Repository, tmp_path: Path) -> None:
+    path = repository.path.rename(tmp_path / f"a{os.pathsep}b")
+    assert Repository(path).run("train.py").stdout == f"foo-{Repository(path).head[:12]}-{EMPTY}.txt\n"
+
+
+def test_a_hook_in_the_git_directory_is_in_no_work_tree(repository: Repository) -> None:
+    hook = repository.write(".git/hooks/tool.py", SCRIPT)
+    done = repository.run(hook)
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {hook}, and found none; "
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+def test_the_scripts_directory_of_the_environment_is_installed() -> None:
+    from pyrepro._loaded import is_installed
+
+    assert is_installed(os.path.join(sysconfig.get_path("scripts"), "tool"))
+    assert is_installed(os.__file__)
+    assert not is_installed(os.path.join(os.sep, "home", "me", "project", "train.py"))

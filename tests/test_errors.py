@@ -1,0 +1,41 @@
+"""The tree of errors is part of the interface."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+import pyrepro
+from pyrepro import errors
+
+
+def test_every_error_has_one_root_and_a_fitting_builtin() -> None:
+    tree = {name: cls.__bases__ for name, cls in inspect.getmembers(errors, inspect.isclass)}
+    assert tree == {
+        "PyreproError": (Exception,),
+        "CodeStateError": (pyrepro.PyreproError, RuntimeError),
+        "ConfigError": (pyrepro.PyreproError, ValueError),
+        "DirtyRepositoryError": (pyrepro.PyreproError, RuntimeError),
+        "NotTaggedError": (pyrepro.PyreproError, ValueError),
+    }
+
+
+def test_every_error_and_every_public_name_is_exported() -> None:
+    assert set(errors.__all__) <= set(pyrepro.__all__)
+    assert all(hasattr(pyrepro, name) for name in pyrepro.__all__)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pyrepro.CodeStateError("m", work_tree="/w"),
+        pyrepro.ConfigError("m", place="config"),
+        pyrepro.DirtyRepositoryError("m", commit="c", changes="d", work_tree="/w", paths=("p",)),
+        pyrepro.NotTaggedError("m", name="n"),
+    ],
+)
+def test_an_error_carries_its_data_through_a_pickle(error: pyrepro.PyreproError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), copy.args, vars(copy)) == (type(error), error.args, vars(error))

@@ -48,7 +48,7 @@ def plot_bills(table: Path, outpath: Path, dpi: int = 150) -> Path:
 
 @Artifact(keyword="outpath", config=dict, inputs="table")
 def train_model(table: Path, outpath: Path, c: float = 1.0) -> Path:
-    """A trained model: which species has these measures?"""
+    """A trained model: the species that has these measures."""
     penguins = pd.read_csv(table)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=c)).fit(penguins[MEASURES], penguins.species)
     outpath.write_bytes(pickle.dumps(model))

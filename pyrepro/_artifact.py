@@ -161,8 +161,12 @@ class _Naming(NamedTuple):
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
 
         Args:
-            args, kwargs: the call's arguments, of which the paths and those
-                that the configuration reads are needed.
+            *args: the call's arguments, of which the paths and those that the
+                configuration reads are needed.
+            **kwargs: the same by name.
+
+        Returns:
+            The path in the type that was passed, or a dict of paths by parameter.
 
         Raises:
             TypeError: a path, or another argument that is part of the name, is missing.
@@ -286,7 +290,9 @@ def _content(name: str, value: object) -> JSON:
     try:
         return file_hash(value)
     except OSError as error:
-        raise ConfigError(f"the input {name} cannot be read: {error}; pass the path of a file or a directory") from error
+        raise ConfigError(
+            f"the input {name} cannot be read: {error}; pass the path of a file or a directory"
+        ) from error
 
 
 def _no_object(form: JSON) -> ConfigError:
@@ -344,7 +350,9 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         above = f"write @{type(function).__name__} above @Artifact(...)"
         raise TypeError(f"Artifact decorates functions, not {described}; {above}")
     if isinstance(function, type):
-        raise TypeError(f"Artifact decorates functions, not the class {_shown(function)}; decorate the method that writes")
+        raise TypeError(
+            f"Artifact decorates functions, not the class {_shown(function)}; decorate the method that writes"
+        )
     if not callable(function):
         raise TypeError(f"Artifact decorates functions, not {described}; write @Artifact(...) above a def")
     try:

@@ -47,8 +47,8 @@ class Reading(NamedTuple):
     """A code state, and what it was read from: nothing of a declared one."""
 
     state: CodeState
-    work_tree: str | None = None
-    changes: dict[bytes, _git.Entry] = {}
+    work_tree: str | None
+    changes: dict[bytes, _git.Entry]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def read(files: Iterable[str | None], repo: str | None = None, typed: _session.T
     except CodeStateError:
         if declared is None:
             raise
-        return Reading(declared)
+        return Reading(declared, None, {})
     if declared not in (None, reading.state):
         raise CodeStateError(
             f"PYREPRO_CODE_STATE declares {declared}, but the work tree {top} is at {reading.state}; "
@@ -151,7 +151,9 @@ def _work_tree(files: list[str], repo: str | None) -> str:
     if repo is not None:
         path = os.path.realpath(repo)
         if not os.path.exists(path):
-            raise CodeStateError(f"there is no {repo} to read the code state of; pass a path in the work tree of the code")
+            raise CodeStateError(
+                f"there is no {repo} to read the code state of; pass a path in the work tree of the code"
+            )
         return _git.find_work_tree(path) or _git.ask_for_top(path if os.path.isdir(path) else os.path.dirname(path))
     for file in files:
         if not _loaded.is_installed(file) and (top := _git.find_work_tree(*_loaded.real_files([file]))):
@@ -217,7 +219,7 @@ def _warn_of_other_work_trees(top: str, modules: Iterable[tuple[str, types.Modul
         if other is not None and other not in _told:
             _told.add(other)
             _logger.warning(
-                "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; add it to "
-                'the configuration: config={..., "%s": pyrepro.code_state(%s)}',
+                "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; "
+                'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
                 *(package, other, top, package, package),
             )

@@ -127,7 +127,7 @@ def json_form(config: object, place: str = "config") -> JSON:
 def to_json(value: object) -> JSON:
     """The JSON form of a value; register the types that pyrepro does not know.
 
-    A :func:`functools.singledispatch` function: ``to_json.register(type)``
+    A ``functools.singledispatch`` function: ``to_json.register(type)``
     takes a function that turns a value of that type into one that has a JSON
     form. Types that already have one cannot be replaced.
 
@@ -155,12 +155,11 @@ def _form(value: Any, place: _Place) -> JSON:
         return _form(value.value, place)
     if isinstance(value, (CodeState, Tag)):
         return str(value)
-    if any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__):
-        if kind.__name__ not in ("Timestamp", "Timedelta"):
-            raise place.error(
-                f"is {_shown_type(value)[8:]}, which is data, not configuration",
-                "pass its .to_dict(), or write it to a file and name that in inputs",
-            )
+    if kind.__name__ not in ("Timestamp", "Timedelta") and _is_of_pandas(kind):
+        raise place.error(
+            f"is {_shown_type(value)[8:]}, which is data, not configuration",
+            "pass its .to_dict(), or write it to a file and name that in inputs",
+        )
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(bytes(value)).decode("ascii")
     if not isinstance(value, type) and callable(getattr(kind, "tolist", None)):
@@ -211,6 +210,10 @@ def _form(value: Any, place: _Place) -> JSON:
     return _form(registered(value), place.inside(value)(""))
 
 
+def _is_of_pandas(kind: type) -> bool:
+    return any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__)
+
+
 def _classes(module: str, *names: str) -> Any:
     """The named classes of a module if it is loaded: without it no value can be of them."""
     loaded = sys.modules.get(module)
@@ -222,7 +225,9 @@ def _form_of_text(text: str, place: _Place) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise place.error(f"is {text!r}, which holds a lone surrogate and is no Unicode text", "pass bytes instead") from None
+        raise place.error(
+            f"is {text!r}, which holds a lone surrogate and is no Unicode text", "pass bytes instead"
+        ) from None
     return text
 
 
@@ -249,7 +254,8 @@ def _form_of_float(number: float) -> int | float | str:
 def _form_of_array(value: Any, place: _Place) -> JSON:
     if _counts_time_in_bare_numbers(value):
         raise place.error(
-            f"is {_shown(value)}, whose tolist() is a bare number", "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
+            f"is {_shown(value)}, whose tolist() is a bare number",
+            "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
         )
     try:
         plain = value.tolist()

@@ -31,10 +31,14 @@ def find(path: _AnyPath, config: object = None) -> list[_AnyPath]:
         ValueError: the path has no file name, or is a URL.
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"find takes one plain path, a str, bytes or os.PathLike, not {path!r} of type {type(path).__name__}")
+        raise TypeError(
+            f"find takes one plain path, a str, bytes or os.PathLike, not {path!r} of type {type(path).__name__}"
+        )
     text = os.fsdecode(path)
     if "://" in text:
-        raise ValueError(f"{path!r} is a URL; find lists local directories, list this one with the library that writes to it")
+        raise ValueError(
+            f"{path!r} is a URL; find lists local directories, list this one with the library that writes to it"
+        )
     split = split_path(text, accepted="a str")
     if split.name in ("", ".", ".."):
         raise ValueError(f"{path!r} has no file name; pass the plain path of an artifact, like 'out/model.pkl'")

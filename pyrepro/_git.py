@@ -315,7 +315,7 @@ def _honours_modes(top: str) -> list[str]:
     """Options that make git compare modes and links, unless the file system has none."""
     head = os.path.join(_git_directories(top)[0], "HEAD")
     # A file system without mode bits shows every file as executable, this one too.
-    if os.name == "nt" or os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR:
+    if os.name == "nt" or (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR):
         return []
     return ["-c", "core.fileMode=true", "-c", "core.symlinks=true"]
 
@@ -472,6 +472,7 @@ def _start(top: str, command: Sequence[str], *, ceiling: str | None, stdin: byte
     """A started git process: a Popen, or what GitPython wraps around one."""
     try:
         import git
+        import git.exc
     except ImportError as error:
         reason = str(error).strip().partition("\n")[0]
         raise _no_git(top, reason) from error
@@ -513,7 +514,9 @@ def _finish(process: Any, stdin: bytes | None = None) -> bytes:
             work_tree=top,
         ) from None
     if process.returncode < 0:
-        raise CodeStateError(f"git {command} in {top} was killed by signal {-process.returncode}; run again", work_tree=top)
+        raise CodeStateError(
+            f"git {command} in {top} was killed by signal {-process.returncode}; run again", work_tree=top
+        )
     if process.returncode:
         words = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
         raise CodeStateError(
@@ -531,5 +534,7 @@ def _timeout() -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise CodeStateError(f"PYREPRO_GIT_TIMEOUT={text!r} is not a number of seconds; set it to one, like 60, or unset it")
+        raise CodeStateError(
+            f"PYREPRO_GIT_TIMEOUT={text!r} is not a number of seconds; set it to one, like 60, or unset it"
+        )
     return seconds

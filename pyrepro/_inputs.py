@@ -30,7 +30,9 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         TypeError: what was passed is no path.
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"file_hash takes the path of a file or a directory, not {path!r} of type {type(path).__name__}")
+        raise TypeError(
+            f"file_hash takes the path of a file or a directory, not {path!r} of type {type(path).__name__}"
+        )
     place = os.fsdecode(path)
     if os.path.isdir(place):
         return "sha256:" + config_hash(_files_in(place, "", ()))
@@ -39,7 +41,9 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
 def _hash_of_content(path: str) -> str:
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ConfigError(f"{path!r} is neither a file nor a directory, so it has no content to hash; write it to a file")
+        raise ConfigError(
+            f"{path!r} is neither a file nor a directory, so it has no content to hash; write it to a file"
+        )
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):

@@ -21,9 +21,9 @@ _warned: set[CodeState] = set()
 class _Modules(NamedTuple):
     """The loaded modules of one moment, to see which were loaded since."""
 
-    number: int = 0
-    last: str | None = None
-    specs: dict[str, object] = {}
+    number: int
+    last: str | None
+    specs: dict[str, object]
 
     @classmethod
     def now(cls) -> _Modules:
@@ -101,7 +101,8 @@ class State:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
             self._reading, _ = self._moment()
-        return self.__dict__ | {"_modules": _Modules(), "_spec": None, "_is_interactive": False, "_typed": None}
+        elsewhere = {"_modules": _Modules(0, None, {}), "_spec": None, "_is_interactive": False, "_typed": None}
+        return self.__dict__ | elsewhere
 
     @property
     def at_decoration(self) -> CodeState | None:
@@ -119,8 +120,8 @@ class State:
         spec = self._spec_now()
         if self._spec is not None and spec is not None and spec is not self._spec:
             raise CodeStateError(
-                f"{self._name} is of an earlier load of the module {self._module}, so what runs may be in no file any more; "
-                f"take it from the module again"
+                f"{self._name} is of an earlier load of the module {self._module}, so what runs may be in no file any "
+                f"more; take it from the module again"
             )
         if self._is_interactive:
             self._reading, self._modules = self._moment()
@@ -177,7 +178,9 @@ class State:
             self._reading = reading
             if self.refusal() is not None:
                 self._is_late = True
-                _logger.error("modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading))
+                _logger.error(
+                    "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
+                )
 
 
 def checked(reading: Reading, is_allowed: bool) -> Reading:
@@ -211,7 +214,9 @@ def _release_finished_body() -> None:
 def _environment_allows_dirty() -> bool:
     text = os.environ.get("PYREPRO_ALLOW_DIRTY", "")
     if text not in ("", "0", "1"):
-        raise CodeStateError(f"PYREPRO_ALLOW_DIRTY={text!r} is neither 1 nor 0; set it to 1 to allow a dirty tree, or unset it")
+        raise CodeStateError(
+            f"PYREPRO_ALLOW_DIRTY={text!r} is neither 1 nor 0; set it to 1 to allow a dirty tree, or unset it"
+        )
     return text == "1"
 
 

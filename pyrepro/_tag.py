@@ -71,8 +71,8 @@ class Tag:
             path: str, bytes, a path object, None, or a list or tuple of these.
 
         Returns:
-            The same type: a str stays a str, a pathlib path keeps its class,
-            another ``os.PathLike`` becomes a str, None stays None.
+            A path of the same type. A str stays a str, a pathlib path keeps its
+            class, another ``os.PathLike`` becomes a str, None stays None.
 
         Raises:
             TypeError: the path is of another type.
@@ -104,7 +104,9 @@ class Tag:
         tagged = f"{stem}-{self}{suffix}"
         read = _read(tagged)
         if read != self:
-            raise ValueError(f"{path!r} with the tag {self} would read as the tag {read}; use another stem than {stem!r}")
+            raise ValueError(
+                f"{path!r} with the tag {self} would read as the tag {read}; use another stem than {stem!r}"
+            )
         return tagged
 
     @classmethod

@@ -25,14 +25,17 @@ class Decorated(Protocol[_P, _R_co]):
     @property
     def __wrapped__(self) -> Callable[_P, _R_co]:
         """The undecorated function."""
+        ...
 
     @property
     def code_state(self) -> CodeState | None:
         """The code state at the decoration, None where there was none to be had."""
+        ...
 
     @property
     def tagged(self) -> Callable[..., Any]:
         """The path, or the dict of paths, that a call with these arguments would write."""
+        ...
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
 
@@ -50,9 +53,11 @@ class Call(Protocol):
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""
+        ...
 
     def end(self) -> None:
         """Do what is left to do when the function has returned."""
+        ...
 
 
 class Naming(Protocol):
@@ -60,63 +65,64 @@ class Naming(Protocol):
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """A call whose paths carry the tag."""
+        ...
 
 
 def wrap(function: Callable[..., Any], naming: Naming) -> Any:
     """A function of the same kind, signature, name and docstring, which names its calls."""
     wrapper = _of_the_same_kind(function)
     functools.update_wrapper(wrapper, function)
-    # Looked up at every call on the wrapper itself: it is the attributes of functions, and not their
-    # closures, that IPython's autoreload brings up to date.
     wrapper._naming = naming
     return wrapper
 
 
 def _of_the_same_kind(function: Callable[..., Any]) -> Any:
+    # The naming is looked up on the wrapper itself at every call: it is the attributes of functions,
+    # and not their closures, that IPython's autoreload brings up to date.
     wrapper: Any
 
+    async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        call = wrapper._naming.begin(args, kwargs)
+        result = await call.run()
+        call.end()
+        return result
+
+    async def async_generator_function(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        call = wrapper._naming.begin(args, kwargs)
+        generator = call.run()
+        try:
+            item = await anext(generator)
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await generator.aclose()
+                    raise
+                except BaseException as error:  # whatever is thrown in belongs to the function
+                    item = await generator.athrow(error)
+                else:
+                    item = await generator.asend(sent)
+        except StopAsyncIteration:
+            call.end()
+
+    def generator_function(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        call = wrapper._naming.begin(args, kwargs)
+        result = yield from call.run()
+        call.end()
+        return result
+
+    def plain_function(*args: Any, **kwargs: Any) -> Any:
+        call = wrapper._naming.begin(args, kwargs)
+        result = call.run()
+        call.end()
+        return result
+
     if inspect.iscoroutinefunction(function):
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            call = wrapper._naming.begin(args, kwargs)
-            result = await call.run()
-            call.end()
-            return result
-
+        wrapper = coroutine_function
     elif inspect.isasyncgenfunction(function):
-
-        async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            call = wrapper._naming.begin(args, kwargs)
-            generator = call.run()
-            try:
-                item = await anext(generator)
-                while True:
-                    try:
-                        sent = yield item
-                    except GeneratorExit:
-                        await generator.aclose()
-                        raise
-                    except BaseException as error:  # whatever is thrown in belongs to the function
-                        item = await generator.athrow(error)
-                    else:
-                        item = await generator.asend(sent)
-            except StopAsyncIteration:
-                call.end()
-
+        wrapper = async_generator_function
     elif inspect.isgeneratorfunction(function):
-
-        def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            call = wrapper._naming.begin(args, kwargs)
-            result = yield from call.run()
-            call.end()
-            return result
-
+        wrapper = generator_function
     else:
-
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            call = wrapper._naming.begin(args, kwargs)
-            result = call.run()
-            call.end()
-            return result
-
+        wrapper = plain_function
     return wrapper

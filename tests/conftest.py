@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -124,8 +123,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def repository(template: Path, tmp_path: Path) -> Iterator[Repository]:
+def repository(template: Path, tmp_path: Path) -> Repository:
     """A repository at one commit: train.py, lib/model.py, the executable run.sh, link.py -> train.py, .gitignore."""
     path = (tmp_path / "repository").resolve()
     shutil.copytree(template, path, symlinks=True)
-    yield Repository(path)
+    return Repository(path)

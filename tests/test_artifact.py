@@ -27,7 +27,7 @@ EMPTY = "44136fa355b3"
 def name(repository: Repository) -> Any:
     """What a clean name ends in, for a configuration."""
 
-    def named(config: object = {}) -> str:  # noqa: B006
+    def named(config: object = {}) -> str:
         return f"{repository.head[:12]}-{config_hash(config)[:12]}"
 
     return named
@@ -479,7 +479,9 @@ def test_tagged_needs_the_paths_and_the_inputs(repository: Repository) -> None:
     for given, missing in (({"table": "t"}, "outpath"), ({"outpath": "foo"}, "table")):
         with pytest.raises(TypeError) as error:
             save.tagged(**given)
-        assert str(error.value) == f"tagged() was not given the argument {missing!r}, which is part of the name; pass it"
+        assert (
+            str(error.value) == f"tagged() was not given the argument {missing!r}, which is part of the name; pass it"
+        )
 
 
 def test_the_state_is_readable_on_the_wrapper(repository: Repository) -> None:
@@ -495,9 +497,7 @@ def test_the_state_is_readable_on_the_wrapper(repository: Repository) -> None:
 
 def test_tag_gives_the_tag_itself(repository: Repository) -> None:
     assert tag(repo=repository.path) == Tag(repository.head[:12], None, EMPTY)
-    assert tag({"lr": 0.1}, repo=str(repository.path)) == Tag(
-        repository.head[:12], None, config_hash({"lr": 0.1})[:12]
-    )
+    assert tag({"lr": 0.1}, repo=str(repository.path)) == Tag(repository.head[:12], None, config_hash({"lr": 0.1})[:12])
 
 
 @pytest.mark.parametrize("config", [dict, len])
@@ -551,19 +551,54 @@ SIGNATURE = "save(outpath: 'str', table: 'str' = 't', *args: 'int', **kwargs: 'i
 
 WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
     (3, {}, save, "Artifact keyword=3 is no name and no list or tuple of names; pass names of parameters"),
-    (["a", 3], {}, save, "Artifact keyword=['a', 3] is no name and no list or tuple of names; pass names of parameters"),
-    ({"outpath"}, {}, save, "Artifact keyword={'outpath'} is no name and no list or tuple of names; pass names of parameters"),
+    (
+        ["a", 3],
+        {},
+        save,
+        "Artifact keyword=['a', 3] is no name and no list or tuple of names; pass names of parameters",
+    ),
+    (
+        {"outpath"},
+        {},
+        save,
+        "Artifact keyword={'outpath'} is no name and no list or tuple of names; pass names of parameters",
+    ),
     ([], {}, save, "Artifact keyword names no parameter; pass the name of the one that is the path to write"),
     (["outpath"] * 2, {}, save, "Artifact keyword=['outpath', 'outpath'] names a parameter twice; name it once"),
     ("outpth", {}, save, f"Artifact keyword names 'outpth', which is no parameter of {SIGNATURE}; {ONE_OF}"),
     ("", {}, save, f"Artifact keyword names '', which is no parameter of {SIGNATURE}; {ONE_OF}"),
     ("args", {}, save, f"Artifact keyword names 'args', which is no parameter of {SIGNATURE}; {ONE_OF}"),
     ("kwargs", {}, save, f"Artifact keyword names 'kwargs', which is no parameter of {SIGNATURE}; {ONE_OF}"),
-    ("outpath", {"inputs": "tabel"}, save, f"Artifact inputs names 'tabel', which is no parameter of {SIGNATURE}; {ONE_OF}"),
-    ("outpath", {"inputs": 3}, save, "Artifact inputs=3 is no name and no list or tuple of names; pass names of parameters"),
-    ("outpath", {"ignore": None}, save, "Artifact ignore=None is no name and no list or tuple of names; pass names of parameters"),
-    ("outpath", {"inputs": "outpath"}, save, "Artifact names 'outpath' in two of keyword, inputs and ignore; name it in one"),
-    ("outpath", {"ignore": "outpath"}, save, "Artifact names 'outpath' in two of keyword, inputs and ignore; name it in one"),
+    (
+        "outpath",
+        {"inputs": "tabel"},
+        save,
+        f"Artifact inputs names 'tabel', which is no parameter of {SIGNATURE}; {ONE_OF}",
+    ),
+    (
+        "outpath",
+        {"inputs": 3},
+        save,
+        "Artifact inputs=3 is no name and no list or tuple of names; pass names of parameters",
+    ),
+    (
+        "outpath",
+        {"ignore": None},
+        save,
+        "Artifact ignore=None is no name and no list or tuple of names; pass names of parameters",
+    ),
+    (
+        "outpath",
+        {"inputs": "outpath"},
+        save,
+        "Artifact names 'outpath' in two of keyword, inputs and ignore; name it in one",
+    ),
+    (
+        "outpath",
+        {"ignore": "outpath"},
+        save,
+        "Artifact names 'outpath' in two of keyword, inputs and ignore; name it in one",
+    ),
     (
         "outpath",
         {"inputs": "table", "ignore": "table"},

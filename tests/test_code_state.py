@@ -214,7 +214,7 @@ def test_an_unmerged_file_that_head_does_not_hold_is_a_change(repository: Reposi
     repository.git("commit", "-q", "-m", "remove")
     ids = [repository.git("hash-object", "-w", "--stdin", input=text) for text in (b"a", b"b")]
     repository.write("new.py", "both\n")
-    lines = "".join(f"100644 {id} {stage}\tnew.py\n" for stage, id in zip((1, 3), ids, strict=True))
+    lines = "".join(f"100644 {object_id} {stage}\tnew.py\n" for stage, object_id in zip((1, 3), ids, strict=True))
     repository.git("update-index", "--index-info", input=lines.encode())
     assert code_state(repository.path) == dirty(repository, ("new.py", "100644", blob("both\n")))
 
@@ -229,7 +229,16 @@ def test_content_counts_after_clean_filters(repository: Repository) -> None:
     assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
 
 
-NAMES = [b"a b.py", b"a\nb.py", b'"quoted".py', b"back\\slash.py", b"tab\t.py", b"cr\r", b"\xff\xfe.py", "é.py".encode()]
+NAMES = [
+    b"a b.py",
+    b"a\nb.py",
+    b'"quoted".py',
+    b"back\\slash.py",
+    b"tab\t.py",
+    b"cr\r",
+    b"\xff\xfe.py",
+    "é.py".encode(),
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES, b"-dash.py", b":colon", b"*.py", b"d ir/x.py"])
@@ -240,7 +249,7 @@ def test_a_name_of_any_bytes_is_percent_encoded(repository: Repository, name: by
     repository.commit()
     pathlib.Path(os.fsdecode(path)).write_text("two\n")
     encoded = "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in b"_.-~/" else f"%{byte:02X}" for byte in name
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"_.-~/" else f"%{byte:02X}" for byte in name
     )
     assert code_state(repository.path) == dirty(repository, (encoded, "100644", blob("two\n")))
 
@@ -318,7 +327,9 @@ def with_submodule(repository: Repository, tmp_path: pathlib.Path) -> Repository
         made.git("init", "-q", "-b", "main")
         made.write("code.py", f"{name} = 1\n")
         if inner:
-            made.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "origin-deep"), "deep")
+            made.git(
+                "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "origin-deep"), "deep"
+            )
         made.commit()
     repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "origin-sub"), "sub")
     repository.git("-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init", "--recursive")

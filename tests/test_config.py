@@ -123,7 +123,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a Tag is its text", Tag("a" * 12, None, "b" * 12), f'"{"a" * 12}-{"b" * 12}"'),
     ("a pandas Timestamp is a date", pd.Timestamp("2026-01-02T03:04:05.123456789"), '"2026-01-02T03:04:05.123456789"'),
     ("a pandas Timedelta is a timedelta", pd.Timedelta("1.5s"), "1.5"),
-    ("a pandas Timedelta of nanoseconds", pd.Timedelta(1, "ns"), '1e-9'),
+    ("a pandas Timedelta of nanoseconds", pd.Timedelta(1, "ns"), "1e-9"),
     ("bytes", b"\x00\xff", '"AP8="'),
     ("bytearray", bytearray(b"ab"), '"YWI="'),
     ("memoryview", memoryview(b"ab"), '"YWI="'),
@@ -138,7 +138,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a NumPy array of objects", np.array([{"a": 1}, None], dtype=object), '[{"a":1},null]'),
     ("a NumPy record", np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]), '[[1,"a"]]'),
     ("an array.array", array.array("i", [1, 2]), "[1,2]"),
-    ("str", "é\u2028\x00\"", '"é\u2028\\u0000\\""'),
+    ("str", 'é\u2028\x00"', '"é\u2028\\u0000\\""'),
     ("a subclass of str is its text", Text("a"), '"a"'),
     ("int", 3, "3"),
     ("a subclass of int is its number", Number(3), "3"),
@@ -289,7 +289,10 @@ REFUSED: list[tuple[Any, str]] = [
     (functools.partial(len, 1j), f"config.args[0] is 1j of type builtins.complex, {REGISTER}(complex)"),
     ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
-    (np.dtype("f4"), f"config is dtype('float32') of type {type(np.dtype('f4')).__module__}.Float32DType, {REGISTER}(Float32DType)"),
+    (
+        np.dtype("f4"),
+        f"config is dtype('float32') of type {type(np.dtype('f4')).__module__}.Float32DType, {REGISTER}(Float32DType)",
+    ),
     (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
@@ -318,7 +321,7 @@ REFUSED: list[tuple[Any, str]] = [
     (Unset(), f"config is {HERE}.Unset, whose field 'a' has no value; set it"),
     (
         lambda: None,
-        f"config is {{value}} of type builtins.function, which no name leads back to; "
+        "config is {value} of type builtins.function, which no name leads back to; "
         "move it to the top level of a module",
     ),
     (
@@ -337,7 +340,10 @@ REFUSED: list[tuple[Any, str]] = [
     ),
     (of_main("gone"), f"config is {{value}} of type builtins.function, {REGISTER}(function)"),
     (Outer().method, f"config is {{value}} of type builtins.method, {REGISTER}(method)"),
-    (functools.lru_cache(local()), f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)"),
+    (
+        functools.lru_cache(local()),
+        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+    ),
     (
         functools.lru_cache(of_main("__main__")),
         f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",

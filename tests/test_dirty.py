@@ -282,6 +282,8 @@ def test_a_module_with_a_made_up_file_is_none(repository: Repository) -> None:
 def test_two_hundred_loaded_untracked_modules_are_asked_for_in_portions(repository: Repository) -> None:
     for number in range(201):
         repository.write(f"many/ignored/m{number}.py")
-    repository.write("train.py", "import importlib\nfor n in range(201): importlib.import_module(f'many.ignored.m{n}')\n" + SCRIPT)
+    repository.write(
+        "train.py", "import importlib\nfor n in range(201): importlib.import_module(f'many.ignored.m{n}')\n" + SCRIPT
+    )
     repository.commit()
     assert repository.run("train.py").stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"

@@ -38,7 +38,7 @@ HASHES = {
     "not finite": "c0423d1ee669aa4345cb487f824a124ecd2dddf3b65aa92bf545948516008606",
     "optimizer": "bb129b48365e09d5473309a87ce55942ace4903f7527b551b7e0f4426b5a91ed",
     "nested": "471841e089aa3c41c10b28351d35beea4d0e1fbd68c7ea6fd6c2f7f4ec1b6676",
-    "keys": "9d18e5803dad08622df97a10531ed064e8e18111c78dfc918e3da46bab8beb51",
+    "keys": "8ee60df4aa9b68224d5a65521b16b4186fa4fe7a310770f0f9fc1a071df695dd",
     "range": "61b76dbbd7e3c4fda84d5ae9696f5b04d95129ce0e4848b9079f0f3732b5da62",
     "set": "f8807a84cc3653a34ed067b69e3420d5dd9ed1b09dae679dad7b1ac650a3dc9a",
     "sets in a set": "f277251c6cc7e3f23a5399af9ca2582a32c882c86c59cad9325c3b35bf849b7a",
@@ -74,9 +74,15 @@ def test_an_independent_implementation_writes_the_same_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_the_hashes_do_not_depend_on_the_hash_seed_of_the_process(seed: str) -> None:
-    code = "from golden import CONFIGS; import pyrepro; print([pyrepro.config_hash(value) for value in CONFIGS.values()])"
+    code = (
+        "from golden import CONFIGS; import pyrepro; print([pyrepro.config_hash(value) for value in CONFIGS.values()])"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
     )
     assert done.stdout == f"{list(HASHES.values())}\n"
 

@@ -35,7 +35,10 @@ def test_a_tag_is_a_frozen_value_that_pickles() -> None:
     ("fields", "message"),
     [
         (("0123", None, "44136fa355b3"), "Tag commit='0123' is not 12 lower-case hex digits; pass commit[:12]"),
-        (("0" * 12, "F" * 12, "0" * 12), f"Tag changes='{'F' * 12}' is not 12 lower-case hex digits; pass changes[:12]"),
+        (
+            ("0" * 12, "F" * 12, "0" * 12),
+            f"Tag changes='{'F' * 12}' is not 12 lower-case hex digits; pass changes[:12]",
+        ),
         (("0" * 12, None, None), "Tag config=None is not 12 lower-case hex digits; pass config[:12]"),
     ],
 )
@@ -172,7 +175,8 @@ def test_a_list_or_tuple_is_tagged_element_by_element(paths: Any, tagged: Any) -
 
 
 @pytest.mark.parametrize(
-    "path", [f"foo-{TEXT}.txt", f"foo-{TEXT}.tar.gz", pathlib.Path(f"foo-{TEXT}"), f"dir-{TEXT}/", f"foo-{TEXT}".encode()]
+    "path",
+    [f"foo-{TEXT}.txt", f"foo-{TEXT}.tar.gz", pathlib.Path(f"foo-{TEXT}"), f"dir-{TEXT}/", f"foo-{TEXT}".encode()],
 )
 def test_a_path_that_ends_in_this_very_tag_is_left_as_it_is(path: Any) -> None:
     assert CLEAN.put(path) == path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import sysconfig
 import zipfile
 from pathlib import Path
@@ -52,7 +51,10 @@ def test_a_script_started_through_a_link_is_of_the_repository_of_its_target(
 
 
 def test_a_module_of_another_repository_has_that_commit(repository: Repository, other: Repository) -> None:
-    other.write("main.py", f"import sys; sys.path.insert(0, {str(repository.path)!r})\nimport train\nprint(train.save_thing('foo'))\n")
+    other.write(
+        "main.py",
+        f"import sys; sys.path.insert(0, {str(repository.path)!r})\nimport train\nprint(train.save_thing('foo'))\n",
+    )
     other.commit()
     done = other.run("main.py")
     assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n"

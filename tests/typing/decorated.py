@@ -1,0 +1,92 @@
+"""What a decorated function is to a type checker: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_type
+
+from pyrepro import Artifact, CodeState, Tag, canonical_json, code_state, config_hash, file_hash, find, tag
+
+
+@Artifact("outpath", config={"lr": 0.1}, allow_dirty=True)
+def save(data: list[int], outpath: str, *, lr: float = 0.1) -> int:
+    return len(data)
+
+
+assert_type(save([1], "foo", lr=0.2), int)
+assert_type(save([1], outpath="foo"), int)
+assert_type(save.code_state, CodeState | None)
+assert_type(save.tagged(outpath="foo"), Any)
+assert_type(save.__wrapped__([1], "foo"), int)
+save("no list", "foo")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+save([1])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+save.gone  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportExpressionIssue]  # noqa: B018
+
+
+@Artifact(["table", "plot"], config=dict, inputs="raw", ignore=("workers",), repo=Path())
+async def several(raw: Path, table: Path, plot: Path | None = None, workers: int = 1) -> str:
+    return "done"
+
+
+async def use() -> None:
+    assert_type(await several(Path(), Path()), str)
+    as_coroutine: Coroutine[Any, Any, str] = several(Path(), Path())
+    await as_coroutine
+
+
+@Artifact("outpath")
+def generator(outpath: str) -> Generator[int, str, bytes]:
+    yield 1
+    return b""
+
+
+assert_type(generator("foo"), Generator[int, str, bytes])
+
+
+@Artifact("outpath")
+async def async_generator(outpath: str) -> AsyncGenerator[int, str]:
+    yield 1
+
+
+assert_type(async_generator("foo"), AsyncGenerator[int, str])
+
+
+class Model:
+    @Artifact("outpath", config=lambda call: call["self"])
+    def save(self, outpath: str, lr: float = 0.1) -> Path:
+        return Path(outpath)
+
+    @classmethod
+    @Artifact("outpath")
+    def make(cls, outpath: str) -> bytes:
+        return b""
+
+    @staticmethod
+    @Artifact("outpath")
+    def copy(outpath: str) -> int:
+        return 1
+
+
+model = Model()
+assert_type(model.save("foo", lr=0.2), Path)
+assert_type(Model.save(model, "foo"), Path)
+assert_type(model.save.tagged(model, outpath="foo"), Any)
+assert_type(Model.copy("foo"), int)
+model.save(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+as_callable: Callable[[str], Generator[int, str, bytes]] = generator
+
+assert_type(tag({"lr": 0.1}, allow_dirty=True, repo="."), Tag)
+assert_type(tag().put("foo"), str)
+assert_type(tag().put(Path("foo")), Path)
+assert_type(tag().put(None), None)
+assert_type(Tag.from_path(b"foo"), Tag)
+assert_type(find(Path("foo"), {"lr": 0.1}), list[Path])
+assert_type(find("foo"), list[str])
+assert_type(code_state(), CodeState)
+assert_type(config_hash([1]), str)
+assert_type(canonical_json({}), bytes)
+assert_type(file_hash(Path("foo")), str)

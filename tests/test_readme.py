@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Repository
 
-README = (Path(__file__).parent.parent / "README.rst").read_text()
+README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
 EXAMPLE = textwrap.dedent(README.partition(".. code-block:: python\n")[2].partition("\nIn a repository")[0])
 
 

@@ -178,6 +178,7 @@ class State:
             self._reading = reading
             if self.refusal() is not None:
                 self._is_late = True
+                _warned.add(reading.state)
                 _logger.error(
                     "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
                 )

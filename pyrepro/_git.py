@@ -42,17 +42,20 @@ _STATUS = (
     *("--porcelain=v2", "--branch", "-z"),
     *("--untracked-files=no", "--ignore-submodules=untracked", "--no-ahead-behind", "--no-renames"),
 )
-# The variables of `git rev-parse --local-env-vars` that make git read another repository. Those that
+# The variables of git(1) that make git read another repository, or paths in another way. Those that
 # carry configuration stay: they are the user's, and what they could hide is set above.
 _FOREIGN = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
+    "GIT_GLOB_PATHSPECS",
     "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS",
     "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
     "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
     "GIT_REPLACE_REF_BASE",
@@ -343,7 +346,11 @@ def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], lis
         elif line.startswith(b"# branch.oid "):
             commit = line.rpartition(b" ")[2].decode()
         elif kind != b"# ":
-            raise CodeStateError(f"git status in {top} printed {line!r}, which is not known here", work_tree=top)
+            raise CodeStateError(
+                f"git status in {top} printed {line!r}, which is not known here; "
+                f"report it to the authors of pyrepro, with the version of git",
+                work_tree=top,
+            )
     if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
         raise CodeStateError(
             f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top

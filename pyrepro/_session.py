@@ -6,7 +6,7 @@ import hashlib
 import linecache
 import os
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyrepro import _loaded
 from pyrepro.errors import CodeStateError
@@ -30,7 +30,8 @@ class Typed(NamedTuple):
         Raises:
             CodeStateError: the session keeps no record of them.
         """
-        inputs = self._inputs_of_ipython() or _input_of_command_line()
+        inputs = _input_of_command_line() if self.file == "<string>" else []
+        inputs = inputs or self._inputs_of_ipython()
         if not inputs:
             raise CodeStateError(
                 f"{self.name} was typed in a session that keeps no record of its inputs, so no name could say "
@@ -39,8 +40,7 @@ class Typed(NamedTuple):
         return list(dict.fromkeys(inputs))
 
     def _inputs_of_ipython(self) -> list[str]:
-        ipython = sys.modules.get("IPython")
-        shell = None if ipython is None else ipython.get_ipython()
+        shell = _ipython_shell()
         if shell is None:
             return []
         history = shell.history_manager
@@ -58,7 +58,10 @@ def _input_of_command_line() -> list[str]:
 
 
 class _Seen(NamedTuple):
+    """A module as it was seen: it was loaded again when its spec or its time of reloading is another."""
+
     spec: object
+    reloaded: float | None
     digest: str | None  # None where there is no file any more
 
 
@@ -75,16 +78,36 @@ def refuse_edited_modules(top: str) -> None:
     for name, module, file in _loaded.loaded_modules():
         if not file.startswith(inside):
             continue
-        now = _Seen(_loaded.spec_of(module), _digest_of(file))
+        now = _Seen(_loaded.spec_of(module), _reloaded_by_ipython(name, file), _digest_of(file))
         before = _seen.setdefault(name, now)
-        if before.spec is not now.spec:
-            _seen[name] = now
-        elif before.digest != now.digest:
+        is_reloaded = None not in (before.reloaded, now.reloaded) and before.reloaded != now.reloaded
+        is_loaded_again = is_reloaded or before.spec is not now.spec
+        if before.digest != now.digest and not is_loaded_again:
             raise CodeStateError(
                 f"the module {name} was edited after it was loaded: what runs is not in {file} any more; "
                 f"type importlib.reload({name}), or restart the session",
                 work_tree=top,
             )
+        _seen[name] = now
+
+
+def _reloaded_by_ipython(name: str, file: str) -> float | None:
+    """The time of modification of the file that %autoreload last loaded a module from."""
+    shell = _ipython_shell()
+    magics = None if shell is None else shell.magics_manager.registry.get("AutoreloadMagics")
+    reloader = getattr(magics, "_reloader", None)
+    times: dict[str, float] | None = getattr(reloader, "modules_mtimes", None)
+    if reloader is None or times is None:
+        return None
+    if name not in times and os.path.exists(file):
+        # What it finds later is then an edit to it, and not the module as it was loaded.
+        times[name] = os.stat(file).st_mtime
+    return None if file in reloader.failed else times.get(name)
+
+
+def _ipython_shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
 
 
 def _digest_of(file: str) -> str | None:

@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 from conftest import Repository
 
-from pyrepro import Artifact, CodeStateError, code_state
+from pyrepro import Artifact, CodeStateError, DirtyRepositoryError, code_state
 
 EMPTY = "44136fa355b3"
 
@@ -180,7 +180,7 @@ def test_each_of_several_paths_is_renamed_where_it_is_local(
             import later_helper  # noqa: F401
 
     try:
-        with pytest.raises(Exception, match="what it wrote was renamed to") as error:
+        with pytest.raises(DirtyRepositoryError, match="what it wrote was renamed to") as error:
             save("a.txt", [Path("b"), Path("never-written")], None, load=True)
         late = tag(repository, ("later_helper.py", "100644", blob("x = 1\n")))
         assert str(error.value).endswith(f"was renamed to a-{late}.txt, b-{late}.")
@@ -190,12 +190,12 @@ def test_each_of_several_paths_is_renamed_where_it_is_local(
         ]
         del sys.modules["later_helper"]
         repository.write("later_helper.py", "x = 2\n")
-        with pytest.raises(Exception, match="no local file was renamed"):
 
-            @Artifact("url", repo=repository.path)
-            def upload(url: str) -> None:
-                import later_helper  # noqa: F401
+        @Artifact("url", repo=repository.path)
+        def upload(url: str) -> None:
+            import later_helper  # noqa: F401
 
+        with pytest.raises(DirtyRepositoryError, match="no local file was renamed"):
             upload("memory://out.txt")
     finally:
         sys.modules.pop("later_helper", None)
@@ -238,7 +238,7 @@ def test_the_decorations_of_one_run_of_a_module_body_share_one_reading(repositor
 
 def test_a_module_that_is_loaded_between_two_decorations_of_one_body_counts(repository: Repository) -> None:
     repository.write("helper.py", "x = 1\n")
-    stdout, stderr = run(
+    stdout, _ = run(
         repository, between="import helper\n@Artifact('p')\ndef other(p): return p\nprint(other('three.txt'))"
     )
     late = tag(repository, ("helper.py", "100644", blob("x = 1\n")))

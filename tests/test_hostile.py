@@ -1,0 +1,528 @@
+"""Whatever surrounds a repository, the reading is right, or there is an error that says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import IDENTITY, Repository
+from test_code_state import blob, changes, dirty, error_of, load
+
+import pyrepro
+from pyrepro import CodeState, CodeStateError, code_state
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for git, and modes are looked at")
+
+
+def configure(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Set the user's configuration."""
+    (tmp_path / "gitconfig").write_text(text)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+
+
+AGAINST_US = """\
+[status]
+    showUntrackedFiles = all
+    renames = copies
+    branch = true
+    showStash = true
+    short = true
+    relativePaths = true
+    submoduleSummary = true
+    aheadBehind = true
+[diff]
+    renames = copies
+    ignoreSubmodules = all
+    noprefix = true
+    external = false
+    mnemonicPrefix = true
+[color]
+    ui = always
+    status = always
+[core]
+    quotePath = false
+    fsmonitor = true
+    untrackedCache = true
+    preloadIndex = false
+    fileMode = false
+    symlinks = false
+    checkStat = minimal
+    trustctime = false
+    abbrev = 4
+    excludesFile = /dev/null
+    useReplaceRefs = true
+    splitIndex = true
+[column]
+    ui = always
+[pager]
+    status = true
+[submodule]
+    recurse = true
+"""
+
+
+def test_the_configuration_of_a_user_changes_nothing(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(repository, tmp_path, monkeypatch, AGAINST_US)
+    for line in ("core.fileMode=false", "core.symlinks=false", "core.checkStat=minimal", "core.trustctime=false"):
+        repository.git("config", *line.split("="))
+    assert code_state(repository.path) == CodeState(repository.head)
+    content = (repository.path / "train.py").read_text()
+    (repository.path / "train.py").chmod(0o755)
+    (repository.path / "link.py").unlink()
+    repository.write("link.py", "train.py")
+    (repository.path / "lib/model.py").rename(repository.path / "lib/net.py")
+    repository.git("add", "-A", "lib")
+    assert code_state(repository.path) == dirty(
+        repository,
+        ("train.py", "100755", blob(content)),
+        ("link.py", "100644", blob("train.py")),
+        ("lib/model.py", "000000", ""),
+        ("lib/net.py", "100644", blob("LAYERS = 2\n")),
+    )
+
+
+def test_an_edit_that_only_its_time_of_change_and_its_inode_show_is_seen(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("config", "core.checkStat", "minimal")
+    repository.git("config", "core.trustctime", "false")
+    path = repository.path / "lib/model.py"
+    repository.git("update-index", "--refresh")
+    before = path.stat()
+    time.sleep(1.1)
+    path.write_text("LAYERS = 3\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert repository.git("status", "--porcelain") == ""
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+
+
+def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
+    repository.git("config", "core.fileMode", "false")
+    for path in repository.path.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o777)
+    assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("run.sh", "edited\n")
+    repository.write("lib/new.py", "new\n").chmod(0o777)
+    repository.git("add", "-N", "lib/new.py")
+    assert code_state(repository.path) == dirty(
+        repository, ("run.sh", "100755", blob("edited\n")), ("lib/new.py", "100644", blob("new\n"))
+    )
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_change_behind_a_flag_of_the_index_is_seen(repository: Repository, flag: str) -> None:
+    repository.git("update-index", flag, "train.py", "run.sh", "link.py")
+    assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("train.py", "edited\n")
+    assert repository.git("status", "--porcelain") == ""
+    assert code_state(repository.path) == dirty(repository, ("train.py", "100644", blob("edited\n")))
+
+
+def test_a_file_deleted_behind_assume_unchanged_is_a_change(repository: Repository) -> None:
+    repository.git("update-index", "--assume-unchanged", "train.py")
+    (repository.path / "train.py").unlink()
+    assert code_state(repository.path) == dirty(repository, ("train.py", "000000", ""))
+
+
+def test_a_staged_change_behind_a_flag_is_what_is_on_disk(repository: Repository) -> None:
+    repository.write("train.py", "staged\n")
+    repository.git("add", "train.py")
+    repository.git("update-index", "--assume-unchanged", "train.py")
+    repository.write("train.py", "on disk\n")
+    assert code_state(repository.path) == dirty(repository, ("train.py", "100644", blob("on disk\n")))
+
+
+def test_a_sparse_checkout_is_clean(repository: Repository) -> None:
+    repository.git("update-index", "--refresh")
+    for options in (["--cone"], ["--no-cone"], ["--cone", "--sparse-index"]):
+        repository.git("sparse-checkout", "set", *options, "other")
+        assert not (repository.path / "lib").exists()
+        assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("lib/model.py", "LAYERS = 3\n")
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+
+
+def test_a_replaced_commit_tree_or_blob_hides_nothing(repository: Repository) -> None:
+    repository.write("train.py", "edited\n")
+    edited = repository.git("hash-object", "-w", "train.py")
+    committed = repository.git("rev-parse", "HEAD:train.py")
+    repository.git("replace", committed, edited)
+    head = repository.head
+    repository.git("stash", "create")
+    tree = repository.git("commit-tree", "-m", "x", repository.git("stash", "create") + "^{tree}")
+    repository.git("replace", head, tree)
+    assert code_state(repository.path) == CodeState(head, changes(("train.py", "100644", blob("edited\n"))))
+
+
+def test_a_replaced_tree_in_a_submodule_hides_nothing(repository: Repository) -> None:
+    nested = Repository(repository.path / "nested")
+    nested.path.mkdir()
+    nested.git("init", "-q", "-b", "main")
+    nested.commit(code="1\n")
+    repository.git("-c", "advice.addEmbeddedRepo=false", "add", "nested")
+    repository.git("commit", "-q", "-m", "nested")
+    before = nested.git("rev-parse", "HEAD^{tree}")
+    head = nested.head
+    nested.commit(code="2\n")
+    after = nested.git("rev-parse", "HEAD^{tree}")
+    nested.git("reset", "-q", "--soft", head)
+    nested.git("replace", before, after)
+    assert code_state(repository.path) == dirty(repository, ("nested/code.py", "100644", blob("2\n")))
+
+
+def leaking(repository: Repository, tmp_path: Path) -> tuple[Repository, Path]:
+    """A script of one repository that another one's git starts."""
+    other = Repository(tmp_path / "other")
+    other.path.mkdir()
+    other.git("init", "-q", "-b", "main")
+    other.commit(other="1\n")
+    return other, repository.path / "train.py"
+
+
+def test_a_hook_of_another_repository_leaks_nothing(repository: Repository, tmp_path: Path) -> None:
+    other, script = leaking(repository, tmp_path)
+    hook = other.write(
+        ".git/hooks/pre-commit",
+        f"#!/bin/sh\nenv | grep -c ^GIT_ > {tmp_path}/leaked\n{sys.executable} {script} > {tmp_path}/out 2>&1\n",
+    )
+    hook.chmod(0o755)
+    other.write("other.py", "2\n")
+    other.git("-c", "core.quotePath=false", "commit", "-q", "-a", "-m", "change")
+    assert (tmp_path / "out").read_text() == f"foo-{repository.head[:12]}-44136fa355b3.txt\n"
+    assert int((tmp_path / "leaked").read_text()) > 1
+
+
+def test_a_rebase_of_another_repository_leaks_nothing(repository: Repository, tmp_path: Path) -> None:
+    other, script = leaking(repository, tmp_path)
+    other.commit(other="2\n")
+    other.git("rebase", "-q", "--exec", f"{sys.executable} {script} > {tmp_path}/out 2>&1", "HEAD~1")
+    assert (tmp_path / "out").read_text() == f"foo-{repository.head[:12]}-44136fa355b3.txt\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"]
+    + ["GIT_CEILING_DIRECTORIES", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_PREFIX"],
+)
+def test_a_leaked_variable_changes_nothing(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    other, _ = leaking(repository, tmp_path)
+    repository.write("train.py", "edited\n")
+    expected = code_state(repository.path)
+    value = {
+        "GIT_DIR": other.path / ".git",
+        "GIT_WORK_TREE": other.path,
+        "GIT_INDEX_FILE": other.path / ".git/index",
+        "GIT_OBJECT_DIRECTORY": other.path / ".git/objects",
+        "GIT_COMMON_DIR": other.path / ".git",
+        "GIT_CEILING_DIRECTORIES": repository.path,
+    }.get(name, "1")
+    monkeypatch.setenv(name, str(value))
+    assert code_state(repository.path) == code_state(repository.path / "lib") == expected
+
+
+def test_configuration_in_the_environment_is_kept_and_hides_nothing(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        "core.fileMode": "false",
+        "status.showUntrackedFiles": "no",
+        "core.worktree": "/tmp",
+        "core.bare": "true",
+    }
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    (repository.path / "train.py").chmod(0o755)
+    assert code_state(repository.path).changes is not None
+
+
+def test_the_locale_changes_nothing(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write("é.py", "1\n")
+    repository.git("add", "-A")
+    expected = code_state(repository.path)
+    for locale in ("C", "de_DE.UTF-8", "xx"):
+        monkeypatch.setenv("LC_ALL", locale)
+        monkeypatch.setenv("LANGUAGE", "de")
+        assert code_state(repository.path) == expected
+        code = "import pyrepro; print(pyrepro.code_state())"
+        assert repository.run("-c", code).stdout == f"{expected}\n"
+
+
+def test_an_index_lock_that_was_left_behind_does_not_matter_and_none_is_left(repository: Repository) -> None:
+    os.utime(repository.path / "train.py")
+    before = (repository.path / ".git/index").read_bytes()
+    repository.write(".git/index.lock", "")
+    assert code_state(repository.path) == CodeState(repository.head)
+    (repository.path / ".git/index.lock").unlink()
+    assert code_state(repository.path) == CodeState(repository.head)
+    assert (repository.path / ".git/index").read_bytes() == before
+    assert not (repository.path / ".git/index.lock").exists()
+
+
+@pytest.fixture
+def as_nobody() -> list[str]:
+    """A command that runs another one as a user who owns nothing here."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become another user, with setpriv")
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def test_a_repository_of_another_user_is_an_error_with_the_words_of_git(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a repository away")
+    for path in (repository.path, repository.path / ".git"):
+        os.chown(path, 65534, 65534)
+    message = error_of(repository.path)
+    assert message.startswith(
+        f"git cannot read the code state of {repository.path}: fatal: detected dubious ownership in repository at "
+        f"'{repository.path}'\n"
+    )
+    assert f"git config --global --add safe.directory {repository.path}" in message
+    configure(repository, tmp_path, monkeypatch, f"[safe]\n\tdirectory = {repository.path}\n")
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_a_repository_that_cannot_be_written_is_read(
+    repository: Repository, as_nobody: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = [*as_nobody, sys.executable, "-c"]
+    if subprocess.run([*python, "import pyrepro, git"], capture_output=True, cwd="/", check=False).returncode:
+        pytest.skip("another user cannot run this Python")
+    os.utime(repository.path / "train.py")
+    for path in (repository.path, *list(repository.path.parents)[:3]):
+        path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
+    configure(repository, tmp_path, monkeypatch, "[safe]\n\tdirectory = *\n")
+    (tmp_path / "gitconfig").chmod(0o644)
+    code = f"import pyrepro; print(pyrepro.code_state({str(repository.path)!r}))"
+    done = subprocess.run([*python, code], capture_output=True, text=True, cwd="/", check=False)
+    assert (done.stdout, done.stderr) == (f"{repository.head}\n", "")
+
+
+def test_a_repository_of_sha_256_objects_has_the_same_names(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "sha256")
+    repository.path.mkdir()
+    repository.git("init", "-q", "--object-format=sha256")
+    (repository.path / "link.py").symlink_to("train.py")
+    head = repository.commit(train="1\n")
+    assert len(head) == 64
+    assert code_state(repository.path) == CodeState(head)
+    repository.write("train.py", "2\n")
+    (repository.path / "link.py").unlink()
+    (repository.path / "link.py").symlink_to("else.py")
+    assert code_state(repository.path) == dirty(
+        repository,
+        ("train.py", "100644", blob("2\n", "sha256")),
+        ("link.py", "120000", blob("else.py", "sha256")),
+    )
+
+
+def test_a_work_tree_of_a_bare_repository_is_read(repository: Repository, tmp_path: Path) -> None:
+    bare = repository.clone(tmp_path / "bare.git", "--bare")
+    bare.git("worktree", "add", "-q", str(tmp_path / "tree"), "main")
+    tree = Repository(tmp_path / "tree")
+    assert code_state(tree.path) == CodeState(repository.head)
+    tree.write("train.py", "edited\n")
+    assert code_state(tree.path) == dirty(repository, ("train.py", "100644", blob("edited\n")))
+    assert tree.path.joinpath(".git").is_file()
+
+
+def test_a_path_in_a_git_directory_is_in_no_work_tree(repository: Repository) -> None:
+    message = error_of(repository.path / ".git/hooks")
+    assert "fatal: this operation must be run in a work tree" in message
+
+
+def test_a_broken_git_file_is_an_error(repository: Repository) -> None:
+    repository.write("nested/.git", "gitdir: ../gone\n")
+    assert "fatal: not a git repository: " in error_of(repository.path / "nested")
+
+
+def test_an_empty_git_directory_is_none(repository: Repository) -> None:
+    (repository.path / "lib/.git").mkdir()
+    assert code_state(repository.path / "lib") == CodeState(repository.head)
+
+
+def fake_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a shell script in the place of git."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(f"#!/bin/sh\nreal={shutil.which('git')}\n{script}\n")
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_git_that_hangs_is_stopped(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *status*) sleep 60;; esac; exec $real "$@"')
+    monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "0.5")
+    before = time.monotonic()
+    message = error_of(repository.path)
+    assert message.startswith("git ")
+    assert message.endswith(
+        f"status --porcelain=v2 --branch -z --untracked-files=no --ignore-submodules=untracked --no-ahead-behind "
+        f"--no-renames in {repository.path} did not end within 0.5 seconds; see what holds it up with "
+        f"'git -C {repository.path} status', or allow it more time with PYREPRO_GIT_TIMEOUT=<seconds>"
+    )
+    assert time.monotonic() - before < 30
+
+
+def test_a_git_that_is_killed_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')
+    assert error_of(repository.path) == f"git ls-files -v -z in {repository.path} was killed by signal 9; run again"
+
+
+def test_a_git_that_fails_without_a_word_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) exit 3;; esac; exec $real "$@"')
+    assert error_of(repository.path) == (
+        f"git cannot read the code state of {repository.path}: exit status 3\n"
+        f"Make 'git -C {repository.path} status' work, or declare the state with PYREPRO_CODE_STATE."
+    )
+
+
+def test_a_git_that_prints_something_unknown_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *status*) printf \'9 what\\0\'; exit 0;; esac; exec $real "$@"')
+    assert error_of(repository.path) == (
+        f"git status in {repository.path} printed b'9 what', which is not known here; "
+        "report it to the authors of pyrepro, with the version of git"
+    )
+
+
+def test_what_git_says_on_standard_error_is_not_read(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(tmp_path, monkeypatch, 'echo "1 M. N... warning" >&2; exec $real "$@"')
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_a_git_that_cannot_be_started_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import git
+
+    monkeypatch.setattr(git.Git, "GIT_PYTHON_GIT_EXECUTABLE", str(tmp_path / "gone"))
+    monkeypatch.setenv("GIT_DIR", "elsewhere")
+    message = error_of(repository.path)
+    assert message == (
+        f"git could not be started to read the work tree {repository.path}: [Errno 2] No such file or directory: "
+        f"'{tmp_path / 'gone'}'; install git, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+def test_a_script_without_git_on_the_path_is_refused(repository: Repository, tmp_path: Path) -> None:
+    done = repository.run("train.py", env={"PATH": str(tmp_path)})
+    assert done.stderr.splitlines()[-1].startswith(
+        f"pyrepro.errors.CodeStateError: git could not be started to read the work tree {repository.path}: "
+    )
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
+def test_a_timeout_that_is_no_number_of_seconds_is_an_error(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", text)
+    assert error_of(repository.path) == (
+        f"PYREPRO_GIT_TIMEOUT={text!r} is not a number of seconds; set it to one, like 60, or unset it"
+    )
+
+
+def test_a_work_tree_that_never_rests_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(
+        tmp_path,
+        monkeypatch,
+        f'case "$*" in *ls-files*) touch {tmp_path}/x$$; mv {tmp_path}/x$$ {repository.path}/.git/packed-refs;; esac; '
+        'exec $real "$@"',
+    )
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert error_of(repository.path) == (
+        f"the work tree {repository.path} was read 10 times, and each time HEAD or the index changed meanwhile; "
+        "let the other git processes in it end, and run again"
+    )
+
+
+def test_a_reading_that_fails_while_the_repository_changes_is_made_again(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(
+        tmp_path,
+        monkeypatch,
+        f'case "$*" in *ls-files*) if [ ! -e {tmp_path}/once ]; then touch {tmp_path}/once {repository.path}/.git/packed-refs; '
+        'exit 1; fi;; esac; exec $real "$@"',
+    )
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_processes_that_decorate_while_another_commits_read_one_moment(repository: Repository) -> None:
+    """Each commit holds in state.py its own number; a clean name must be of the commit whose number was read."""
+    repository.commit(state="0\n")
+    committer = (
+        "import subprocess, sys, time\nnumber = 0\nend = time.monotonic() + 8\n"
+        "while time.monotonic() < end:\n    number += 1\n    open('state.py', 'w').write(f'{number}\\n')\n"
+        "    subprocess.run(['git', 'add', 'state.py'], check=True)\n"
+        "    subprocess.run(['git', 'commit', '-q', '-m', str(number)], check=True)\n    time.sleep(0.05)\n"
+    )
+    reader = "import pyrepro; print(pyrepro.code_state())"
+    environment = os.environ | IDENTITY
+    committing = subprocess.Popen([sys.executable, "-c", committer], cwd=repository.path, env=environment)
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", reader],
+            cwd=repository.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(50)
+    ]
+    states = []
+    for process in readers:
+        stdout, stderr = process.communicate()
+        assert (process.returncode, stderr) == (0, "")
+        states.append(stdout.strip())
+    assert committing.wait() == 0
+    assert not list((repository.path / ".git").glob("*.lock"))
+    numbers = {
+        commit: repository.git("show", f"{commit}:state.py")
+        for commit in repository.git("log", "--format=%H", "--", "state.py").split()
+    }
+    possible = set()
+    for commit, number in numbers.items():
+        for edit in {number, str(int(number) + 1)}:
+            digest = changes(("state.py", "100644", blob(f"{edit}\n")))
+            possible.add(commit if edit == number else f"{commit}-dirty-{digest}")
+        possible.add(f"{commit}-dirty-{changes(('state.py', '100644', blob('')))}")  # opened, and not written yet
+    assert [state for state in states if state not in possible] == []
+
+
+def test_a_loaded_module_whose_file_is_a_link_counts_as_its_target(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write("new.py", "x = 1\n")
+    (tmp_path / "linked.py").symlink_to(repository.path / "new.py")
+    load(tmp_path / "linked.py", monkeypatch)
+    assert code_state(repository.path) == dirty(repository, ("new.py", "100644", blob("x = 1\n")))
+
+
+def test_errors_name_the_work_tree(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write(".git/index", "garbage")
+    with pytest.raises(CodeStateError) as error:
+        code_state(repository.path)
+    assert error.value.work_tree == str(repository.path)

@@ -1,0 +1,200 @@
+"""At a prompt and in a notebook the state is read at every call, and what is typed is a change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+from conftest import Repository
+
+EMPTY = "44136fa355b3"
+DEFINE = """\
+from pyrepro import Artifact
+
+@Artifact("outpath", allow_dirty=True)
+def save(outpath):
+    return outpath
+"""
+
+
+def session_tag(repository: Repository, *inputs: str) -> str:
+    """The tag of a function that was typed, from the definition."""
+    text = json.dumps([each.rstrip("\n") for each in inputs], separators=(",", ":"))
+    entry = ["<session>", "100644", hashlib.sha256(text.encode()).hexdigest()]
+    changes = hashlib.sha256(json.dumps([entry], separators=(",", ":")).encode()).hexdigest()
+    return f"{repository.head[:12]}-dirty-{changes[:12]}-{EMPTY}"
+
+
+def execute(directory: Path, *cells: str) -> list[str]:
+    """What each cell of a notebook printed, or the last line of its error."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(
+        notebook, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(directory)}}
+    ).execute()
+    printed = []
+    for cell in notebook.cells:
+        texts = []
+        for output in cell.outputs:
+            if output.output_type == "error":
+                texts.append(f"{output.ename}: {output.evalue}")
+            elif output.output_type == "stream" and output.name == "stdout":
+                texts.append(output.text)
+        printed.append("".join(texts).strip())
+    return printed
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
+
+
+@pytest.fixture(autouse=True)
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kernel of this Python, and no history of the person who runs the tests."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+
+
+def test_a_function_typed_in_a_notebook_is_named_after_the_inputs_so_far(repository: Repository) -> None:
+    cells = [DEFINE, "print(save('foo'))", "print(save('foo'))", "1 + 1", "print(save('foo'))"]
+    printed = execute(repository.path, *cells)
+    expected = [f"foo-{session_tag(repository, *dict.fromkeys(cells[: number + 1]))}" for number in range(5)]
+    assert printed == ["", expected[1], expected[2], "", expected[4]]
+    assert expected[1] == expected[2] != expected[4]
+
+
+def test_a_function_typed_in_a_notebook_is_refused_unless_it_is_allowed(repository: Repository) -> None:
+    printed = execute(repository.path, DEFINE.replace(", allow_dirty=True", ""), "save('foo')", "save.tagged('foo')")
+    message = (
+        f"DirtyRepositoryError: the work tree {repository.path} has changes that commit {repository.head[:12]} does not "
+        "hold:\n  <session>\n"
+        "Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name."
+    )
+    assert printed == ["", message, message]
+
+
+def test_a_tag_asked_for_in_a_notebook_covers_the_inputs_too(repository: Repository) -> None:
+    cell = "import pyrepro; print(pyrepro.tag(allow_dirty=True)); print(pyrepro.code_state())"
+    assert execute(repository.path, cell) == [f"{session_tag(repository, cell)}\n{repository.head}"]
+
+
+def test_a_function_of_a_file_is_named_after_its_file_and_read_at_every_call(repository: Repository) -> None:
+    printed = execute(
+        repository.path,
+        "import train",
+        "print(train.save_thing.tagged('foo'))",
+        "open('run.sh', 'w').write('edited'); print(train.save_thing.tagged('foo'))",
+        "import subprocess; subprocess.run(['git', 'checkout', '-q', '--', '.'], check=True)",
+        "print(train.save_thing.tagged('foo'))",
+    )
+    clean = f"foo-{repository.head[:12]}-{EMPTY}"
+    assert printed[1] == printed[4] == clean
+    assert printed[2].startswith("DirtyRepositoryError: ")
+    assert "\n  run.sh\n" in printed[2]
+
+
+def test_a_module_edited_and_not_reloaded_is_refused_until_it_is(repository: Repository) -> None:
+    edit = "import pathlib; text = pathlib.Path('lib/model.py').{}('LAYERS = 3\\n')".format("write_text")
+    printed = execute(
+        repository.path,
+        "import lib.model, importlib, os\nos.environ['PYREPRO_ALLOW_DIRTY'] = '1'\n" + DEFINE,
+        "print(save('foo')[:4])",
+        edit,
+        "print(save('foo')[:4])",
+        "importlib.reload(lib.model); print(save('foo')[:4])",
+        "os.unlink('lib/model.py'); print(save('foo')[:4])",
+    )
+    message = (
+        "CodeStateError: the module lib.model was edited after it was loaded: what runs is not in "
+        f"{repository.path}/lib/model.py any more; type importlib.reload(lib.model), or restart the session"
+    )
+    assert printed == ["", "foo-", "", message, "foo-", message]
+
+
+def test_autoreload_brings_a_decorated_function_up_to_date(repository: Repository) -> None:
+    script = "from pyrepro import Artifact\n@Artifact('p', allow_dirty=True)\ndef save(p): return 'one', p\n"
+    repository.commit(steps=script)
+    edited = script.replace("one", "three")
+    printed = execute(
+        repository.path,
+        "%load_ext autoreload\n%autoreload 2\nfrom steps import save\nimport steps, os, time",
+        "print(*save('foo'))",
+        f"open('steps.py', 'w').write({edited!r})\nos.utime('steps.py', (2e9, 2e9))",
+        "print(*save('foo'))\nprint(*steps.save('foo'))",
+    )
+    blob = hashlib.sha1(b"blob %d\0" % len(edited) + edited.encode()).hexdigest()
+    entries = json.dumps([["steps.py", "100644", blob]], separators=(",", ":"))
+    dirty = f"{repository.head[:12]}-dirty-{hashlib.sha256(entries.encode()).hexdigest()[:12]}-{EMPTY}"
+    assert printed[1] == f"one foo-{repository.head[:12]}-{EMPTY}"
+    assert printed[3].splitlines() == [f"three foo-{dirty}"] * 2
+
+
+def test_a_module_that_the_function_itself_loads_renames_what_it_wrote(repository: Repository) -> None:
+    repository.write("helper.py", "x = 1\n")
+    define = DEFINE.replace("    return", "    open(outpath, 'w').close()\n    import helper\n    return")
+    printed = execute(
+        repository.path, define, "save('foo')\nimport glob; print(len(glob.glob('foo*')), glob.glob('foo*')[0])"
+    )
+    first = session_tag(
+        repository, define, "save('foo')\nimport glob; print(len(glob.glob('foo*')), glob.glob('foo*')[0])"
+    )
+    assert re.fullmatch(rf"1 foo-{repository.head[:12]}-dirty-[0-9a-f]{{12}}-{EMPTY}", printed[1])
+    assert first not in printed[1]
+
+
+def test_what_a_notebook_sends_to_a_worker_has_the_name_that_it_has_there(repository: Repository) -> None:
+    send = "import cloudpickle; data = cloudpickle.dumps(save); print(save('foo'))"
+    worker = (
+        "import subprocess, sys\nrun = 'import pickle, sys; print(pickle.load(sys.stdin.buffer)(\"foo\"))'\n"
+        "print(subprocess.run([sys.executable, '-c', run], input=data, capture_output=True).stdout.decode())"
+    )
+    printed = execute(repository.path, DEFINE, send, worker)
+    assert printed[1] == printed[2] == f"foo-{session_tag(repository, DEFINE, send)}"
+
+
+def test_the_code_of_the_command_line_is_the_one_input_of_its_session(repository: Repository) -> None:
+    code = DEFINE + "print(save('foo'))\nimport sys; print(sys.argv)"
+    done = repository.run("-W", "ignore", "-c", code, "one", "two")
+    assert done.stdout == f"foo-{session_tag(repository, code)}\n['-c', 'one', 'two']\n"
+
+
+def test_a_function_typed_where_inputs_are_not_recorded_is_refused(repository: Repository) -> None:
+    done = repository.run("-", input=DEFINE + "save('foo')")
+    assert done.stderr.splitlines()[-1] == (
+        "pyrepro.errors.CodeStateError: save was typed in a session that keeps no record of its inputs, "
+        "so no name could say what made its output; put it in a file"
+    )
+
+
+def test_a_cell_that_is_not_stored_in_the_history_is_refused(repository: Repository) -> None:
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        f"shell.run_cell({DEFINE!r}, store_history={{}})\n"
+        "result = shell.run_cell('path = save(\"foo\")', store_history=True)\n"
+        "print(shell.user_ns.get('path') or type(result.error_in_exec).__name__)"
+    )
+    repository.write("shell.py", code.format(True) + "\n")
+    stored = repository.run("-i", "-c", code.format(True), input="")
+    assert f"foo-{session_tag(repository, DEFINE, 'path = save(' + chr(34) + 'foo' + chr(34) + ')')}" in stored.stdout
+    unstored = repository.run("-c", code.format(False))
+    assert "CodeStateError" in unstored.stdout
+
+
+def test_a_session_in_no_repository_is_an_error_that_names_the_directory(
+    repository: Repository, tmp_path: Path
+) -> None:
+    done = repository.run("-c", DEFINE + "save('foo')", cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.errors.CodeStateError: the working directory {os.path.realpath(tmp_path)} is in no git work tree; "
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+def test_a_library_function_decorated_at_a_prompt_is_of_the_working_directory(repository: Repository) -> None:
+    code = "import numpy as np, pyrepro; print(pyrepro.Artifact('fname')(np.savetxt).tagged('x.txt'))"
+    assert repository.run("-c", code).stdout == f"x-{repository.head[:12]}-{EMPTY}.txt\n"

@@ -127,7 +127,9 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     is_allowed, where = _checked_allow_dirty(allow_dirty), _checked_repo(repo)
     file = _loaded.caller_file()
     typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename) if file is None else None
-    return _tag_of(checked(_code.read([file], where, typed), is_allowed).state, form)
+    reading = _code.read([file], where, typed)
+    _code.warn_of_other_work_trees(reading)
+    return _tag_of(checked(reading, is_allowed).state, form)
 
 
 def _tag_of(state: CodeState, form: JSON) -> Tag:

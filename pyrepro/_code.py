@@ -170,13 +170,12 @@ def _work_tree(files: list[str], repo: str | None) -> str:
 def _read_work_tree(top: str, files: Iterable[str], typed: _session.Typed | None) -> Reading:
     if _loaded.is_interactive():
         _session.refuse_edited_modules(top)
-    modules = _loaded.loaded_modules()
-    snapshot = _git.read(top, _paths_inside(top, [*(file for _, _, file in modules), *_loaded.real_files(files)]))
+    loaded = [file for _, _, file in _loaded.loaded_modules()]
+    snapshot = _git.read(top, _paths_inside(top, [*loaded, *_loaded.real_files(files)]))
     changes = dict(snapshot.changes)
     if typed is not None:
         inputs = rfc8785.dumps(list(typed.inputs()))
         changes[_SESSION] = "100644", hashlib.sha256(inputs).hexdigest()
-    _warn_of_other_work_trees(top, modules)
     return _reading(top, snapshot.commit, changes)
 
 
@@ -204,17 +203,23 @@ def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
 _told: set[str] = set()
 
 
-def _warn_of_other_work_trees(top: str, modules: Iterable[tuple[str, types.ModuleType, str]]) -> None:
-    """Warn, once for each, of loaded modules whose code no name of this work tree covers."""
+def warn_of_other_work_trees(reading: Reading) -> None:
+    """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
+    top = reading.work_tree
+    if top is None:
+        return
     inside = os.path.join(top, "")
     known: dict[str, str | None] = {}
-    for name, _, file in modules:
+    for name, _, file in _loaded.loaded_modules():
         package = name.partition(".")[0]
-        if file.startswith(inside) or package in ("pyrepro", "__main__"):
+        if file.startswith(inside) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:
-            known[directory] = _git.find_work_tree(file)
+            try:
+                known[directory] = _git.find_work_tree(file)
+            except CodeStateError:
+                known[directory] = None  # what git cannot read there is no reason not to write here
         other = known[directory]
         if other is not None and other not in _told:
             _told.add(other)

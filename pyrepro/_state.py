@@ -164,7 +164,9 @@ class State:
     def _moment(self) -> _Moment:
         modules = _Modules.now()
         try:
-            return _Moment(_code.read(self._files, self._repo, self._typed), modules)
+            reading = _code.read(self._files, self._repo, self._typed)
+            _code.warn_of_other_work_trees(reading)
+            return _Moment(reading, modules)
         except CodeStateError as error:
             return _Moment(error, modules)
 

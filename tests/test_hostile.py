@@ -14,7 +14,6 @@ import pytest
 from conftest import IDENTITY, Repository
 from test_code_state import blob, changes, dirty, error_of, load
 
-import pyrepro
 from pyrepro import CodeState, CodeStateError, code_state
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for git, and modes are looked at")

@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 import rfc8785
 
@@ -23,8 +23,9 @@ from pyrepro.errors import ConfigError
 
 JSON = Union[None, bool, int, float, str, list[Any], dict[str, Any]]
 
+_T = TypeVar("_T")
+
 _MAX_SAFE = 2**53 - 1
-_TOO_DEEP = "config contains itself, or is nested deeper than Python can follow; pass a flatter configuration"
 
 
 class _Place:
@@ -109,18 +110,22 @@ def digest(form: JSON) -> str:
 
 def canonical_bytes(form: JSON) -> bytes:
     """The RFC 8785 bytes of a JSON form."""
-    try:
-        return rfc8785.dumps(form)
-    except RecursionError as error:
-        raise ConfigError(_TOO_DEEP) from error
+    return _followed(lambda: rfc8785.dumps(form))
 
 
-def json_form(config: object, place: str = "config") -> JSON:
+def json_form(config: object) -> JSON:
     """What a configuration is in JSON: None, bool, int, float, str, list and dict alone."""
+    return _followed(lambda: _form(config, _Place("config")))
+
+
+def _followed(convert: Callable[[], _T]) -> _T:
     try:
-        return _form(config, _Place(place))
+        return convert()
     except RecursionError as error:
-        raise ConfigError(_TOO_DEEP, place=place) from error
+        raise ConfigError(
+            "config contains itself, or is nested deeper than Python can follow; pass a flatter configuration",
+            place="config",
+        ) from error
 
 
 @functools.singledispatch

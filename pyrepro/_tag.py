@@ -210,6 +210,6 @@ def _split_text(text: str) -> tuple[str, str, str]:
         # Nothing but a host or a bucket: the root of a URL.
         if url[1].lower() not in _SCHEMES_WITHOUT_HOST or len(name_and_before) < url.end():
             return text, "", ""
-    elif os.name == "nt" and not url:
+    elif not url:
         start = max(start, len(os.path.splitdrive(name_and_before)[0]))
     return name_and_before[:start], name_and_before[start:], tail

@@ -471,6 +471,17 @@ def test_tagged_needs_only_what_the_configuration_reads(repository: Repository, 
     assert str(error.value) == "the configuration reads the argument 'lr', which tagged() was not given; pass it"
 
 
+def test_an_argument_that_tagged_was_not_given_says_so_when_a_configuration_computes_with_it(
+    repository: Repository,
+) -> None:
+    @Artifact("outpath", config=lambda call: {"lr": float(f"{call['lr']}")}, repo=repository.path)
+    def save(lr: float, outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ValueError, match="^could not convert string to float: '<lr was not given>'$"):
+        save.tagged(outpath="foo")
+
+
 def test_tagged_needs_the_paths_and_the_inputs(repository: Repository) -> None:
     @Artifact("outpath", inputs="table", repo=repository.path)
     def save(outpath: str, table: str) -> None:

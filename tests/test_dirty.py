@@ -225,6 +225,15 @@ def test_an_environment_in_the_work_tree_is_none(repository: Repository) -> None
     assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
 
 
+def test_a_link_into_an_environment_is_none(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "site-packages/vendored").mkdir(parents=True)
+    (tmp_path / "site-packages/vendored/__init__.py").write_text("x = 1\n")
+    (repository.path / "vendored").symlink_to(tmp_path / "site-packages/vendored")
+    repository.write("train.py", "import vendored\n" + SCRIPT)
+    repository.commit()
+    assert repository.run("train.py").stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
+
+
 def test_a_module_of_a_nested_repository_counts_as_untracked(repository: Repository) -> None:
     nested = Repository(repository.path / "nested")
     nested.path.mkdir()

@@ -10,10 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import git
+import gitdb
 import pytest
+import rfc8785
+import smmap
 from conftest import IDENTITY, Repository
 from test_code_state import blob, changes, dirty, error_of, load
 
+import pyrepro
 from pyrepro import CodeState, CodeStateError, code_state
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in for git, and modes are looked at")
@@ -298,9 +303,11 @@ def test_a_repository_of_another_user_is_an_error_with_the_words_of_git(
 def test_a_repository_that_cannot_be_written_is_read(
     repository: Repository, as_nobody: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python = [*as_nobody, sys.executable, "-c"]
+    packages = [os.path.dirname(os.path.dirname(module.__file__)) for module in (pyrepro, git, gitdb, smmap, rfc8785)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(dict.fromkeys(packages)))
+    python = [*as_nobody, shutil.which("python3", path="/usr/bin") or sys.executable, "-c"]
     if subprocess.run([*python, "import pyrepro, git"], capture_output=True, cwd="/", check=False).returncode:
-        pytest.skip("another user cannot run this Python")
+        pytest.skip("another user cannot run Python with these packages")
     os.utime(repository.path / "train.py")
     for path in (repository.path, *list(repository.path.parents)[:3]):
         path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
@@ -413,8 +420,6 @@ def test_what_git_says_on_standard_error_is_not_read(
 def test_a_git_that_cannot_be_started_is_an_error(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import git
-
     monkeypatch.setattr(git.Git, "GIT_PYTHON_GIT_EXECUTABLE", str(tmp_path / "gone"))
     monkeypatch.setenv("GIT_DIR", "elsewhere")
     message = error_of(repository.path)

@@ -311,6 +311,16 @@ def test_a_configuration_with_the_state_of_the_other_work_tree_is_not_warned_of(
     assert (done.stdout, done.stderr) == (f"{lab.head}\nx-{repository.head[:12]}-{config}\n", "")
 
 
+def test_another_work_tree_that_git_cannot_read_is_no_reason_not_to_write(
+    repository: Repository, lab: Repository
+) -> None:
+    repository.write("train.py", "import lab\n" + (repository.path / "train.py").read_text())
+    repository.commit()
+    lab.write(".git/config", "[core\n worktree = broken")
+    done = repository.run("train.py", env={"PYTHONPATH": str(lab.path)})
+    assert (done.stdout, done.stderr) == (f"foo-{tag(repository)}.txt\n", "")
+
+
 def test_what_is_logged_goes_to_the_logger_of_the_package(
     repository: Repository, lab: Repository, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

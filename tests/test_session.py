@@ -170,19 +170,60 @@ def test_a_function_typed_where_inputs_are_not_recorded_is_refused(repository: R
     )
 
 
+SHELL = """\
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance(colors="nocolor")
+for cell in {cells!r}:
+    result = shell.run_cell(cell, store_history={stored})
+    error = result.error_in_exec
+    print(f"{{type(error).__name__}}: {{error}}" if error else "", file=sys.stderr, end="")
+"""
+
+
+def ipython(repository: Repository, *cells: str, stored: bool = True) -> list[str]:
+    """What the cells print to standard error's last lines and to standard output, in an IPython session."""
+    done = repository.run("-c", SHELL.format(cells=cells, stored=stored))
+    return [
+        line for line in done.stdout.splitlines() if line.startswith(("foo-", "one ", "three ", "CodeStateError: "))
+    ]
+
+
 def test_a_cell_that_is_not_stored_in_the_history_is_refused(repository: Repository) -> None:
-    code = (
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "shell = InteractiveShell.instance()\n"
-        f"shell.run_cell({DEFINE!r}, store_history={{}})\n"
-        "result = shell.run_cell('path = save(\"foo\")', store_history=True)\n"
-        "print(shell.user_ns.get('path') or type(result.error_in_exec).__name__)"
+    call = "print(save('foo'))"
+    assert ipython(repository, DEFINE, call) == [f"foo-{session_tag(repository, DEFINE, call)}"]
+    [error] = ipython(repository, DEFINE, call, stored=False)
+    assert error == (
+        "CodeStateError: save was typed in a session that keeps no record of its inputs, "
+        "so no name could say what made its output; put it in a file"
     )
-    repository.write("shell.py", code.format(True) + "\n")
-    stored = repository.run("-i", "-c", code.format(True), input="")
-    assert f"foo-{session_tag(repository, DEFINE, 'path = save(' + chr(34) + 'foo' + chr(34) + ')')}" in stored.stdout
-    unstored = repository.run("-c", code.format(False))
-    assert "CodeStateError" in unstored.stdout
+
+
+def test_a_session_with_autoreload_follows_an_edit_and_refuses_one_that_could_not_be_loaded(
+    repository: Repository,
+) -> None:
+    script = "from pyrepro import Artifact\n@Artifact('p', allow_dirty=True)\ndef save(p): return 'one', p\n"
+    repository.commit(steps=script)
+    edit = "import os\nopen('steps.py', 'w').write({!r})\nos.utime('steps.py', ({}, {}))"
+    printed = ipython(
+        repository,
+        "%load_ext autoreload\n%autoreload 2\nfrom steps import save",
+        edit.format(script.replace("one", "three"), 2e9, 2e9),
+        "print(*save('foo'))",
+        edit.format("this is no Python", 3e9, 3e9),
+        "print(*save('foo'))",
+    )
+    assert printed[0].startswith(f"three foo-{repository.head[:12]}-dirty-")
+    assert printed[1] == (
+        "CodeStateError: the module steps was edited after it was loaded: what runs is not in "
+        f"{repository.path}/steps.py any more; type importlib.reload(steps), or restart the session"
+    )
+
+
+def test_a_typed_function_pickles_with_the_state_of_that_moment(repository: Repository) -> None:
+    cell = "import cloudpickle, pickle\nprint(pickle.loads(cloudpickle.dumps(save))('foo'))"
+    assert ipython(repository, DEFINE, cell) == [f"foo-{session_tag(repository, DEFINE, cell)}"]
 
 
 def test_a_session_in_no_repository_is_an_error_that_names_the_directory(

@@ -303,14 +303,15 @@ def test_a_repository_of_another_user_is_an_error_with_the_words_of_git(
 def test_a_repository_that_cannot_be_written_is_read(
     repository: Repository, as_nobody: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = [os.path.dirname(os.path.dirname(module.__file__)) for module in (pyrepro, git, gitdb, smmap, rfc8785)]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(dict.fromkeys(packages)))
+    for module in (pyrepro, git, gitdb, smmap, rfc8785):
+        shutil.copytree(os.path.dirname(module.__file__), tmp_path / "packages" / module.__name__)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    for path in (repository.path, *list(repository.path.parents)[:3]):
+        path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
     python = [*as_nobody, shutil.which("python3", path="/usr/bin") or sys.executable, "-c"]
     if subprocess.run([*python, "import pyrepro, git"], capture_output=True, cwd="/", check=False).returncode:
         pytest.skip("another user cannot run Python with these packages")
     os.utime(repository.path / "train.py")
-    for path in (repository.path, *list(repository.path.parents)[:3]):
-        path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
     configure(repository, tmp_path, monkeypatch, "[safe]\n\tdirectory = *\n")
     (tmp_path / "gitconfig").chmod(0o644)
     code = f"import pyrepro; print(pyrepro.code_state({str(repository.path)!r}))"

@@ -297,6 +297,13 @@ def test_a_module_of_another_work_tree_is_warned_of_once_with_the_line_to_add(
     )
 
 
+def test_a_module_of_another_work_tree_is_warned_of_at_a_prompt(repository: Repository, lab: Repository) -> None:
+    code = "import lab, pyrepro; print(pyrepro.code_state()); pyrepro.tag(allow_dirty=True)"
+    done = repository.run("-c", code, env={"PYTHONPATH": str(lab.path)})
+    assert done.stdout == f"{repository.head}\n"
+    assert done.stderr.startswith(f"the module lab is loaded from another work tree, {lab.path}, ")
+
+
 def test_a_configuration_with_the_state_of_the_other_work_tree_is_not_warned_of(
     repository: Repository, lab: Repository
 ) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import rfc8785
 
-from pyrepro import _git, _loaded, _session
+from pyrepro import _loaded, _session, _work_tree
 from pyrepro.errors import CodeStateError
 
 _logger = logging.getLogger("pyrepro")
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
 
     state: CodeState
     work_tree: str | None
-    changes: dict[bytes, _git.Entry]
+    changes: dict[bytes, _work_tree.Entry]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def read(files: Iterable[str | None], repo: str | None = None, typed: _session.T
     known = [file for file in files if file is not None]
     declared = _declared()
     try:
-        top = _work_tree(known, repo)
+        top = _top_of(known, repo)
         reading = _read_work_tree(top, known, typed)
     except CodeStateError:
         if declared is None:
@@ -130,7 +130,7 @@ def read_later(reading: Reading, files: Iterable[str]) -> Reading:
     inside = () if top is None else _paths_inside(top, files)
     if not inside or top is None:
         return reading
-    snapshot = _git.read_later(top, _git.Snapshot(reading.state.commit, reading.changes), inside)
+    snapshot = _work_tree.read_later(top, _work_tree.Snapshot(reading.state.commit, reading.changes), inside)
     return _reading(top, snapshot.commit, snapshot.changes)
 
 
@@ -147,20 +147,21 @@ def _declared() -> CodeState | None:
     return CodeState(match[1], match[2])
 
 
-def _work_tree(files: list[str], repo: str | None) -> str:
+def _top_of(files: list[str], repo: str | None) -> str:
     if repo is not None:
         path = os.path.realpath(repo)
         if not os.path.exists(path):
             raise CodeStateError(
                 f"there is no {repo} to read the code state of; pass a path in the work tree of the code"
             )
-        return _git.find_work_tree(path) or _git.ask_for_top(path if os.path.isdir(path) else os.path.dirname(path))
+        directory = path if os.path.isdir(path) else os.path.dirname(path)
+        return _work_tree.find_work_tree(path) or _work_tree.ask_for_top(directory)
     for file in files:
-        if not _loaded.is_installed(file) and (top := _git.find_work_tree(*_loaded.real_files([file]))):
+        if not _loaded.is_installed(file) and (top := _work_tree.find_work_tree(*_loaded.real_files([file]))):
             return top
     if _loaded.is_interactive() and not files[1:]:
         directory = os.path.realpath(os.curdir)
-        if top := _git.find_work_tree(directory):
+        if top := _work_tree.find_work_tree(directory):
             return top
         raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}")
     looked_at = " and ".join(dict.fromkeys(files)) or "code without a file"
@@ -171,7 +172,7 @@ def _read_work_tree(top: str, files: Iterable[str], typed: _session.Typed | None
     if _loaded.is_interactive():
         _session.refuse_edited_modules(top)
     loaded = [file for _, _, file in _loaded.loaded_modules()]
-    snapshot = _git.read(top, _paths_inside(top, [*loaded, *_loaded.real_files(files)]))
+    snapshot = _work_tree.read(top, _paths_inside(top, [*loaded, *_loaded.real_files(files)]))
     changes = dict(snapshot.changes)
     if typed is not None:
         inputs = rfc8785.dumps(list(typed.inputs()))
@@ -179,7 +180,7 @@ def _read_work_tree(top: str, files: Iterable[str], typed: _session.Typed | None
     return _reading(top, snapshot.commit, changes)
 
 
-def _reading(top: str, commit: str, changes: dict[bytes, _git.Entry]) -> Reading:
+def _reading(top: str, commit: str, changes: dict[bytes, _work_tree.Entry]) -> Reading:
     entries = sorted([_named(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
     return Reading(CodeState(commit, digest), top, changes)
@@ -217,7 +218,7 @@ def warn_of_other_work_trees(reading: Reading) -> None:
         directory = os.path.dirname(file)
         if directory not in known:
             try:
-                known[directory] = _git.find_work_tree(file)
+                known[directory] = _work_tree.find_work_tree(file)
             except CodeStateError:
                 known[directory] = None  # what git cannot read there is no reason not to write here
         other = known[directory]

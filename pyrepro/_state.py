@@ -174,16 +174,17 @@ class State:
         """What was loaded since the reading runs, too: it is what its files hold now."""
         if not isinstance(self._reading, Reading) or self._modules.are_loaded():
             return
-        before, self._modules = self._modules, _Modules.now()
-        reading = _code.read_later(self._reading, before.files_loaded_since())
-        if reading.state != self._reading.state:
-            self._reading = reading
-            if self.refusal() is not None:
-                self._is_late = True
-                _warned.add(reading.state)
-                _logger.error(
-                    "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
-                )
+        now = _Modules.now()
+        reading = _code.read_later(self._reading, self._modules.files_loaded_since())
+        if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
+            self._is_late = True
+            _warned.add(reading.state)
+            _logger.error(
+                "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
+            )
+        # In this order: another thread that finds the modules taken up must find their reading, too.
+        self._reading = reading
+        self._modules = now
 
 
 def checked(reading: Reading, is_allowed: bool) -> Reading:

@@ -1,0 +1,416 @@
+"""What the work tree of a repository holds in place of what its commit holds.
+
+Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tree(1),
+git-hash-object(1), gitrepository-layout(5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import stat
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pyrepro._git import finish, run, started
+from pyrepro.errors import CodeStateError
+
+ABSENT = ("000000", "")
+_SUBMODULE = "160000"
+_LINK = "120000"
+_DIRECTORY = "040000"
+_ATTEMPTS = 10
+_PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
+
+_STATUS = (
+    "status",
+    *("--porcelain=v2", "--branch", "-z"),
+    *("--untracked-files=no", "--ignore-submodules=untracked", "--no-ahead-behind", "--no-renames"),
+)
+Entry = tuple[str, str]
+"""A mode as git writes it and an object id; ABSENT where there is nothing."""
+
+
+class Snapshot(NamedTuple):
+    """A commit, and what the work tree holds in place of what the commit holds."""
+
+    commit: str
+    changes: dict[bytes, Entry]
+
+
+def find_work_tree(path: str) -> str | None:
+    """The top directory of the innermost work tree that holds a path, or None.
+
+    Args:
+        path: an absolute path without symbolic links.
+
+    Raises:
+        CodeStateError: git has to be asked, and fails.
+    """
+    directory = path
+    while True:
+        if _is_git_directory(directory):
+            return None
+        marker = os.path.join(directory, ".git")
+        if os.path.isfile(marker) or _is_git_directory(marker):
+            top = ask_for_top(directory) if _may_lie_elsewhere(directory) else directory
+            return top if _is_within(path, top) else None
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return None
+        directory = parent
+
+
+def ask_for_top(directory: str) -> str:
+    """The top directory of the work tree that git itself finds from a directory.
+
+    Raises:
+        CodeStateError: git finds none; the message holds git's own words.
+    """
+    output = run(directory, ["rev-parse", "--show-toplevel"], is_top=False)
+    return os.path.realpath(os.fsdecode(output.rstrip(b"\n")))
+
+
+def read(top: str, loaded: Iterable[bytes]) -> Snapshot:
+    """What the work tree holds, all of it at one moment.
+
+    Args:
+        top: the top directory of a work tree.
+        loaded: the files of loaded modules in it, relative to the top, as git writes paths.
+
+    Raises:
+        CodeStateError: git cannot say, or commits follow each other too fast.
+    """
+    loaded = set(loaded)
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(random.uniform(0, 0.01 * 2**attempt))
+        before = _moment(top)
+        try:
+            snapshot = _read_once(top, loaded, before)
+        except CodeStateError:
+            if _moment(top) == before:
+                raise
+        else:
+            if _moment(top) == before:
+                return snapshot
+    raise CodeStateError(
+        f"the work tree {top} was read {_ATTEMPTS} times, and each time HEAD or the index changed meanwhile; "
+        f"let the other git processes in it end, and run again",
+        work_tree=top,
+    )
+
+
+def _is_within(path: str, top: str) -> bool:
+    return path == top or path.startswith(os.path.join(top, ""))
+
+
+def _is_git_directory(path: str) -> bool:
+    if not os.path.isfile(os.path.join(path, "HEAD")):
+        return False
+    return all(os.path.isdir(os.path.join(path, name)) for name in ("objects", "refs"))
+
+
+def _git_directories(top: str) -> tuple[str, str]:
+    """The git directory of a work tree, and the one that it shares with other work trees."""
+    git_dir = os.path.join(top, ".git")
+    if os.path.isfile(git_dir):
+        target = _content(git_dir).partition(b"gitdir:")[2].strip()
+        git_dir = os.path.join(top, os.fsdecode(target))
+    common = _content(os.path.join(git_dir, "commondir")).strip()
+    return git_dir, os.path.join(git_dir, os.fsdecode(common))
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _may_lie_elsewhere(top: str) -> bool:
+    """Whether git may see another work tree here than the directory that holds .git."""
+    git_dir, common_dir = _git_directories(top)
+    files = (os.path.join(common_dir, "config"), os.path.join(git_dir, "config.worktree"))
+    return os.pathsep in top or any(re.search(rb"(?i)\bworktree\s*=", _content(file)) for file in files)
+
+
+class _Moment(NamedTuple):
+    """What differs when HEAD or the index is another than before."""
+
+    head: tuple[object, ...]
+    index_file: tuple[int, int, int] | None
+
+
+def _moment(top: str) -> _Moment:
+    git_dir, common_dir = _git_directories(top)
+    head = _content(os.path.join(git_dir, "HEAD"))
+    ref = os.fsdecode(head.partition(b"ref:")[2].strip())
+    state = (
+        head,
+        *(_content(os.path.join(directory, ref)) for directory in (git_dir, common_dir) if ref),
+        *(_content(os.path.join(directory, "reftable", "tables.list")) for directory in (git_dir, common_dir)),
+        _fingerprint(os.path.join(common_dir, "packed-refs")),
+    )
+    return _Moment(state, _fingerprint(os.path.join(git_dir, "index")))
+
+
+def _fingerprint(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _read_once(top: str, loaded: set[bytes], before: _Moment) -> Snapshot:
+    modes = _honours_modes(top)
+    with started(top, [["ls-files", "-v", "-z"], [*modes, *_STATUS]]) as (flags, status):
+        index, hidden = _parse_flags(finish(flags))
+        hidden.update(dict.fromkeys(_touched_since(top, before, loaded & index), False))
+        commit, committed, unmerged = _parse_status(finish(status), top)
+    if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
+        output = run(top, ["ls-files", "--stage", "-z"])
+        for path, entry in _parse_stages(output):
+            if path in hidden or entry[0] == _SUBMODULE:
+                committed.setdefault(path, entry)
+    if unmerged:
+        output = run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
+        tree = dict(_parse_tree(output))
+        committed.update({path: tree.get(path, ABSENT) for path in unmerged})
+    inside, outside = _by_submodule(top, loaded - index - committed.keys(), index | committed.keys())
+    outside -= _ignored(top, outside, index)
+    changes = _changes_in_files(top, commit, committed, outside, hidden)
+    for path in committed.keys() | inside.keys():
+        if _is_populated(top, path):
+            submodule = read(_on_disk(top, path), inside.get(path, ()))
+            entry = _SUBMODULE, submodule.commit
+            if entry != committed.get(path, entry):
+                changes[path] = entry
+            changes.update({path + b"/" + inner: entry for inner, entry in submodule.changes.items()})
+    return Snapshot(commit, changes)
+
+
+def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
+    """A snapshot, with what the work tree now holds at the files of modules loaded since.
+
+    Args:
+        top: the top directory of the work tree.
+        snapshot: what was read when its commit was checked out.
+        loaded: the files, relative to the top, as git writes paths.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    loaded = set(loaded)
+    asked = sorted({*loaded, *(above for path in loaded for above in _directories_above(path))})
+    committed: dict[bytes, Entry] = {}
+    for some in _in_portions(asked):
+        output = run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
+        committed.update(entry for entry in _parse_tree(output) if entry[1][0] != _DIRECTORY)
+    inside, outside = _by_submodule(top, loaded, committed.keys() - loaded)
+    ignored = _ignored(top, outside - committed.keys(), committed.keys())
+    outside -= ignored
+    changes = {path: entry for path, entry in snapshot.changes.items() if path not in outside}
+    changes |= _changes_in_files(
+        top, snapshot.commit, {path: committed.get(path, ABSENT) for path in outside}, outside - committed.keys(), {}
+    )
+    for path, files in inside.items():
+        prefix = path + b"/"
+        below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
+        commit = changes.get(path, committed[path])[1]
+        submodule = read_later(_on_disk(top, path), Snapshot(commit, below), files)
+        changes = {inner: entry for inner, entry in changes.items() if not inner.startswith(prefix)}
+        changes.update({prefix + inner: entry for inner, entry in submodule.changes.items()})
+    return Snapshot(snapshot.commit, changes)
+
+
+def _by_submodule(
+    top: str, paths: Iterable[bytes], tracked: Collection[bytes]
+) -> tuple[dict[bytes, set[bytes]], set[bytes]]:
+    """The paths in submodules that are checked out, by submodule, and the other paths."""
+    inside: dict[bytes, set[bytes]] = {}
+    outside: set[bytes] = set()
+    for path in paths:
+        for above in _directories_above(path):
+            if above in tracked and _is_populated(top, above):
+                inside.setdefault(above, set()).add(path[len(above) + 1 :])
+                break
+        else:
+            outside.add(path)
+    return inside, outside
+
+
+def _changes_in_files(
+    top: str, commit: str, committed: Mapping[bytes, Entry], untracked: set[bytes], hidden: Mapping[bytes, bool]
+) -> dict[bytes, Entry]:
+    """What stands on disk in place of what the commit holds; submodules that are checked out left out."""
+    found: dict[bytes, Entry] = {}
+    to_hash: dict[bytes, str] = {}
+    honours_modes = bool(_honours_modes(top))
+    for path in committed.keys() | untracked:
+        expected = committed.get(path, ABSENT)
+        mode = _mode_on_disk(top, path, expected[0], honours_modes)
+        if mode == ABSENT[0]:
+            if not hidden.get(path):
+                found[path] = ABSENT
+        elif mode == _LINK:
+            found[path] = mode, _id_of_link(top, path, commit)
+        elif mode != _SUBMODULE:
+            to_hash[path] = mode
+    found.update(_hashed(top, to_hash))
+    return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
+
+
+def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterator[bytes]:
+    """The files that were written after the index was.
+
+    Git compares whole seconds, and takes an edit of the same size for none when
+    its times were set back within the second in which the index was written.
+    """
+    for path in paths:
+        try:
+            if moment.index_file is None or os.lstat(_on_disk(top, path)).st_ctime_ns >= moment.index_file[0]:
+                yield path
+        except OSError:
+            continue  # deleted, which status reports
+
+
+def _honours_modes(top: str) -> list[str]:
+    """Options that make git compare modes and links, unless the file system has none."""
+    head = os.path.join(_git_directories(top)[0], "HEAD")
+    # A file system without mode bits shows every file as executable, this one too.
+    if os.name == "nt" or (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR):
+        return []
+    return ["-c", "core.fileMode=true", "-c", "core.symlinks=true"]
+
+
+def _parse_flags(output: bytes) -> tuple[set[bytes], dict[bytes, bool]]:
+    """The paths of the index, and those whose changes git hides: True if it need not be on disk."""
+    entries = output.split(b"\0")[:-1]
+    ordinary = (b"H ", b"M ")
+    hidden = {entry[2:]: entry[:1] in b"Ss" for entry in entries if entry[:2] not in ordinary}
+    return {entry[2:] for entry in entries}, hidden
+
+
+def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:
+    """The commit, what it holds at each path that git reports, and the unmerged paths, of which it does not say."""
+    commit = ""
+    committed: dict[bytes, Entry] = {}
+    unmerged: list[bytes] = []
+    for line in output.split(b"\0")[:-1]:
+        kind = line[:2]
+        if kind == b"1 ":
+            _, _, _, mode, _, _, object_id, _, path = line.split(b" ", 8)
+            committed[path] = _entry(mode, object_id)
+        elif kind == b"u ":
+            unmerged.append(line.split(b" ", 10)[10])
+        elif line.startswith(b"# branch.oid "):
+            commit = line.rpartition(b" ")[2].decode()
+        elif kind != b"# ":
+            raise CodeStateError(
+                f"git status in {top} printed {line!r}, which is not known here; "
+                f"report it to the authors of pyrepro, with the version of git",
+                work_tree=top,
+            )
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        raise CodeStateError(
+            f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top
+        )
+    return commit, committed, unmerged
+
+
+def _parse_stages(output: bytes) -> Iterator[tuple[bytes, Entry]]:
+    for line in output.split(b"\0")[:-1]:
+        fields, _, path = line.partition(b"\t")
+        mode, object_id, _ = fields.split(b" ")
+        yield path, _entry(mode, object_id)
+
+
+def _parse_tree(output: bytes) -> Iterator[tuple[bytes, Entry]]:
+    for line in output.split(b"\0")[:-1]:
+        fields, _, path = line.partition(b"\t")
+        mode, _, object_id = fields.split(b" ")
+        yield path, _entry(mode, object_id)
+
+
+def _entry(mode: bytes, object_id: bytes) -> Entry:
+    return ABSENT if mode == b"000000" else (mode.decode(), object_id.decode())
+
+
+def _directories_above(path: bytes) -> Iterator[bytes]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
+
+
+def _on_disk(top: str, path: bytes) -> str:
+    return os.path.join(top, os.fsdecode(path))
+
+
+def _is_populated(top: str, path: bytes) -> bool:
+    return os.path.lexists(os.path.join(_on_disk(top, path), ".git"))
+
+
+def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> str:
+    """The mode, as git writes it, of what stands at a path; absent for what git could not track."""
+    absent = ABSENT[0]
+    try:
+        # Behind a link stands another file: git tracks the link, not what it leads to.
+        if any(os.path.islink(_on_disk(top, above)) for above in _directories_above(path)):
+            return absent
+        mode = os.lstat(_on_disk(top, path)).st_mode
+    except OSError:
+        return absent
+    if stat.S_ISLNK(mode):
+        return _LINK
+    if stat.S_ISREG(mode):
+        if honours_modes:
+            return "100755" if mode & stat.S_IXUSR else "100644"
+        return expected if expected.startswith("10") else "100644"
+    # A submodule that is not checked out is a directory, and no change.
+    return _SUBMODULE if stat.S_ISDIR(mode) and (expected == _SUBMODULE or _is_populated(top, path)) else absent
+
+
+def _id_of_link(top: str, path: bytes, commit: str) -> str:
+    # hash-object follows links, and reads the content of one blob a process from standard input.
+    target = os.fsencode(os.readlink(_on_disk(top, path)))
+    algorithm = "sha1" if len(commit) == 40 else "sha256"
+    return hashlib.new(algorithm, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()
+
+
+def _hashed(top: str, modes: dict[bytes, str]) -> dict[bytes, Entry]:
+    """The entries of regular files, their content after clean filters."""
+    if not modes:
+        return {}
+    output = run(top, ["hash-object", "--stdin-paths"], stdin=b"".join(_quoted(path) + b"\n" for path in modes))
+    ids = output.decode().split()
+    return {path: (mode, object_id) for (path, mode), object_id in zip(modes.items(), ids, strict=True)}
+
+
+def _quoted(path: bytes) -> bytes:
+    """A path as git quotes it, so that line ends in names do not end lines."""
+    special = re.compile(rb"[\x00-\x1f\x7f\"\\]")
+    return b'"' + special.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'
+
+
+def _in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
+    for start in range(0, len(paths), _PATHS_A_COMMAND):
+        yield [os.fsdecode(path) for path in paths[start : start + _PATHS_A_COMMAND]]
+
+
+def _ignored(top: str, paths: Iterable[bytes], index: Collection[bytes]) -> set[bytes]:
+    """Those of some untracked paths that the .gitignore files of the work tree ignore."""
+    # ls-files fails on a path below a submodule; nothing there is ignored by this work tree.
+    asked = {path for path in paths if not any(above in index for above in _directories_above(path))}
+    ask = ["ls-files", "--others", "--ignored", "--exclude-per-directory=.gitignore", "-z", "--"]
+    ignored: set[bytes] = set()
+    for some in _in_portions(sorted(asked)):
+        output = run(top, [*ask, *some])
+        # A nested repository is listed as one directory.
+        ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
+    return {path for path in asked if path in ignored or any(above in ignored for above in _directories_above(path))}

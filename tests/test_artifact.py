@@ -650,7 +650,7 @@ WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
         {},
         dir,
         "Artifact cannot see the parameters of <built-in function dir> of type builtin_function_or_method: "
-        "no signature found for builtin <built-in function dir>; wrap it in a def",
+        "{reason}; wrap it in a def",
     ),
 ]
 
@@ -661,7 +661,7 @@ def test_a_wrong_argument_of_the_decorator_is_a_type_error_at_the_decoration(
 ) -> None:
     with pytest.raises(TypeError) as error:
         Artifact(keyword, **options)(function)
-    assert str(error.value) == message.replace("{0!r}", repr(function))
+    assert str(error.value) == message.replace("{0!r}", repr(function)).replace("{reason}", str(error.value.__cause__))
 
 
 def test_a_function_without_parameters_has_none_to_name() -> None:

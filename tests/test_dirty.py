@@ -32,7 +32,7 @@ def test_a_dirty_script_of_ones_own_stops_at_the_decoration(repository: Reposito
     done = repository.run("train.py")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.partition("pyrepro.errors.DirtyRepositoryError: ")[2].strip() == refusal(repository, "train.py")
-    assert "@Artifact(" in done.stderr
+    assert "in <module>" in done.stderr
     assert not list(repository.path.glob("foo*"))
 
 

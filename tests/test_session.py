@@ -221,6 +221,15 @@ def test_a_session_with_autoreload_follows_an_edit_and_refuses_one_that_could_no
     )
 
 
+def test_a_module_whose_file_was_deleted_is_refused(repository: Repository) -> None:
+    call = "import lib.model, os\nos.environ['PYREPRO_ALLOW_DIRTY'] = '1'\nprint(save('foo')[:4])"
+    assert ipython(repository, DEFINE, call, "os.unlink('lib/model.py')\nprint(save('foo'))") == [
+        "foo-",
+        "CodeStateError: the module lib.model was edited after it was loaded: what runs is not in "
+        f"{repository.path}/lib/model.py any more; type importlib.reload(lib.model), or restart the session",
+    ]
+
+
 def test_a_typed_function_pickles_with_the_state_of_that_moment(repository: Repository) -> None:
     cell = "import cloudpickle, pickle\nprint(pickle.loads(cloudpickle.dumps(save))('foo'))"
     assert ipython(repository, DEFINE, cell) == [f"foo-{session_tag(repository, DEFINE, cell)}"]

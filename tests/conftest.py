@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=False)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("default")
 
 SCRIPT = """\

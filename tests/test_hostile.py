@@ -526,6 +526,23 @@ def test_a_loaded_module_whose_file_is_a_link_counts_as_its_target(
     assert code_state(repository.path) == dirty(repository, ("new.py", "100644", blob("x = 1\n")))
 
 
+@pytest.mark.parametrize("name", [":(top)new.py", ":!new.py", "[n]ew.py", "-new.py"])
+def test_the_name_of_a_loaded_file_is_no_pattern(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    repository.write("new.py", "ignored = 1\n")
+    repository.write(".gitignore", "/new.py\n")
+    repository.commit()
+    load(repository.write(name, "x = 1\n"), monkeypatch)
+    assert changed_paths(repository) == (name,)
+
+
+def changed_paths(repository: Repository) -> tuple[str, ...]:
+    with pytest.raises(pyrepro.DirtyRepositoryError) as error:
+        pyrepro.tag(repo=repository.path)
+    return error.value.paths
+
+
 def test_errors_name_the_work_tree(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.write(".git/index", "garbage")
     with pytest.raises(CodeStateError) as error:

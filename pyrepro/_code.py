@@ -34,10 +34,20 @@ class CodeState:
     Args:
         commit: the full commit, 40 or 64 hex digits.
         changes: the changes digest, 64 hex digits, or None for a clean tree.
+
+    Raises:
+        ValueError: a field is not that.
     """
 
     commit: str
     changes: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _DECLARED.fullmatch(str(self)):
+            raise ValueError(
+                f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; pass the 40 or 64 hex digits of "
+                f"a full commit, and the 64 of a changes digest or None"
+            )
 
     def __str__(self) -> str:
         return self.commit if self.changes is None else f"{self.commit}-dirty-{self.changes}"

@@ -14,15 +14,19 @@ from typing import Any
 
 def is_interactive() -> bool:
     """Whether this process is a prompt, a notebook or ``python -c``."""
-    return _file_in(vars(sys.modules["__main__"])) is None
+    return _main_file() is None
 
 
 def is_own_program() -> bool:
     """Whether this process runs a program of the user's own, not a tool that imports it."""
-    file = _file_in(vars(sys.modules["__main__"]))
+    file = _main_file()
     multiprocessing = sys.modules.get("multiprocessing.process")
     is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
     return file is not None and not is_child and not is_installed(file)
+
+
+def _main_file() -> str | None:
+    return _file_in(getattr(sys.modules.get("__main__"), "__dict__", {}))
 
 
 def is_installed(file: str) -> bool:

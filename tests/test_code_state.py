@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 import types
+from typing import Any
 
 import pytest
 from conftest import Repository
@@ -53,6 +54,18 @@ def test_the_text_of_a_state_is_its_commit_and_its_changes(repository: Repositor
     repository.write("train.py", "edited\n")
     digest = changes(("train.py", "100644", blob("edited\n")))
     assert str(code_state(repository.path)) == f"{repository.head}-dirty-{digest}"
+
+
+@pytest.mark.parametrize(
+    "fields", [("abc", None), ("a" * 40, "b" * 12), ("A" * 40, None), (None, None), ("a" * 40, "")]
+)
+def test_a_state_that_is_none_is_a_value_error(fields: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError) as error:
+        CodeState(*fields)
+    assert str(error.value) == (
+        f"CodeState(commit={fields[0]!r}, changes={fields[1]!r}) is no state; pass the 40 or 64 hex digits of a full commit, "
+        "and the 64 of a changes digest or None"
+    )
 
 
 def test_an_edit_is_a_change(repository: Repository) -> None:

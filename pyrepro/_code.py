@@ -45,12 +45,12 @@ class CodeState:
     def __post_init__(self) -> None:
         if not _DECLARED.fullmatch(str(self)):
             raise ValueError(
-                f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; pass the 40 or 64 hex digits of "
-                f"a full commit, and the 64 of a changes digest or None"
+                f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; "
+                f"pass the 40 or 64 hex digits of a full commit, and the 64 of a changes digest or None"
             )
 
     def __str__(self) -> str:
-        return self.commit if self.changes is None else f"{self.commit}-dirty-{self.changes}"
+        return f"{self.commit}" if self.changes is None else f"{self.commit}-dirty-{self.changes}"
 
 
 class Reading(NamedTuple):

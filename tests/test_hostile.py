@@ -123,6 +123,36 @@ def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     )
 
 
+def test_a_monitor_of_the_file_system_that_misses_an_edit_hides_nothing(repository: Repository, tmp_path: Path) -> None:
+    monitor = tmp_path / "monitor"
+    monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")
+    monitor.chmod(0o755)
+    repository.git("config", "core.fsmonitor", str(monitor))
+    repository.git("config", "core.fsmonitorHookVersion", "2")
+    repository.git("update-index", "--fsmonitor")
+    repository.git("status")
+    repository.git("status")
+    repository.write("lib/model.py", "LAYERS = 3 + 3\n")
+    assert repository.git("status", "--porcelain", "-uno") == ""
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3 + 3\n")))
+
+
+def test_a_change_in_nested_repositories_is_seen_whatever_a_user_ignores(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("nested/deep", "nested"):
+        nested = Repository(repository.path / path)
+        nested.path.mkdir(parents=True, exist_ok=True)
+        nested.git("init", "-q", "-b", "main")
+        nested.commit(code="1\n")
+    repository.git("add", "nested")
+    repository.git("commit", "-q", "-m", "nested")
+    configure(repository, tmp_path, monkeypatch, "[diff]\n\tignoreSubmodules = all\n")
+    assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("nested/deep/code.py", "2\n")
+    assert code_state(repository.path) == dirty(repository, ("nested/deep/code.py", "100644", blob("2\n")))
+
+
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
 def test_a_change_behind_a_flag_of_the_index_is_seen(repository: Repository, flag: str) -> None:
     repository.git("update-index", flag, "train.py", "run.sh", "link.py")

@@ -225,13 +225,22 @@ def test_an_environment_in_the_work_tree_is_none(repository: Repository) -> None
     assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
 
 
-def test_a_link_into_an_environment_is_none(repository: Repository, tmp_path: Path) -> None:
-    (tmp_path / "site-packages/vendored").mkdir(parents=True)
-    (tmp_path / "site-packages/vendored/__init__.py").write_text("x = 1\n")
-    (repository.path / "vendored").symlink_to(tmp_path / "site-packages/vendored")
+def test_a_link_into_an_environment_is_none(repository: Repository) -> None:
+    (repository.path / "vendored").symlink_to("env/site-packages/vendored")
     repository.write("train.py", "import vendored\n" + SCRIPT)
     repository.commit()
+    repository.write("env/site-packages/vendored/__init__.py", "x = 1\n")
     assert repository.run("train.py").stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
+
+
+def test_a_link_out_of_an_environment_is_none(repository: Repository) -> None:
+    repository.write("train.py", "import helper\n" + SCRIPT)
+    repository.commit()
+    link = repository.write("env/site-packages/helper.py")
+    link.unlink()
+    link.symlink_to(repository.write("cache/helper.py", "x = 1\n"))
+    done = repository.run("train.py", env={"PYTHONPATH": str(link.parent)})
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}.txt\n"
 
 
 def test_a_module_of_a_nested_repository_counts_as_untracked(repository: Repository) -> None:

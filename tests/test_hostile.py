@@ -251,8 +251,11 @@ def test_a_rebase_of_another_repository_leaks_nothing(repository: Repository, tm
 def test_a_leaked_variable_changes_nothing(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    other, _ = leaking(repository, tmp_path)
+    other = repository.clone(tmp_path / "other")
     repository.write("train.py", "edited\n")
+    repository.write("new.py", "new\n")
+    repository.git("add", "new.py")
+    load(repository.write("lib/untracked.py", "x = 1\n"), monkeypatch)
     expected = code_state(repository.path)
     value = {
         "GIT_DIR": other.path / ".git",

@@ -82,6 +82,26 @@ def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repositor
     assert done.stderr.strip().endswith("to write under a -dirty- name.")
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+def test_a_pool_whose_script_was_edited_after_its_start_ends_with_the_error(
+    repository: Repository, method: str
+) -> None:
+    repository.write(
+        "main.py",
+        "import multiprocessing\nfrom pyrepro import Artifact\n"
+        "@Artifact('outpath')\ndef own(outpath):\n    return outpath\n"
+        "if __name__ == '__main__':\n"
+        "    open('run.sh', 'w').write('edited')\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        print(pool.map(own, ['a', 'b']))\n",
+    )
+    repository.commit()
+    done = repository.run("main.py")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("to write under a -dirty- name.")
+
+
 def test_a_pool_of_a_clean_script_writes_the_tag_of_its_driver(repository: Repository) -> None:
     repository.write(
         "main.py",

@@ -175,16 +175,16 @@ import sys
 from IPython.core.interactiveshell import InteractiveShell
 
 shell = InteractiveShell.instance(colors="nocolor")
-for cell in {cells!r}:
-    result = shell.run_cell(cell, store_history={stored})
+for number, cell in enumerate({cells!r}):
+    result = shell.run_cell(cell, store_history=number >= {unstored})
     error = result.error_in_exec
     print(f"{{type(error).__name__}}: {{error}}" if error else "", file=sys.stderr, end="")
 """
 
 
-def ipython(repository: Repository, *cells: str, stored: bool = True) -> list[str]:
+def ipython(repository: Repository, *cells: str, unstored: int = 0) -> list[str]:
     """What the cells print to standard error's last lines and to standard output, in an IPython session."""
-    done = repository.run("-c", SHELL.format(cells=cells, stored=stored))
+    done = repository.run("-c", SHELL.format(cells=cells, unstored=unstored))
     return [
         line for line in done.stdout.splitlines() if line.startswith(("foo-", "one ", "three ", "CodeStateError: "))
     ]
@@ -193,7 +193,7 @@ def ipython(repository: Repository, *cells: str, stored: bool = True) -> list[st
 def test_a_cell_that_is_not_stored_in_the_history_is_refused(repository: Repository) -> None:
     call = "print(save('foo'))"
     assert ipython(repository, DEFINE, call) == [f"foo-{session_tag(repository, DEFINE, call)}"]
-    [error] = ipython(repository, DEFINE, call, stored=False)
+    [error] = ipython(repository, DEFINE, call, unstored=1)
     assert error == (
         "CodeStateError: save was typed in a session that keeps no record of its inputs, "
         "so no name could say what made its output; put it in a file"

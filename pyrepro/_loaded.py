@@ -14,15 +14,22 @@ from typing import Any
 
 def is_interactive() -> bool:
     """Whether this process is a prompt, a notebook or ``python -c``."""
-    return _main_file() is None
+    return _main_file() is None and not _is_worker()
 
 
 def is_own_program() -> bool:
     """Whether this process runs a program of the user's own, not a tool that imports it."""
     file = _main_file()
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    is_child = multiprocessing is not None and multiprocessing.parent_process() is not None
-    return file is not None and not is_child and not is_installed(file)
+    return file is not None and not is_installed(file) and not _is_worker()
+
+
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    if process is None:
+        return False
+    # A worker that is started anew knows its parent, and has a main file, only after it has imported
+    # the program of its parent; until then it is marked as inheriting.
+    return process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
 
 
 def _main_file() -> str | None:

@@ -82,6 +82,26 @@ def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repositor
     assert done.stderr.strip().endswith("to write under a -dirty- name.")
 
 
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+def test_a_worker_imports_a_dirty_module_and_reads_the_state_once(dirty: Repository, method: str) -> None:
+    dirty.write(
+        "main.py",
+        "import multiprocessing, os\nfrom pyrepro import Artifact\n"
+        "os.environ['PYREPRO_ALLOW_DIRTY'] = '1'\n"
+        "@Artifact('p')\ndef own(p): return p\n"
+        "def work(name):\n"
+        "    del os.environ['PYREPRO_ALLOW_DIRTY']\n    import train\n    before = own(name)\n"
+        "    open('run.sh', 'w').write('edited')\n    return train.__name__, before == own(name)\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        print(pool.map(work, ['a']))\n",
+    )
+    done = dirty.run("main.py")
+    assert done.stdout == "[('train', True)]\n", done.stderr
+    assert REFUSED in done.stderr
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
 def test_a_pool_whose_script_was_edited_after_its_start_ends_with_the_error(

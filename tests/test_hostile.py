@@ -246,6 +246,7 @@ def test_a_rebase_of_another_repository_leaks_nothing(repository: Repository, tm
 @pytest.mark.parametrize(
     "name",
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"]
+    + ["GIT_INTERNAL_SUPER_PREFIX", "GIT_NOGLOB_PATHSPECS"]
     + ["GIT_CEILING_DIRECTORIES", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_PREFIX"],
 )
 def test_a_leaked_variable_changes_nothing(
@@ -569,6 +570,25 @@ def test_the_name_of_a_loaded_file_is_no_pattern(
     repository.commit()
     load(repository.write(name, "x = 1\n"), monkeypatch)
     assert changed_paths(repository) == (name,)
+
+
+def test_a_pattern_in_the_name_of_a_loaded_file_is_none_for_what_is_ignored(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write(".gitignore", "/:*\n")
+    repository.commit()
+    load(repository.write(":(top)new.py", "x = 1\n"), monkeypatch)
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_a_broken_repository_whose_name_holds_the_separator_of_search_paths_is_none(repository: Repository) -> None:
+    nested = Repository(repository.path / f"a{os.pathsep}b")
+    nested.path.mkdir()
+    nested.git("init", "-q")
+    nested.commit(code="1\n")
+    nested.write(".git/HEAD", "garbage\n")
+    repository.write("train.py", "edited\n")
+    assert code_state(nested.path) == dirty(repository, ("train.py", "100644", blob("edited\n")))
 
 
 def changed_paths(repository: Repository) -> tuple[str, ...]:

@@ -25,11 +25,11 @@ def is_own_program() -> bool:
 
 def _is_worker() -> bool:
     process = sys.modules.get("multiprocessing.process")
-    if process is None:
-        return False
     # A worker that is started anew knows its parent, and has a main file, only after it has imported
     # the program of its parent; until then it is marked as inheriting.
-    return process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
+    return process is not None and (
+        process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
+    )
 
 
 def _main_file() -> str | None:

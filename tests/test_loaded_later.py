@@ -117,6 +117,13 @@ def test_a_module_reloaded_after_an_edit_is_what_it_holds_then(repository: Repos
     assert stdout.splitlines()[1] == f"two-{late}.txt"
 
 
+def test_a_directory_that_became_a_repository_of_its_own_is_compared_as_before(repository: Repository) -> None:
+    stdout, _ = run(
+        repository, between="import subprocess; subprocess.run(['git', 'init', '-q', 'lib'])\nimport lib.model"
+    )
+    assert stdout == f"one-{tag(repository)}.txt\ntwo-{tag(repository)}.txt\n"
+
+
 def test_edits_after_the_decoration_that_nothing_loads_change_nothing(repository: Repository) -> None:
     stdout, stderr = run(
         repository,

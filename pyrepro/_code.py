@@ -114,13 +114,18 @@ def read(files: Iterable[str | None], repo: str | None = None, typed: _session.T
     """
     known = [file for file in files if file is not None]
     declared = _declared()
+    inputs = None if typed is None else typed.inputs()
     try:
         top = _top_of(known, repo)
-        reading = _read_work_tree(top, known, typed)
-    except CodeStateError:
-        if declared is None:
-            raise
-        return Reading(declared, None, {})
+    except CodeStateError as error:
+        return _declared_instead(declared, typed, error)
+    # What runs is in no file: that is nothing that a declared state could stand in for.
+    if _loaded.is_interactive():
+        _session.refuse_edited_modules(top)
+    try:
+        reading = _read_work_tree(top, known, inputs)
+    except CodeStateError as error:
+        return _declared_instead(declared, typed, error)
     if declared not in (None, reading.state):
         raise CodeStateError(
             f"PYREPRO_CODE_STATE declares {declared}, but the work tree {top} is at {reading.state}; "
@@ -142,6 +147,18 @@ def read_later(reading: Reading, files: Iterable[str]) -> Reading:
         return reading
     snapshot = _work_tree.read_later(top, _work_tree.Snapshot(reading.state.commit, reading.changes), inside)
     return _reading(top, snapshot.commit, snapshot.changes)
+
+
+def _declared_instead(declared: CodeState | None, typed: _session.Typed | None, error: CodeStateError) -> Reading:
+    """The declared state in the place of the one that cannot be read, or the error that says why not."""
+    if declared is None:
+        raise error
+    if typed is not None:
+        raise CodeStateError(
+            f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
+            f"put it in a file"
+        )
+    return Reading(declared, None, {})
 
 
 def _declared() -> CodeState | None:
@@ -178,15 +195,12 @@ def _top_of(files: list[str], repo: str | None) -> str:
     raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
 
 
-def _read_work_tree(top: str, files: Iterable[str], typed: _session.Typed | None) -> Reading:
-    if _loaded.is_interactive():
-        _session.refuse_edited_modules(top)
+def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded = [file for _, _, file in _loaded.loaded_modules()]
     snapshot = _work_tree.read(top, _paths_inside(top, [*loaded, *_loaded.real_files(files)]))
     changes = dict(snapshot.changes)
-    if typed is not None:
-        inputs = rfc8785.dumps(list(typed.inputs()))
-        changes[_SESSION] = "100644", hashlib.sha256(inputs).hexdigest()
+    if inputs is not None:
+        changes[_SESSION] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
     return _reading(top, snapshot.commit, changes)
 
 

@@ -235,6 +235,27 @@ def test_a_typed_function_pickles_with_the_state_of_that_moment(repository: Repo
     assert ipython(repository, DEFINE, cell) == [f"foo-{session_tag(repository, DEFINE, cell)}"]
 
 
+def test_a_declared_state_does_not_stand_in_for_what_was_typed(repository: Repository, tmp_path: Path) -> None:
+    declared = {"PYREPRO_CODE_STATE": repository.head}
+    done = repository.run("-c", DEFINE + "save('foo')", cwd=tmp_path, env=declared)
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.errors.CodeStateError: save was typed, so PYREPRO_CODE_STATE={repository.head} does not say "
+        "what makes its output; put it in a file"
+    )
+    done = repository.run("-", cwd=tmp_path, env=declared, input=DEFINE + "save('foo')")
+    assert "keeps no record of its inputs" in done.stderr.splitlines()[-1]
+
+
+def test_a_declared_state_does_not_stand_in_for_a_module_that_was_edited(repository: Repository) -> None:
+    code = (
+        "import train\nprint(train.save_thing.tagged('foo')[:4])\n"
+        "open('train.py', 'a').write('# edited')\ntrain.save_thing.tagged('foo')"
+    )
+    done = repository.run("-c", code, env={"PYREPRO_CODE_STATE": repository.head})
+    assert done.stdout == "foo-\n"
+    assert "the module train was edited after it was loaded" in done.stderr.splitlines()[-1]
+
+
 def test_a_session_in_no_repository_is_an_error_that_names_the_directory(
     repository: Repository, tmp_path: Path
 ) -> None:

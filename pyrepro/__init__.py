@@ -8,10 +8,20 @@ from pyrepro._config import canonical_json, config_hash, to_json
 from pyrepro._find import find
 from pyrepro._inputs import file_hash
 from pyrepro._tag import Tag
-from pyrepro.errors import CodeStateError, ConfigError, DirtyRepositoryError, NotTaggedError, PyreproError
+from pyrepro.errors import (
+    ArtifactMismatchError,
+    ArtifactMissingError,
+    CodeStateError,
+    ConfigError,
+    DirtyRepositoryError,
+    NotTaggedError,
+    PyreproError,
+)
 
 __all__ = [
     "Artifact",
+    "ArtifactMismatchError",
+    "ArtifactMissingError",
     "CodeState",
     "CodeStateError",
     "ConfigError",

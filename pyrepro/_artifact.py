@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar, Union
+import types
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState
 from pyrepro._config import JSON, digest, has_fields, json_form, to_json
 from pyrepro._inputs import file_hash
+from pyrepro._publish import Publication
 from pyrepro._session import Typed
 from pyrepro._state import State, checked
-from pyrepro._tag import DIGITS, Tag
+from pyrepro._tag import DIGITS, Tag, change_paths, paths_in
 from pyrepro._wrapper import Decorated, wrap
 from pyrepro.errors import ConfigError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_IsCached = TypeVar("_IsCached", bound=bool)
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
 
 
-class Artifact:
+class Artifact(Generic[_IsCached]):
     """A decorator that names a function's output after its code and its configuration.
 
     The decorated function is called with the commit, the uncommitted changes
@@ -45,14 +49,48 @@ class Artifact:
             function reads; their content goes into the configuration.
         ignore: the names of parameters and of top-level configuration keys
             that do not change the artifact.
+        atomic: whether what the function writes is moved into place when it
+            has returned, so that an artifact is complete or absent.
+        cache: whether a call whose artifact this very function has completed
+            before does not run. It returns the tagged path, or for several
+            keywords the dict of them. Implies ``atomic``.
 
     Raises:
         CodeStateError: there is no code state to be had.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         TypeError: an argument is of the wrong type, or names no parameter of
-            the function.
+            the function; or the function is a generator function that is to
+            be ``atomic``, or has parameters that a ``cache`` could not see.
     """
+
+    @overload
+    def __init__(
+        self: Artifact[Literal[False]],
+        keyword: Names,
+        config: object = None,
+        allow_dirty: bool = False,
+        *,
+        repo: Repo = None,
+        inputs: Names = (),
+        ignore: Names = (),
+        atomic: bool = False,
+        cache: Literal[False] = False,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Artifact[Literal[True]],
+        keyword: Names,
+        config: object = None,
+        allow_dirty: bool = False,
+        *,
+        repo: Repo = None,
+        inputs: Names = (),
+        ignore: Names = (),
+        atomic: bool = False,
+        cache: Literal[True],
+    ) -> None: ...
 
     def __init__(
         self,
@@ -63,6 +101,8 @@ class Artifact:
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        atomic: bool = False,
+        cache: bool = False,
     ) -> None:
         self._keyword = keyword
         self._paths = _names("keyword", keyword)
@@ -70,10 +110,12 @@ class Artifact:
             raise TypeError("Artifact keyword names no parameter; pass the name of the one that is the path to write")
         self._config = {} if config is None else config
         self._reads_call = _reads_call(config)
-        self._allow_dirty = _checked_allow_dirty(allow_dirty)
+        self._allow_dirty = _checked_flag("allow_dirty", allow_dirty)
         self._repo = _checked_repo(repo)
         self._inputs = _names("inputs", inputs)
         self._ignore = _names("ignore", ignore)
+        self._caches = _checked_flag("cache", cache)
+        self._publishes = _checked_flag("atomic", atomic) or self._caches
         twice = sorted({*self._paths} & {*self._inputs} | {*self._paths, *self._inputs} & {*self._ignore})
         if twice:
             raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")
@@ -82,10 +124,28 @@ class Artifact:
             if self._inputs and not isinstance(form, dict):
                 raise _no_object(form)
 
-    def __call__(self, function: Callable[_P, _R]) -> Decorated[_P, _R]:
+    @overload
+    def __call__(self: Artifact[Literal[True]], function: Callable[_P, None]) -> Decorated[_P, Any]: ...
+
+    @overload
+    def __call__(
+        self: Artifact[Literal[True]], function: Callable[_P, Coroutine[Any, Any, None]]
+    ) -> Decorated[_P, Coroutine[Any, Any, Any]]: ...
+
+    @overload
+    def __call__(self, function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
         signature = _signature(function)
         for role, names in (("keyword", self._paths), ("inputs", self._inputs)):
             _check_parameters(function, signature, role, names)
+        if self._publishes:
+            _check_returns(function)
+        if self._caches:
+            _check_holds_nothing(function)
+        if self._caches and not self._reads_call:
+            _check_seen(function, signature, {*self._paths, *self._inputs, *self._ignore})
+        state = State(function, self._repo, self._allow_dirty)
         naming = _Naming(
             function=function,
             signature=signature,
@@ -95,12 +155,14 @@ class Artifact:
             reads_call=self._reads_call,
             inputs=self._inputs,
             ignore=self._ignore,
-            state=State(function, self._repo, self._allow_dirty),
+            publishes=self._publishes,
+            maker=state.maker if self._caches else None,
+            state=state,
         )
         wrapper = wrap(function, naming)
         wrapper.code_state = naming.state.at_decoration
         wrapper.tagged = naming.tagged
-        return wrapper  # type: ignore[no-any-return]
+        return wrapper
 
 
 def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) -> Tag:
@@ -124,7 +186,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     if _reads_call(config):
         raise TypeError(f"tag config={config!r} is callable, and here is no call that it could read; pass its result")
     form = json_form({} if config is None else config)
-    is_allowed, where = _checked_allow_dirty(allow_dirty), _checked_repo(repo)
+    is_allowed, where = _checked_flag("allow_dirty", allow_dirty), _checked_repo(repo)
     file = _loaded.caller_file()
     typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename) if file is None else None
     reading = _code.read([file], where, typed)
@@ -148,6 +210,8 @@ class _Naming(NamedTuple):
     reads_call: bool
     inputs: tuple[str, ...]
     ignore: tuple[str, ...]
+    publishes: bool
+    maker: str | None
     state: State
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
@@ -158,6 +222,10 @@ class _Naming(NamedTuple):
         form = self._form(bound.arguments)
         self._put_tag(_tag_of(state, form), bound.arguments)
         return _Call(self, bound, state, form)
+
+    def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _PublishedCall:
+        """A call whose outputs are staged under paths that carry the tag."""
+        return _PublishedCall(self.begin(args, kwargs))
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -182,9 +250,13 @@ class _Naming(NamedTuple):
         for name in self.signature.parameters:
             bound.arguments.setdefault(name, _NotGiven(name))
         self._put_tag(_tag_of(state, self._form(bound.arguments)), bound.arguments)
+        return self.paths_of(bound.arguments)
+
+    def paths_of(self, arguments: Mapping[str, Any]) -> Any:
+        """The path argument, or for several keywords a dict of them."""
         if self.is_single:
-            return bound.arguments[self.paths[0]]
-        return {name: bound.arguments[name] for name in self.paths}
+            return arguments[self.paths[0]]
+        return {name: arguments[name] for name in self.paths}
 
     def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
         for name in self.paths:
@@ -252,6 +324,77 @@ class _Call(NamedTuple):
             written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
             refusal.args = (f"{refusal}\n{_shown(self.naming.function)} loaded them while it ran; {written}.",)
             raise refusal
+
+
+class _PublishedCall:
+    """A call under way whose outputs are staged, and moved into place when it ends."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+        self._paths = {name: call.bound.arguments[name] for name in call.naming.paths}
+        artifacts = [path for argument in self._paths.values() for path in paths_in(argument)]
+        self._publication = Publication(artifacts, call.naming.maker)
+
+    def __enter__(self) -> _PublishedCall:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._publication.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an earlier call completed the artifacts, known after :meth:`turns`."""
+        return self._publication.is_done
+
+    def turns(self) -> Iterator[None]:
+        """Yield as long as another call makes the artifacts."""
+        return self._publication.turns()
+
+    def run(self) -> Any:
+        """Call the function with paths in staging directories."""
+        for name, argument in self._paths.items():
+            self._call.bound.arguments[name] = self._publication.staged(argument)
+        return self._call.run()
+
+    def end(self, result: Any) -> Any:
+        """Publish what the function wrote; what the call returns.
+
+        Raises:
+            ArtifactMissingError: it did not write an artifact.
+            TypeError: a cached function returned a value of its own.
+        """
+        naming = self._call.naming
+        if self.is_done:
+            return naming.paths_of(self._paths)
+        old = new = _tag_of(self._call.state, self._call.form)
+        state = naming.state.after_call()
+        if state != self._call.state:
+            new = _tag_of(state, self._call.form)
+        paths = {
+            name: change_paths(functools.partial(new.put_instead, old), argument)
+            for name, argument in self._paths.items()
+        }
+        returned = self._publication.final(result, str(old), str(new))
+        is_own = naming.maker is not None and not _is_of(returned, paths)
+        self._publication.publish(str(old), str(new), is_cacheable=not is_own)
+        if is_own:
+            raise TypeError(
+                f"{_shown(naming.function)} returned {returned!r}, which a later call could not return without running "
+                f"it; return None or the path from a function with cache=True. What it wrote is complete: "
+                f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
+            )
+        return returned if naming.maker is None else naming.paths_of(paths)
+
+
+def _is_of(returned: Any, paths: Mapping[str, Any]) -> bool:
+    """Whether a function returned nothing but paths of its artifacts, or nothing."""
+    if returned is None:
+        return True
+    items = paths_in(returned)
+    known = {os.path.abspath(os.fsdecode(path)) for argument in paths.values() for path in paths_in(argument)}
+    return bool(items) and all(
+        isinstance(item, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(item)) in known for item in items
+    )
 
 
 def _renamed(path: Any, old: Tag, new: Tag) -> list[str]:
@@ -332,10 +475,10 @@ def _form_at_decoration(config: object) -> JSON:
         return {}
 
 
-def _checked_allow_dirty(allow_dirty: object) -> bool:
-    if not isinstance(allow_dirty, bool):
-        raise TypeError(f"allow_dirty={allow_dirty!r} is neither True nor False; pass one of them")
-    return allow_dirty
+def _checked_flag(role: str, flag: object) -> bool:
+    if not isinstance(flag, bool):
+        raise TypeError(f"{role}={flag!r} is neither True nor False; pass one of them")
+    return flag
 
 
 def _checked_repo(repo: object) -> str | None:
@@ -374,6 +517,37 @@ def _check_parameters(
                 f"Artifact {role} names {name!r}, which is no parameter of {_shown(function)}{signature}; "
                 f"name one of {', '.join(usable) or 'a function that has parameters'}"
             )
+
+
+def _check_returns(function: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"Artifact atomic=True and cache=True cannot publish the output of the generator function "
+            f"{_shown(function)}, which may never come to its end; leave them out, or decorate a function that returns"
+        )
+
+
+def _check_holds_nothing(function: Any) -> None:
+    """Refuse to cache what has values with it that no configuration sees."""
+    while isinstance(function, functools.partial) and not function.args:
+        function = function.func
+    owner = getattr(function, "__self__", None)
+    is_plain = owner is None or isinstance(owner, (type, types.ModuleType))
+    if isinstance(function, functools.partial) or not hasattr(function, "__qualname__") or not is_plain:
+        raise TypeError(
+            f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one "
+            f"that others made; decorate a def that takes them as parameters"
+        )
+
+
+def _check_seen(function: Callable[..., Any], signature: inspect.Signature, seen: set[str]) -> None:
+    unseen = [name for name in signature.parameters if name not in seen]
+    if unseen:
+        raise TypeError(
+            f"Artifact cache=True with this config does not see {', '.join(unseen)} of {_shown(function)}{signature}, "
+            f"so an artifact could be taken for one that other arguments made; pass config=dict to make the arguments "
+            f"the configuration, or name in inputs= what are files to read, and in ignore= what changes nothing"
+        )
 
 
 def _shown(function: object) -> str:

@@ -74,10 +74,16 @@ def module_body(frame: types.FrameType) -> types.FrameType | None:
     return body
 
 
-def function_file(function: object) -> str | None:
-    """The file of a function's own module, None where it has none."""
+def without_partials(function: Any) -> Any:
+    """The function that partials of it call."""
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def function_file(function: object) -> str | None:
+    """The file of a function's own module, None where it has none."""
+    function = without_partials(function)
     namespace = getattr(function, "__globals__", {})
     if namespace.get("__name__") == getattr(function, "__module__", None):
         return _file_in(namespace) or _existing(function.__code__.co_filename)  # type: ignore[attr-defined]

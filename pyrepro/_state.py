@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState, Reading
+from pyrepro._publish import maker_of
 from pyrepro._session import Typed
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
@@ -78,6 +79,7 @@ class State:
     """
 
     def __init__(self, function: object, repo: str | None, is_allowed: bool) -> None:
+        function = _loaded.without_partials(function)
         self._name = getattr(function, "__qualname__", repr(function))
         self._module = getattr(function, "__module__", None)
         self._spec = self._spec_now()
@@ -108,6 +110,13 @@ class State:
     def at_decoration(self) -> CodeState | None:
         """The state that was read, None where there was none to be had."""
         return self._reading.state if isinstance(self._reading, Reading) else None
+
+    @property
+    def maker(self) -> str:
+        """The function, as the markers of its artifacts name it."""
+        top = self._reading.work_tree if isinstance(self._reading, Reading) else None
+        file = next(_loaded.real_files([self._files[0]]), None) if self._files[0] else None
+        return maker_of(file, top, self._module or "", self._name)
 
     def before_call(self) -> CodeState:
         """The state of the code that a call is about to run.

@@ -6,8 +6,11 @@ for suffixes differ between Pythons.
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -79,17 +82,15 @@ class Tag:
             ValueError: the path has no name to put a tag into, or its name
                 with this tag would read as another tag.
         """
-        if path is None:
-            return path
-        if isinstance(path, (list, tuple)):
-            make: Any = list if isinstance(path, list) else getattr(type(path), "_make", tuple)
-            return make([self.put(_element(item)) for item in path])  # type: ignore[no-any-return]
+        return change_paths(self._put_into_one, path)  # type: ignore[no-any-return]
+
+    def _put_into_one(self, path: Any) -> Any:
         split = split_path(path, accepted="a str, bytes, a path object, None, or a list or tuple of these")
         if split.name in ("", ".", ".."):
             raise ValueError(
                 f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
             )
-        return split.joined(self._put_into(split.name, path))  # type: ignore[no-any-return]
+        return split.joined(self._put_into(split.name, path))
 
     def put_instead(self, other: Tag, path: _AnyPath) -> _AnyPath:
         """The path with this tag in the place of another one, which it ends in."""
@@ -165,15 +166,42 @@ class SplitPath(NamedTuple):
 
     def joined(self, name: str) -> Any:
         """The path with another last component, in the type that was given."""
+        if hasattr(self.path, "with_name"):
+            return self.path if name == self.name else self.path.with_name(name)
         text = self.head + name + self.tail
-        if isinstance(self.path, bytes):
-            return os.fsencode(text)
-        if isinstance(self.path, str) or not hasattr(self.path, "with_name"):
-            return text
-        return self.path if name == self.name else self.path.with_name(name)
+        return os.fsencode(text) if isinstance(self.path, bytes) else text
+
+    def inside(self, *directories: str) -> Any:
+        """The path with directories put before its last component, in the type that was given."""
+        if not hasattr(self.path, "with_name"):
+            return self._replace(head=os.path.join(self.head, *directories, "")).joined(self.name)
+        first, *others = (*directories, self.name)
+        return functools.reduce(operator.truediv, others, self.path.with_name(first))
 
 
-def _element(item: _AnyPath) -> _AnyPath:
+def change_paths(change: Callable[[Any], Any], argument: Any) -> Any:
+    """An argument with its path, or each path in its flat list or tuple, changed; None stays None."""
+    if argument is None:
+        return None
+    if not isinstance(argument, (list, tuple)):
+        return change(argument)
+    return made_like(argument, [change_paths(change, _element(item)) for item in argument])
+
+
+def made_like(container: Any, items: list[Any]) -> Any:
+    """Items in a list, a tuple or a named tuple, like another one."""
+    return items if isinstance(container, list) else getattr(type(container), "_make", tuple)(items)
+
+
+def paths_in(argument: Any) -> list[Any]:
+    """The paths in an argument, or in what a function returned: one, or those in lists, tuples and dicts, or none."""
+    if isinstance(argument, (list, tuple, dict)):
+        items = argument.values() if isinstance(argument, dict) else argument
+        return [path for item in items for path in paths_in(item)]
+    return [] if argument is None else [argument]
+
+
+def _element(item: Any) -> Any:
     if isinstance(item, (list, tuple)):
         raise TypeError(f"a list of paths holds {item!r}; pass one flat list or tuple of paths")
     return item
@@ -198,6 +226,11 @@ def _described(value: object) -> str:
     if hasattr(value, "read") or hasattr(value, "write"):
         return f"the open file {value!r}"
     return f"{value!r} of type {type(value).__name__}"
+
+
+def is_url(text: str) -> bool:
+    """Whether a path is a URL, as of an object store."""
+    return _URL.match(text) is not None
 
 
 def _split_text(text: str) -> tuple[str, str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from pyrepro._code import CodeState
+from pyrepro._publish import POLL
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
@@ -60,17 +62,51 @@ class Call(Protocol):
         ...
 
 
+class PublishedCall(Protocol):
+    """A call under way whose outputs are staged."""
+
+    def __enter__(self) -> PublishedCall: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the function need not run."""
+        ...
+
+    def turns(self) -> Iterator[None]:
+        """Yield as long as another call does the same."""
+        ...
+
+    def run(self) -> Any:
+        """Call the function with the staged paths."""
+        ...
+
+    def end(self, result: Any) -> Any:
+        """Publish what the function wrote; what the call returns."""
+        ...
+
+
 class Naming(Protocol):
     """How the calls of one function are named."""
+
+    @property
+    def publishes(self) -> bool:
+        """Whether outputs are staged, and moved into place when they are complete."""
+        ...
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """A call whose paths carry the tag."""
         ...
 
+    def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PublishedCall:
+        """A call whose outputs are staged under paths that carry the tag."""
+        ...
+
 
 def wrap(function: Callable[..., Any], naming: Naming) -> Any:
     """A function of the same kind, signature, name and docstring, which names its calls."""
-    wrapper = _of_the_same_kind(function)
+    wrapper = _publishing(function) if naming.publishes else _of_the_same_kind(function)
     functools.update_wrapper(wrapper, function)
     wrapper._naming = naming
     return wrapper
@@ -125,4 +161,25 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
         wrapper = generator_function
     else:
         wrapper = plain_function
+    return wrapper
+
+
+def _publishing(function: Callable[..., Any]) -> Any:
+    wrapper: Any
+
+    async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        with wrapper._naming.begin_published(args, kwargs) as call:
+            for _ in call.turns():
+                import asyncio
+
+                await asyncio.sleep(POLL)
+            return call.end(None if call.is_done else await call.run())
+
+    def plain_function(*args: Any, **kwargs: Any) -> Any:
+        with wrapper._naming.begin_published(args, kwargs) as call:
+            for _ in call.turns():
+                time.sleep(POLL)
+            return call.end(None if call.is_done else call.run())
+
+    wrapper = coroutine_function if inspect.iscoroutinefunction(function) else plain_function
     return wrapper

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactMismatchError",
+    "ArtifactMissingError",
     "CodeStateError",
     "ConfigError",
     "DirtyRepositoryError",
@@ -17,6 +19,32 @@ class PyreproError(Exception):
     A wrong argument of a call is a plain :class:`TypeError` or
     :class:`ValueError` instead, as everywhere in Python.
     """
+
+
+class ArtifactMismatchError(PyreproError, FileExistsError):
+    """An artifact under the same name was made by another function.
+
+    Attributes:
+        path: the artifact.
+        maker: the function that made it: its file in the work tree, and its qualified name.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, maker: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.maker = maker
+
+
+class ArtifactMissingError(PyreproError, FileNotFoundError):
+    """A function returned without writing its artifact.
+
+    Attributes:
+        path: the artifact that is missing.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class CodeStateError(PyreproError, RuntimeError):

@@ -617,6 +617,8 @@ WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
         "Artifact names 'table' in two of keyword, inputs and ignore; name it in one",
     ),
     ("outpath", {"allow_dirty": "no"}, save, "allow_dirty='no' is neither True nor False; pass one of them"),
+    ("outpath", {"atomic": 1}, save, "atomic=1 is neither True nor False; pass one of them"),
+    ("outpath", {"cache": None}, save, "cache=None is neither True nor False; pass one of them"),
     ("outpath", {"repo": 3}, save, "repo=3 of type int is no path; pass the path of the work tree"),
     ("outpath", {}, AClass, "Artifact decorates functions, not the class AClass; decorate the method that writes"),
     ("outpath", {}, 3, "Artifact decorates functions, not 3 of type int; write @Artifact(...) above a def"),

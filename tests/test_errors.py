@@ -15,6 +15,8 @@ def test_every_error_has_one_root_and_a_fitting_builtin() -> None:
     tree = {name: cls.__bases__ for name, cls in inspect.getmembers(errors, inspect.isclass)}
     assert tree == {
         "PyreproError": (Exception,),
+        "ArtifactMismatchError": (pyrepro.PyreproError, FileExistsError),
+        "ArtifactMissingError": (pyrepro.PyreproError, FileNotFoundError),
         "CodeStateError": (pyrepro.PyreproError, RuntimeError),
         "ConfigError": (pyrepro.PyreproError, ValueError),
         "DirtyRepositoryError": (pyrepro.PyreproError, RuntimeError),
@@ -30,6 +32,8 @@ def test_every_error_and_every_public_name_is_exported() -> None:
 @pytest.mark.parametrize(
     "error",
     [
+        pyrepro.ArtifactMismatchError("m", path="/p", maker="train.py:save"),
+        pyrepro.ArtifactMissingError("m", path="/p"),
         pyrepro.CodeStateError("m", work_tree="/w"),
         pyrepro.ConfigError("m", place="config"),
         pyrepro.DirtyRepositoryError("m", commit="c", changes="d", work_tree="/w", paths=("p",)),

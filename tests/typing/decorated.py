@@ -54,6 +54,33 @@ async def async_generator(outpath: str) -> AsyncGenerator[int, str]:
 assert_type(async_generator("foo"), AsyncGenerator[int, str])
 
 
+@Artifact("outpath", cache=True)
+def cached(outpath: Path) -> None:
+    outpath.touch()
+
+
+@Artifact(["table", "plot"], config=dict, cache=True)
+async def cached_coroutine(table: Path, plot: Path) -> None:
+    table.touch()
+
+
+@Artifact("outpath", atomic=True, cache=True)
+def cached_path(outpath: str) -> str:
+    return outpath
+
+
+@Artifact("outpath", atomic=True)
+def atomic(outpath: str) -> None:
+    return None
+
+
+async def use_cached() -> None:
+    assert_type(cached(Path()), Any)
+    assert_type(await cached_coroutine(Path(), Path()), Any)
+    assert_type(cached_path("foo"), str)
+    assert_type(atomic("foo"), None)
+
+
 class Model:
     @Artifact("outpath", config=lambda call: call["self"])
     def save(self, outpath: str, lr: float = 0.1) -> Path:

@@ -1,0 +1,501 @@
+"""Publishing: outputs that are complete or absent, and that are made once.
+
+Sources: rename(2), fsync(2), flock(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import errno
+import hashlib
+import json
+import logging
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from pyrepro._inputs import file_hash
+from pyrepro._tag import change_paths, is_url, made_like, split_path
+from pyrepro.errors import ArtifactMismatchError, ArtifactMissingError, ConfigError
+
+POLL = 0.05
+"""Seconds between two looks at what another call is making."""
+
+_logger = logging.getLogger("pyrepro")
+
+_ROOM = ".pyrepro"
+_ELSEWHERE = ".../"
+_ATTEMPTS = 100
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+_being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
+_without_locks: set[str] = set()
+
+
+def maker_of(file: str | None, work_tree: str | None, module: str, name: str) -> str:
+    """Which function makes an artifact: its file in the work tree, and its qualified name.
+
+    Args:
+        file: the real file of its module, None where it was typed.
+        work_tree: the work tree whose state the names carry, None where that was declared.
+        module: the name of its module.
+        name: its qualified name.
+    """
+    if file is None:
+        return f"<session>:{name}"
+    if work_tree is not None and file.startswith(os.path.join(work_tree, "")):
+        return f"{os.path.relpath(file, work_tree).replace(os.sep, '/')}:{name}"
+    # Where the work tree is not known, as much of the path is as the name of the module gives.
+    steps = file.split(os.sep)
+    known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
+    return f"{_ELSEWHERE}{'/'.join(steps[-known:])}:{name}"
+
+
+def _is_same_maker(one: str, other: str) -> bool:
+    if not (one.startswith(_ELSEWHERE) or other.startswith(_ELSEWHERE)):
+        return one == other
+    short, long = sorted((one.removeprefix(_ELSEWHERE), other.removeprefix(_ELSEWHERE)), key=len)
+    return f"/{long}".endswith(f"/{short}")
+
+
+class _Target(NamedTuple):
+    """Where an artifact belongs: an absolute directory, and its name in it."""
+
+    directory: str
+    name: str
+
+    @classmethod
+    def of(cls, path: Any) -> _Target:
+        text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else None
+        if text is None or is_url(text):
+            raise ValueError(
+                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
+                f"one step; leave them out, or write to a local path"
+            )
+        split = split_path(text, accepted="a str")
+        return cls(os.path.join(os.getcwd(), split.head), split.name)
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.directory, self.name)
+
+    def own_file(self, suffix: str) -> str:
+        """A file of this artifact in the room of its directory, where its name may be too long to take a suffix."""
+        return os.path.join(_room(self.directory), hashlib.sha256(os.fsencode(self.name)).hexdigest()[:32] + suffix)
+
+
+class _Extent(NamedTuple):
+    """What can be seen of an artifact without reading it: another one was written by another call."""
+
+    files: int | None  # None of a file, which is not in a directory
+    size: int
+    modified: int  # nanoseconds
+
+    @classmethod
+    def of(cls, path: str) -> _Extent | None:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        if not stat.S_ISDIR(status.st_mode):
+            return cls(None, status.st_size, status.st_mtime_ns)
+        files: list[os.stat_result] = []
+        for above, directories, names in os.walk(path):
+            directories[:] = [name for name in directories if name != _ROOM]
+            files += [_status(os.path.join(above, name)) for name in names]
+        modified = max((file.st_mtime_ns for file in files), default=0)
+        return cls(len(files), sum(file.st_size for file in files), modified)
+
+
+class _Marker(NamedTuple):
+    """Says that a function completed an artifact, and what the artifact was then."""
+
+    artifact: str
+    maker: str
+    extent: _Extent
+    content: str | None
+
+    @classmethod
+    def of(cls, path: str, maker: str) -> _Marker | None:
+        extent = _Extent.of(path)
+        return None if extent is None else cls(os.path.basename(path), maker, extent, _content(path))
+
+    @classmethod
+    def read(cls, path: str) -> _Marker | None:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                artifact, maker, extent, content = json.loads(file.read())
+            return cls(artifact, str(maker), _Extent(*extent), content)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, path: str) -> None:
+        beside = f"{path}.{os.urandom(8).hex()}"
+        with open(beside, "x", encoding="utf-8") as file:
+            json.dump(self, file)
+        os.replace(beside, path)
+
+
+class Publication:
+    """What one call makes: staged, and moved into place when it is complete.
+
+    Args:
+        paths: the tagged paths of the artifacts.
+        maker: which function makes them, where they are cached; else None.
+
+    Raises:
+        ValueError: a path is on no local file system.
+    """
+
+    def __init__(self, paths: Iterable[Any], maker: str | None) -> None:
+        self._targets = list(dict.fromkeys(_Target.of(path) for path in paths))
+        self._maker = maker
+        self._process = os.getpid()
+        self._locks: list[Any] = []
+        self._rooms: set[str] = set()
+        self._staged: dict[str, str] = {}
+        self.is_done = False
+
+    def close(self) -> None:
+        """Remove what is staged still, and let others have their turn."""
+        # A child that was forked while the function ran leaves everything to its parent.
+        if self._process == os.getpid():
+            self._unlock()
+            for staged in self._staged.values():
+                _remove(staged)
+            for directory in self._rooms:
+                _leave_room(directory)
+
+    def turns(self) -> Iterator[None]:
+        """Yield as long as another call makes these artifacts; then they are done, or this call's to make.
+
+        Raises:
+            ArtifactMismatchError: an artifact is another function's.
+            RuntimeError: this call is part of one that makes the same artifact.
+        """
+        while not self._are_completed():
+            if self._maker is None or self._lock():
+                if not self._are_completed():
+                    self._stage()
+                    return
+                break
+            yield
+        self.is_done = True
+
+    def staged(self, argument: Any) -> Any:
+        """A path, or a list or tuple of paths, as the function shall write it."""
+        return change_paths(self._staged_path, argument)
+
+    def final(self, value: Any, old: str, new: str) -> Any:
+        """What a function returned, where its paths lead after publishing.
+
+        Args:
+            value: what it returned.
+            old: the tag in the staged names.
+            new: the tag that takes its place.
+        """
+        if isinstance(value, (list, tuple)) or type(value) is dict:
+            before = list(value.values()) if isinstance(value, dict) else value
+            after = [self.final(item, old, new) for item in before]
+            if all(one is other for one, other in zip(before, after, strict=True)):
+                return value
+            return dict(zip(value, after, strict=True)) if isinstance(value, dict) else made_like(value, after)
+        return self._final_path(value, f"-{old}", f"-{new}")
+
+    def publish(self, old: str, new: str, *, is_cacheable: bool) -> None:
+        """Move everything that was staged into place, the artifacts last.
+
+        Args:
+            old: the tag in the staged names.
+            new: the tag that takes its place.
+            is_cacheable: whether later calls may do without the function.
+
+        Raises:
+            ArtifactMissingError: the function did not write an artifact; what it wrote is in place.
+            OSError: a file could not be written to the disk, or not be moved.
+        """
+        if self._process != os.getpid():
+            return
+        targets = [target._replace(name=target.name.replace(f"-{old}", f"-{new}")) for target in self._targets]
+        names = {(self._staging_of(target), target.name) for target in targets}
+        others: list[tuple[str, str]] = []
+        for directory, staged in self._staged.items():
+            _settle(staged, staged, directory)
+            for name in os.listdir(staged):
+                renamed = name.replace(f"-{old}", f"-{new}")
+                os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
+                if (staged, renamed) not in names:
+                    others.append((os.path.join(staged, renamed), os.path.join(directory, renamed)))
+        markers: list[tuple[_Target, _Marker]] = []
+        missing = [target for target in targets if not os.path.lexists(self._staging_of(target, target.name))]
+        if is_cacheable and self._maker is not None:
+            for target in targets:
+                marker = _Marker.of(self._staging_of(target, target.name), self._maker)
+                markers += [(target, marker)] if marker else []
+        for target in targets:
+            _unlink(target.own_file(".json"))
+        for source, path in sorted(others):
+            _merge(source, path)
+        for target in targets:
+            if target not in missing:
+                _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, _ROOM))
+        if missing:
+            raise ArtifactMissingError(_missing(missing, [path for _, path in others]), path=missing[0].path)
+        if markers:
+            for directory in self._staged:
+                _sync(directory)
+            for target, marker in markers:
+                marker.write(target.own_file(".json"))
+
+    def _are_completed(self) -> bool:
+        maker = self._maker
+        if maker is None or not self._targets:
+            return False
+        completed = [self._is_completed(target, maker) for target in self._targets]
+        return all(completed)
+
+    def _is_completed(self, target: _Target, maker: str) -> bool:
+        marker = _Marker.read(target.own_file(".json"))
+        extent = None if marker is None else _Extent.of(target.path)
+        if marker is None or extent is None:
+            return False
+        if not _is_same_maker(marker.maker, maker):
+            raise ArtifactMismatchError(
+                f"{target.path} was made by {marker.maker}, and {maker} would take it for its own; "
+                f"pass another stem to one of them",
+                path=target.path,
+                maker=marker.maker,
+            )
+        if extent == marker.extent:
+            return True
+        # Copies have times of their own; what was written anew has another content.
+        if extent[:2] != marker.extent[:2] or marker.content is None or marker.content != _content(target.path):
+            return False
+        with contextlib.suppress(OSError):
+            marker._replace(extent=extent).write(target.own_file(".json"))
+        return True
+
+    def _lock(self) -> bool:
+        """Whether this call now holds the locks of its artifacts, those that can be had."""
+        import filelock
+
+        paths = {target._replace(directory=os.path.realpath(target.directory)) for target in self._targets}
+        for target in sorted(paths):
+            path = target.own_file(".lock")
+            if path in _being_made.get():
+                raise RuntimeError(
+                    f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
+                    f"pass another path"
+                )
+            self._enter_room(target.directory)
+            mode = stat.S_IMODE(os.stat(_room(target.directory)).st_mode) & 0o666
+            lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
+            try:
+                lock.acquire(blocking=False)
+            except (filelock.Timeout, FileNotFoundError):
+                self._unlock()
+                return False
+            except OSError as error:
+                if target.directory not in _without_locks:
+                    _without_locks.add(target.directory)
+                    _logger.warning("%s has no locks, so calls may compute twice: %s", target.directory, error)
+            else:
+                self._locks.append(lock)
+                _being_made.set(_being_made.get() | {path})
+        return True
+
+    def _unlock(self) -> None:
+        for lock in self._locks:
+            _being_made.set(_being_made.get() - {lock.lock_file})
+            # Whoever waits for this very file sees that it has gone, and opens the next one.
+            _unlink(lock.lock_file)
+            lock.release()
+        self._locks = []
+
+    def _enter_room(self, directory: str) -> None:
+        """Make the room of a directory, which another call may be removing."""
+        self._rooms.add(directory)
+        os.makedirs(directory, exist_ok=True)
+        mode = stat.S_IMODE(os.stat(directory).st_mode)
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(_room(directory))
+                    os.chmod(_room(directory), mode)
+                _write_gitignore(directory)
+                return
+
+    def _stage(self) -> None:
+        for directory in {target.directory for target in self._targets}:
+            staged = os.path.join(_room(directory), os.urandom(8).hex())
+            for _ in range(_ATTEMPTS):
+                self._enter_room(directory)
+                with contextlib.suppress(FileNotFoundError):
+                    self._staged[directory] = staged
+                    os.mkdir(staged)
+                    os.chmod(staged, stat.S_IMODE(os.stat(directory).st_mode))
+                    break
+            _write_gitignore(directory)  # another call may have removed it before the room was in use
+
+    def _staging_of(self, target: _Target, *names: str) -> str:
+        return os.path.join(self._staged[target.directory], *names)
+
+    def _staged_path(self, path: Any) -> Any:
+        staged = self._staging_of(_Target.of(path))
+        return split_path(path, accepted="a path").inside(_ROOM, os.path.basename(staged))
+
+    def _final_path(self, path: Any, old: str, new: str) -> Any:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return path
+        text = os.fsdecode(path)
+        for staged in self._staged.values():
+            inside = os.path.join(_ROOM, os.path.basename(staged), "")
+            before, found, after = os.path.join(text, "").partition(inside)
+            if found:
+                final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
+                return _like(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
+        return path
+
+
+def _room(directory: str) -> str:
+    return os.path.join(directory, _ROOM)
+
+
+def _leave_room(directory: str) -> None:
+    """Remove the room of a directory if nothing is in it any more."""
+    room = _room(directory)
+    with contextlib.suppress(OSError):
+        for _ in range(_ATTEMPTS):
+            if set(os.listdir(room)) - {".gitignore"}:
+                return
+            _unlink(os.path.join(room, ".gitignore"))
+            try:
+                os.rmdir(room)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                _write_gitignore(directory)  # another call has entered it meanwhile
+
+
+def _write_gitignore(directory: str) -> None:
+    with contextlib.suppress(FileExistsError), open(os.path.join(_room(directory), ".gitignore"), "x") as file:
+        file.write("*\n")
+
+
+def _settle(directory: str, staged: str, final: str) -> None:
+    """Make what was staged fit to be moved: on the disk, without what calls kept for themselves, links that hold."""
+    for entry in list(os.scandir(directory)):
+        if entry.is_symlink():
+            _relink(entry.path, staged, final)
+        elif entry.is_dir():
+            if entry.name == _ROOM:
+                _remove(entry.path)
+            else:
+                _settle(entry.path, staged, final)
+        elif entry.is_file():
+            _sync(entry.path)
+    _sync(directory)
+
+
+def _relink(link: str, staged: str, final: str) -> None:
+    """Lead a link to where it will lead to the same thing."""
+    target = os.readlink(link)
+    staged, final, place = map(os.path.realpath, (staged, final, os.path.dirname(link)))
+    parent, name = os.path.split(os.path.join(place, target))
+    aim = os.path.normpath(os.path.join(os.path.realpath(parent), name))
+    is_staged = f"{aim}{os.sep}".startswith(os.path.join(staged, ""))
+    if os.path.isabs(target) == is_staged:
+        moved = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
+        at = os.path.join(final, os.path.relpath(place, staged))
+        os.unlink(link)
+        os.symlink(moved if os.path.isabs(target) else os.path.relpath(moved, at), link)
+
+
+def _sync(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # what may not be read, like a directory on Windows
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _merge(source: str, path: str) -> None:
+    """Move a file, or every file in a directory, and leave what else is in the directory there."""
+    if _is_directory(source):
+        with contextlib.suppress(OSError):
+            os.rename(source, path)
+            return
+        for name in os.listdir(source):
+            _merge(os.path.join(source, name), os.path.join(path, name))
+    else:
+        os.replace(source, path)
+
+
+def _replace(source: str, path: str, aside: str) -> None:
+    """Move an artifact into place; an old one that a rename cannot replace is moved aside first."""
+    if not _is_directory(source) and not _is_directory(path):
+        os.replace(source, path)
+        return
+    os.makedirs(aside, exist_ok=True)
+    old = os.path.join(aside, os.urandom(8).hex())
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, old)
+        try:
+            os.rename(source, path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+                raise
+            _remove(old)  # another call has published the same artifact meanwhile
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+    _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _status(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except OSError:
+        return os.lstat(path)
+
+
+def _content(path: str) -> str | None:
+    try:
+        return file_hash(path)
+    except (OSError, ConfigError):
+        return None
+
+
+def _like(path: Any, text: str) -> Any:
+    """A path of the same type, with another text."""
+    if isinstance(path, bytes):
+        return os.fsencode(text)
+    return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
+
+
+def _missing(missing: list[_Target], others: list[str]) -> str:
+    paths = ", ".join(target.path for target in missing)
+    found = f"it wrote {', '.join(sorted(others))}" if others else "it wrote nothing"
+    return f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it."

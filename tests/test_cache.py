@@ -1,0 +1,586 @@
+"""With cache=True, work that this code has done with this configuration is not done again."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import functools
+import json
+import logging
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import cloudpickle
+import pytest
+from conftest import Repository
+
+from pyrepro import Artifact, ArtifactMismatchError, config_hash
+
+
+@pytest.fixture
+def name(repository: Repository) -> Any:
+    """What a clean name ends in, for a configuration."""
+
+    def named(**config: object) -> str:
+        return f"{repository.head[:12]}-{config_hash(config)[:12]}"
+
+    return named
+
+
+@pytest.fixture
+def out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """An empty directory, which is the working directory."""
+    path = tmp_path / "out"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path
+
+
+class Step:
+    """A cached function that counts how often it runs."""
+
+    def __init__(self, repository: Repository, returns: Any = None, **options: Any) -> None:
+        self.runs = 0
+
+        @Artifact("outpath", **({"config": dict, "repo": repository.path, "cache": True} | options))
+        def save(outpath: Any, lr: float = 0.1) -> Any:
+            self.runs += 1
+            with open(outpath, "w") as outf:
+                outf.write(f"trained with {lr}")
+            return returns and returns(outpath)
+
+        self.save = save
+
+
+@pytest.fixture
+def step(repository: Repository) -> Step:
+    return Step(repository)
+
+
+# Hits
+
+
+def test_a_call_whose_artifact_is_there_does_not_run(step: Step, out: pathlib.Path, name: Any) -> None:
+    assert [step.save("foo.txt") for _ in range(3)] == [f"foo-{name(lr=0.1)}.txt"] * 3
+    assert (step.runs, pathlib.Path(f"foo-{name(lr=0.1)}.txt").read_text()) == (1, "trained with 0.1")
+
+
+def test_another_configuration_runs(step: Step, out: pathlib.Path, name: Any) -> None:
+    assert [step.save("foo.txt", lr) for lr in (1, 2, 1)] == [f"foo-{name(lr=lr)}.txt" for lr in (1, 2, 1)]
+    assert step.runs == 2
+
+
+def test_the_tagged_path_comes_back_in_the_type_that_was_passed(step: Step, out: pathlib.Path, name: Any) -> None:
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    assert [step.save(path) for path in ("foo.txt", b"foo.txt", pathlib.Path("foo.txt"), out / "foo.txt")] == [
+        tagged,
+        tagged.encode(),
+        pathlib.Path(tagged),
+        out / tagged,
+    ]
+    assert step.runs == 1
+
+
+@pytest.mark.parametrize("returns", [str, os.fsencode, os.path.abspath, pathlib.Path, lambda path: [path]])
+def test_a_function_may_return_its_path_in_any_form(
+    returns: Any, repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    step = Step(repository, returns)
+    assert [step.save("foo.txt") for _ in range(2)] == [f"foo-{name(lr=0.1)}.txt"] * 2
+    assert step.runs == 1
+
+
+def test_several_keywords_give_the_same_dict_as_tagged_and_a_partial_set_is_a_miss(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact(["table", "plots"], repo=repository.path, cache=True)
+    def save(table: str, plots: list[str] | None = None) -> Any:
+        runs.append(1)
+        for path in (table, *(plots or [])):
+            pathlib.Path(path).write_text("good job")
+        return table, plots
+
+    expected = save.tagged("t.csv", ["a.png", "b.png"])
+    assert [save("t.csv", ["a.png", "b.png"]) for _ in range(2)] == [expected] * 2
+    assert len(runs) == 1
+    pathlib.Path(expected["plots"][1]).unlink()
+    assert save("t.csv", ["a.png", "b.png"]) == expected
+    assert len(runs) == 2
+    assert save("t.csv") == {"table": expected["table"], "plots": None}
+    assert len(runs) == 2
+
+
+def test_without_a_path_there_is_nothing_to_find(repository: Repository) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str | None) -> None:
+        runs.append(outpath)
+
+    assert [save(None), save(None)] == [None, None]
+    assert runs == [None, None]
+
+
+def test_a_copy_of_the_directory_hits_and_what_it_costs_is_paid_once(
+    step: Step, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    path = pathlib.Path(step.save("foo.txt"))
+    shutil.copytree(out, tmp_path / "copy", copy_function=shutil.copyfile)
+    os.utime(tmp_path / "copy" / path, (1_600_000_000,) * 2)
+    marker = next((tmp_path / "copy" / ".pyrepro").glob("*.json"))
+    before = marker.read_text()
+    for _ in range(2):
+        assert step.save(tmp_path / "copy" / "foo.txt") == tmp_path / "copy" / path
+    assert step.runs == 1
+    assert before != marker.read_text() == before.replace(str(json.loads(before)[2][2]), "1600000000000000000")
+
+
+def test_the_name_may_be_as_long_as_names_may_be(step: Step, out: pathlib.Path, name: Any) -> None:
+    stem = "x" * (255 - len(f"-{name(lr=0.1)}.txt"))
+    assert [step.save(f"{stem}.txt") for _ in range(2)] == [f"{stem}-{name(lr=0.1)}.txt"] * 2
+    assert step.runs == 1
+
+
+# Misses
+
+
+def test_an_artifact_that_no_completed_call_made_is_not_taken(step: Step, out: pathlib.Path, name: Any) -> None:
+    path = out / f"foo-{name(lr=0.1)}.txt"
+    path.write_text("left by a killed run")
+    step.save("foo.txt")
+    assert (step.runs, path.read_text()) == (1, "trained with 0.1")
+
+
+@pytest.mark.parametrize("content", ["", "trained wit", "trained with 0.2", "trained with 0.1 and more"])
+def test_an_artifact_that_was_changed_since_is_made_again(content: str, step: Step, out: pathlib.Path) -> None:
+    path = pathlib.Path(step.save("foo.txt"))
+    path.write_text(content)
+    step.save("foo.txt")
+    assert (step.runs, path.read_text()) == (2, "trained with 0.1")
+
+
+def test_an_artifact_that_was_deleted_is_made_again(step: Step, out: pathlib.Path) -> None:
+    pathlib.Path(step.save("foo.txt")).unlink()
+    assert pathlib.Path(step.save("foo.txt")).read_text() == "trained with 0.1"
+    assert step.runs == 2
+
+
+@pytest.mark.parametrize("change", ["truncate", "delete", "add", "rewrite", "link"])
+def test_a_directory_that_was_changed_since_is_made_again(
+    change: str, repository: Repository, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        (outpath / "deep").mkdir(parents=True)
+        for part in ("a", "b", "deep/c"):
+            (outpath / part).write_text(part)
+        (outpath / "empty").touch()
+        (outpath / "broken").symlink_to("nowhere")
+
+    path = save(out / "model")
+    assert (save(out / "model"), len(runs)) == (path, 1)
+    if change == "truncate":
+        (path / "deep" / "c").write_text("")
+    elif change == "delete":
+        (path / "empty").unlink()
+    elif change == "add":
+        (path / "more").touch()
+    elif change == "rewrite":
+        (path / "a").write_text("z")
+    else:
+        (path / "broken").unlink()
+        (path / "broken").symlink_to("elsewhere")
+    assert (save(out / "model"), len(runs)) == (path, 2)
+    assert sorted(part.name for part in path.iterdir()) == ["a", "b", "broken", "deep", "empty"]
+    assert os.readlink(path / "broken") == "nowhere"
+
+
+def test_a_copied_directory_hits(repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        outpath.mkdir()
+        (outpath / "a").write_text("a")
+
+    path = save(out / "model")
+    shutil.copytree(out, tmp_path / "copy", copy_function=shutil.copyfile)
+    os.utime(tmp_path / "copy" / path.name / "a", (1_600_000_000,) * 2)
+    save(tmp_path / "copy" / "model")
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("marker", ["", "[", "3", "{}", "[1, 2, 3]", '["foo", "bar", [1, 2, 3], null]' * 2, "\x00"])
+def test_a_marker_that_cannot_be_read_is_none(marker: str, step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    next((out / ".pyrepro").glob("*.json")).write_text(marker)
+    step.save("foo.txt")
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+def test_the_directory_of_markers_may_be_deleted_and_costs_a_run(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    shutil.rmtree(out / ".pyrepro")
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+def test_publishing_without_cache_removes_the_marker(repository: Repository, step: Step, out: pathlib.Path) -> None:
+    atomic = Step(repository, cache=False, atomic=True)
+    assert step.save("foo.txt") == step.save.tagged("foo.txt")
+    atomic.save("foo.txt")
+    assert list((out).glob(".pyrepro/*")) == []
+    step.save("foo.txt")
+    assert (step.runs, atomic.runs) == (2, 1)
+
+
+def test_a_failed_call_is_no_completed_one_and_leaves_nothing(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", config=dict, ignore="fails", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path, fails: bool) -> None:
+        outpath.write_text("half")
+        if fails:
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        save(out / "foo.txt", fails=True)
+    assert os.listdir(out) == []
+    assert save(out / "foo.txt", fails=False).read_text() == "half"
+
+
+# Lies that are refused
+
+
+def test_the_artifact_of_another_function_is_not_taken_for_ones_own(
+    repository: Repository, step: Step, out: pathlib.Path, name: Any
+) -> None:
+    @Artifact("outpath", config={"lr": 0.1}, repo=repository.path, cache=True)
+    def other(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    step.save("foo.txt")
+    with pytest.raises(ArtifactMismatchError) as error:
+        other("foo.txt")
+    path, makers = out / f"foo-{name(lr=0.1)}.txt", [f".../test_cache.py:{f.__qualname__}" for f in (step.save, other)]
+    assert str(error.value) == (
+        f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; pass another stem to one of them"
+    )
+    assert (error.value.path, error.value.maker) == (str(path), makers[0])
+
+
+@pytest.mark.parametrize("returns", [lambda path: 3, lambda path: [path, 3], lambda path: "other", lambda path: [[]]])
+def test_a_value_of_its_own_could_not_come_back_from_a_hit(
+    returns: Any, repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    step = Step(repository, returns)
+    path = out / f"foo-{name(lr=0.1)}.txt"
+    for runs in (1, 2):
+        with pytest.raises(TypeError) as error:
+            step.save(out / "foo.txt")
+        assert str(error.value) == (
+            f"Step.__init__.<locals>.save returned {returns(path)!r}, which a later call could not return without "
+            f"running it; return None or the path from a function with cache=True. What it wrote is complete: {path}"
+        )
+        assert (step.runs, path.read_text()) == (runs, "trained with 0.1")
+
+
+def test_a_parameter_that_the_configuration_cannot_see_is_refused_at_the_decoration(repository: Repository) -> None:
+    def save(outpath: str, table: str, lr: float, *args: int, workers: int = 1) -> None:
+        raise AssertionError("is not called")
+
+    decorate = functools.partial(Artifact, "outpath", repo=repository.path, cache=True)
+    with pytest.raises(TypeError) as error:
+        decorate(config={"a": 1}, inputs="table", ignore="workers")(save)
+    assert str(error.value) == (
+        f"Artifact cache=True with this config does not see lr, args of {save.__qualname__}(outpath: 'str', "
+        f"table: 'str', lr: 'float', *args: 'int', workers: 'int' = 1) -> 'None', so an artifact could be taken for "
+        f"one that other arguments made; pass config=dict to make the arguments the configuration, or name in inputs= "
+        f"what are files to read, and in ignore= what changes nothing"
+    )
+    decorate(config=dict)(save)
+    decorate(config=lambda call: call["lr"])(save)
+    decorate(inputs="table", ignore=["lr", "args", "workers"])(save)
+
+
+class Holder:
+    def __call__(self, outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    def method(self, outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    @classmethod
+    def of_class(cls, outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+
+def holding(lr: float, outpath: str) -> None:
+    raise AssertionError("is not called")
+
+
+@pytest.mark.parametrize("function", [Holder(), Holder().method, functools.partial(holding, 0.1)])
+def test_values_that_no_parameter_shows_are_refused_at_the_decoration(function: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", cache=True)(function)
+    assert str(error.value) == (
+        f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one that "
+        f"others made; decorate a def that takes them as parameters"
+    )
+
+
+def test_a_partial_of_keywords_and_a_class_method_can_be_cached(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    def train(outpath: str, lr: float) -> None:
+        pathlib.Path(outpath).write_text(str(lr))
+
+    decorate = Artifact("outpath", config=dict, repo=repository.path, cache=True)
+    partial, of_class = decorate(functools.partial(train, lr=0.1)), decorate(Holder.of_class)
+    assert [partial("foo.txt"), partial("foo.txt")] == [f"foo-{name(lr=0.1)}.txt"] * 2
+    assert [of_class("bar.txt"), of_class("bar.txt")] == [f"bar-{name()}.txt"] * 2
+
+
+def test_a_function_that_calls_itself_for_the_same_artifact_does_not_wait_for_ever(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        save("foo.txt")
+
+    with pytest.raises(RuntimeError) as error:
+        save("foo.txt")
+    assert str(error.value) == (
+        f".../test_cache.py:{save.__qualname__} was called for {out}/foo-{name()}.txt by what is making it, and would "
+        f"wait for itself; pass another path"
+    )
+    assert os.listdir(out) == []
+
+
+def test_cached_functions_can_hand_on_their_path(repository: Repository, out: pathlib.Path, name: Any) -> None:
+    runs = []
+    decorate = Artifact("outpath", repo=repository.path, cache=True)
+
+    @decorate
+    def inner(outpath: str) -> None:
+        runs.append("inner")
+        pathlib.Path(outpath).write_text("good job")
+
+    @decorate
+    def outer(outpath: str) -> str:
+        runs.append("outer")
+        return inner(outpath)  # type: ignore[no-any-return]
+
+    assert [outer("foo.txt") for _ in range(2)] == [f"foo-{name()}.txt"] * 2
+    assert runs == ["outer", "inner"]
+
+
+# One at a time
+
+
+def test_threads_that_call_at_once_run_it_once(step: Step, out: pathlib.Path) -> None:
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(step.save("foo.txt"))) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (results, step.runs) == ([step.save.tagged("foo.txt")] * 32, 1)
+    assert sorted(path.suffix for path in out.glob(".pyrepro/*")) == ["", ".json"]
+
+
+def test_tasks_that_call_at_once_run_it_once_and_the_loop_goes_on(repository: Repository, out: pathlib.Path) -> None:
+    runs, ticks = [], []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    async def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        await asyncio.sleep(0.3)
+        outpath.write_text("good job")
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            ticks.append(1)
+
+    async def main() -> list[Any]:
+        ticking = asyncio.create_task(tick())
+        results = await asyncio.gather(*(save(out / "foo.txt") for _ in range(32)))
+        ticking.cancel()
+        return results
+
+    assert asyncio.run(main()) == [save.tagged(out / "foo.txt")] * 32
+    assert len(runs) == 1
+    assert len(ticks) >= 5
+
+
+def test_the_next_one_in_line_computes_when_the_first_fails(repository: Repository, out: pathlib.Path) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    async def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        await asyncio.sleep(0.1)
+        if len(runs) < 3:
+            raise ValueError
+        outpath.write_text("good job")
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(save(out / "foo.txt") for _ in range(8)), return_exceptions=True)
+
+    results = asyncio.run(main())
+    assert sum(isinstance(result, ValueError) for result in results) == 2
+    assert results.count(save.tagged(out / "foo.txt")) == 6
+    assert len(runs) == 3
+
+
+def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: pathlib.Path) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    async def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        await asyncio.sleep(60 if len(runs) == 1 else 0)
+        outpath.write_text("good job")
+
+    async def main() -> Any:
+        first, second = (asyncio.create_task(save(out / "foo.txt")) for _ in range(2))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(main()) == save.tagged(out / "foo.txt")
+    assert len(runs) == 2
+
+
+def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
+    step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert [step.save(f"{stem}.txt") for stem in ("foo", "foo", "bar")] == [
+        step.save.tagged(f"{stem}.txt") for stem in ("foo", "foo", "bar")
+    ]
+    assert step.runs == 2
+    assert caplog.record_tuples == [
+        (
+            "pyrepro",
+            logging.WARNING,
+            f"{out} has no locks, so calls may compute twice: [Errno {errno.ENOLCK}] No locks available",
+        )
+    ]
+
+
+# Who made it
+
+MODULE = """\
+import os
+import sys
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", cache=True)
+def save(outpath):
+    print("runs")
+    with open(outpath, "w") as outf:
+        outf.write("good job")
+
+
+if __name__ == "__main__":
+    save(sys.argv[1])
+"""
+
+
+def test_a_function_is_the_same_as_a_script_as_a_module_in_a_clone_and_without_a_repository(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(src__lab__step=MODULE)
+    clone = repository.clone(tmp_path / "clone")
+    container = tmp_path / "container" / "lab"
+    container.mkdir(parents=True)
+    shutil.copy(repository.path / "src" / "lab" / "step.py", container)
+    declared = {"PYREPRO_CODE_STATE": repository.head}
+    path = str(out / "foo.txt")
+    imported = "import lab.step, sys; lab.step.save(sys.argv[1])"
+    stdout = [
+        repository.run("src/lab/step.py", path).stdout,
+        repository.run("-m", "src.lab.step", path).stdout,
+        clone.run("src/lab/step.py", path).stdout,
+        clone.run("-c", imported, path, env={"PYTHONPATH": str(clone.path / "src")}).stdout,
+        clone.run(container / "step.py", path, env=declared).stdout,
+        clone.run("-c", imported, path, env=declared | {"PYTHONPATH": str(container.parent)}, cwd=out).stdout,
+    ]
+    assert stdout == ["runs\n", "", "", "", "", ""]
+
+
+def test_another_file_at_the_same_commit_is_another_maker(repository: Repository, out: pathlib.Path) -> None:
+    repository.commit(a__step=MODULE, b__step=MODULE)
+    assert repository.run("a/step.py", out / "foo.txt").stdout == "runs\n"
+    done = repository.run("b/step.py", out / "foo.txt")
+    path = next(out.glob("foo*"))
+    assert done.stderr.endswith(
+        f"ArtifactMismatchError: {path} was made by a/step.py:save, and b/step.py:save would take it for its own; "
+        f"pass another stem to one of them\n"
+    )
+
+
+def test_a_function_typed_in_a_session_is_cached_by_its_inputs(repository: Repository, out: pathlib.Path) -> None:
+    typed = MODULE.replace("cache=True", "cache=True, allow_dirty=True").partition("if __name__")[0]
+    code = f"{typed}\nfor _ in range(2): print(save({str(out / 'foo.txt')!r}))"
+    done = repository.run("-c", code)
+    path = next(out.glob("foo*"))
+    assert done.stdout.splitlines() == ["runs", str(path), str(path)]
+    assert json.loads(next(out.glob(".pyrepro/*.json")).read_text())[1] == "<session>:save"
+
+
+def test_a_function_that_was_sent_elsewhere_finds_what_the_sender_made(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(os.getpid()))
+
+    path = save("foo.txt")
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)('foo.txt'))"
+    done = subprocess.run([sys.executable, "-c", code], input=cloudpickle.dumps(save), capture_output=True, check=True)
+    assert done.stdout.decode() == f"{path}\n"
+    assert pathlib.Path(path).read_text() == str(os.getpid())
+
+
+def test_code_that_the_function_loads_gives_its_artifact_a_true_name_that_is_found_again(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    repository.commit(
+        late=f"""\
+from pyrepro import Artifact
+
+@Artifact("outpath", cache=True)
+def save(outpath):
+    print("runs")
+    import forgotten
+    open(outpath, "w").write("good")
+    return outpath
+
+for _ in range(2):
+    print(save("{out}/foo.txt"))
+"""
+    )
+    repository.write("forgotten.py")
+    stdout = repository.run("late.py").stdout
+    [path] = out.glob("foo*")
+    assert "-dirty-" in path.name
+    assert stdout == f"runs\n{path}\n{path}\n"

@@ -27,7 +27,7 @@ _logger = logging.getLogger("pyrepro")
 
 _ROOM = ".pyrepro"
 _ELSEWHERE = ".../"
-_ATTEMPTS = 100
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 _being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
@@ -317,26 +317,21 @@ class Publication:
     def _enter_room(self, directory: str) -> None:
         """Make the room of a directory, which another call may be removing."""
         self._rooms.add(directory)
-        os.makedirs(directory, exist_ok=True)
-        mode = stat.S_IMODE(os.stat(directory).st_mode)
-        for _ in range(_ATTEMPTS):
+        while True:
+            os.makedirs(directory, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 with contextlib.suppress(FileExistsError):
-                    os.mkdir(_room(directory))
-                    os.chmod(_room(directory), mode)
+                    _make_like(directory, _room(directory))
                 _write_gitignore(directory)
                 return
 
     def _stage(self) -> None:
         for directory in {target.directory for target in self._targets}:
-            staged = os.path.join(_room(directory), os.urandom(8).hex())
-            for _ in range(_ATTEMPTS):
+            self._staged[directory] = staged = os.path.join(_room(directory), os.urandom(8).hex())
+            while not os.path.isdir(staged):
                 self._enter_room(directory)
                 with contextlib.suppress(FileNotFoundError):
-                    self._staged[directory] = staged
-                    os.mkdir(staged)
-                    os.chmod(staged, stat.S_IMODE(os.stat(directory).st_mode))
-                    break
+                    _make_like(directory, staged)
             _write_gitignore(directory)  # another call may have removed it before the room was in use
 
     def _staging_of(self, target: _Target, *names: str) -> str:
@@ -363,18 +358,23 @@ def _room(directory: str) -> str:
     return os.path.join(directory, _ROOM)
 
 
+def _make_like(directory: str, path: str) -> None:
+    """Make a directory that lets in whom another one lets in."""
+    os.mkdir(path)
+    os.chmod(path, stat.S_IMODE(os.stat(directory).st_mode))
+
+
 def _leave_room(directory: str) -> None:
     """Remove the room of a directory if nothing is in it any more."""
     room = _room(directory)
     with contextlib.suppress(OSError):
-        for _ in range(_ATTEMPTS):
-            if set(os.listdir(room)) - {".gitignore"}:
-                return
+        while not set(os.listdir(room)) - {".gitignore"}:
             _unlink(os.path.join(room, ".gitignore"))
             try:
                 os.rmdir(room)
+                return
             except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno not in _NOT_EMPTY:
                     raise
                 _write_gitignore(directory)  # another call has entered it meanwhile
 
@@ -414,17 +414,15 @@ def _relink(link: str, staged: str, final: str) -> None:
 
 
 def _sync(path: str) -> None:
-    try:
+    with contextlib.suppress(PermissionError):  # what may not be read, like a directory on Windows
         descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:
-        return  # what may not be read, like a directory on Windows
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def _merge(source: str, path: str) -> None:
@@ -445,17 +443,19 @@ def _replace(source: str, path: str, aside: str) -> None:
         os.replace(source, path)
         return
     os.makedirs(aside, exist_ok=True)
-    old = os.path.join(aside, os.urandom(8).hex())
-    for _ in range(_ATTEMPTS):
+    while True:
+        old = os.path.join(aside, os.urandom(8).hex())
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, old)
         try:
             os.rename(source, path)
             return
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+            # Another call may have published the same artifact meanwhile.
+            if error.errno not in (*_NOT_EMPTY, errno.ENOTDIR, errno.EISDIR):
+                with contextlib.suppress(OSError):
+                    os.rename(old, path)
                 raise
-            _remove(old)  # another call has published the same artifact meanwhile
 
 
 def _is_directory(path: str) -> bool:

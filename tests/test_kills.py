@@ -13,6 +13,13 @@ from collections.abc import Iterator
 import pytest
 from conftest import Repository
 
+
+@pytest.fixture
+def no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed would leave a file of coverage data that cannot be read."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 KILLED = """\
 import os, random, signal, sys, time
 from pyrepro import Artifact
@@ -64,6 +71,7 @@ print(counts["complete"] + counts["absent"])
 """
 
 
+@pytest.mark.usefixtures("no_coverage")
 @pytest.mark.parametrize("option", ["atomic=True", "cache=True"])
 def test_after_a_kill_at_any_moment_the_artifact_is_complete_or_absent_and_the_next_call_succeeds(
     option: str, repository: Repository, tmp_path: pathlib.Path
@@ -117,6 +125,7 @@ print(save("foo.txt"))
 """
 
 
+@pytest.mark.usefixtures("no_coverage")
 def test_who_waits_for_a_process_that_is_killed_goes_on_though_a_child_of_it_lives(
     repository: Repository, tmp_path: pathlib.Path
 ) -> None:

@@ -130,12 +130,15 @@ def test_side_files_are_moved_too_and_links_lead_where_they_led(
         append(f"{outpath}.idx", "index")
         (outpath.parent / "plots").mkdir()
         append(outpath.parent / "plots" / "a.png", "plot")
+        os.mkfifo(outpath.with_name("pipe"))
         outpath.with_name("beside").symlink_to(outpath.name)
         outpath.with_name("absolute").symlink_to(outpath.absolute())
         outpath.with_name("outside").symlink_to("../../data.csv")
         outpath.with_name("elsewhere").symlink_to("/nowhere")
 
     save(out / "foo.txt")
+    assert (out / "pipe").is_fifo()
+    (out / "pipe").unlink()
     assert files(out) == {
         f"foo-{name}.txt": "good job",
         f"foo-{name}.txt.idx": "index",
@@ -493,6 +496,145 @@ def test_calls_at_once_leave_no_room_and_every_artifact(repository: Repository, 
     assert files(out) == {f"{stem}-{name}/part": "good job" for stem in stems} | {
         f"plots/{stem}-{name}": "plot" for stem in stems
     }
+
+
+def test_a_call_that_enters_the_room_while_another_leaves_it_finds_it_ignored(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rmdir, entered = os.rmdir, out / ".pyrepro" / "another call"
+
+    def enter(path: Any, **options: Any) -> None:
+        if str(path) == str(out / ".pyrepro"):
+            entered.mkdir()
+        rmdir(path, **options)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        append(outpath, "good job")
+
+    monkeypatch.setattr(os, "rmdir", enter)
+    save("foo.txt")
+    assert files(out) == {f"foo-{name}.txt": "good job", ".pyrepro/.gitignore": "*\n", ".pyrepro/another call/": ""}
+
+
+def test_a_room_that_another_call_removes_is_made_again(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chmod, removed = os.chmod, []
+
+    def remove(path: Any, mode: int) -> None:
+        chmod(path, mode)
+        if str(path).endswith(".pyrepro") and len(removed) < 3:
+            removed.append(path)
+            os.rmdir(path)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        append(outpath, "good job")
+
+    monkeypatch.setattr(os, "chmod", remove)
+    save("foo.txt")
+    assert len(removed) == 3
+    assert files(out) == {f"foo-{name}.txt": "good job"}
+
+
+def test_a_room_that_may_not_be_removed_stays(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rmdir = os.rmdir
+
+    def refuse(path: Any, **options: Any) -> None:
+        if str(path).endswith(".pyrepro"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        rmdir(path, **options)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        append(outpath, "good job")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    save("foo.txt")
+    assert files(out) == {f"foo-{name}.txt": "good job", ".pyrepro/": ""}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EINVAL])
+def test_what_does_not_reach_the_disk_is_not_published_and_what_cannot_be_synced_is(
+    code: int, repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        append(outpath, "good job")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if code == errno.EINVAL:
+        save("foo.txt")
+        assert files(out) == {f"foo-{name}.txt": "good job"}
+    else:
+        with pytest.raises(OSError, match="Input/output error"):
+            save("foo.txt")
+        assert files(out) == {}
+
+
+def test_a_directory_that_another_call_has_just_published_is_replaced(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, target = os.rename, out / f"model-{name}"
+    published = []
+
+    def publish_first(source: Any, path: Any) -> None:
+        if str(path) == str(target) and not published:
+            published.append(path)
+            target.mkdir()
+            append(target / "part", "of another call")
+        rename(source, path)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        append(os.path.join(outpath, "part"), "good job")
+
+    monkeypatch.setattr(os, "rename", publish_first)
+    save("model")
+    assert files(out) == {f"model-{name}/part": "good job"}
+
+
+def test_an_older_directory_comes_back_when_the_new_one_cannot_be_moved(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, target = os.rename, out / f"model-{name}"
+
+    def refuse(source: Any, path: Any) -> None:
+        if str(path) == str(target) and os.path.exists(os.path.join(source, "part")):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, path)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        append(os.path.join(outpath, "part"), "good job")
+
+    target.mkdir()
+    append(target / "old", "old")
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        save("model")
+    assert files(out) == {f"model-{name}/old": "old"}
+
+
+def test_what_cannot_be_moved_is_an_error(repository: Repository, out: pathlib.Path, name: str) -> None:
+    out.joinpath("plots").mkdir()
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        append(outpath.parent / "plots", "a file where there is a directory")
+
+    with pytest.raises(IsADirectoryError):
+        save(out / "foo")
+    assert files(out) == {"plots/": ""}
 
 
 # What cannot be published

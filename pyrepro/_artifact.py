@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro import _code, _loaded
+from pyrepro._binding import Binding
 from pyrepro._code import CodeState
 from pyrepro._config import JSON, digest, has_fields, json_form, to_json
 from pyrepro._inputs import file_hash
@@ -17,6 +18,7 @@ from pyrepro._publish import Publication
 from pyrepro._session import Typed
 from pyrepro._state import State, checked
 from pyrepro._tag import DIGITS, Tag, change_paths, paths_in
+from pyrepro._watch import Watch
 from pyrepro._wrapper import Decorated, wrap
 from pyrepro.errors import ConfigError
 
@@ -26,6 +28,21 @@ _IsCached = TypeVar("_IsCached", bound=bool)
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
+
+
+class _Options(NamedTuple):
+    """What a decorator was told."""
+
+    paths: tuple[str, ...]
+    is_single: bool
+    config: Any
+    reads_call: bool
+    allow_dirty: bool
+    repo: str | None
+    inputs: tuple[str, ...]
+    ignore: tuple[str, ...]
+    publishes: bool
+    caches: bool
 
 
 class Artifact(Generic[_IsCached]):
@@ -104,25 +121,29 @@ class Artifact(Generic[_IsCached]):
         atomic: bool = False,
         cache: bool = False,
     ) -> None:
-        self._keyword = keyword
-        self._paths = _names("keyword", keyword)
-        if not self._paths:
+        options = _Options(
+            paths=_names("keyword", keyword),
+            is_single=isinstance(keyword, str),
+            config={} if config is None else config,
+            reads_call=_reads_call(config),
+            allow_dirty=_checked_flag("allow_dirty", allow_dirty),
+            repo=_checked_repo(repo),
+            inputs=_names("inputs", inputs),
+            ignore=_names("ignore", ignore),
+            publishes=_checked_flag("atomic", atomic) | _checked_flag("cache", cache),
+            caches=cache,
+        )
+        if not options.paths:
             raise TypeError("Artifact keyword names no parameter; pass the name of the one that is the path to write")
-        self._config = {} if config is None else config
-        self._reads_call = _reads_call(config)
-        self._allow_dirty = _checked_flag("allow_dirty", allow_dirty)
-        self._repo = _checked_repo(repo)
-        self._inputs = _names("inputs", inputs)
-        self._ignore = _names("ignore", ignore)
-        self._caches = _checked_flag("cache", cache)
-        self._publishes = _checked_flag("atomic", atomic) or self._caches
-        twice = sorted({*self._paths} & {*self._inputs} | {*self._paths, *self._inputs} & {*self._ignore})
+        written, read, ignored = map(set, (options.paths, options.inputs, options.ignore))
+        twice = sorted(written & read | (written | read) & ignored)
         if twice:
             raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")
-        if not self._reads_call:
-            form = _form_at_decoration(self._config)
-            if self._inputs and not isinstance(form, dict):
+        if not options.reads_call:
+            form = _form_at_decoration(options.config)
+            if read and not isinstance(form, dict):
                 raise _no_object(form)
+        self._options = options
 
     @overload
     def __call__(self: Artifact[Literal[True]], function: Callable[_P, None]) -> Decorated[_P, Any]: ...
@@ -136,30 +157,18 @@ class Artifact(Generic[_IsCached]):
     def __call__(self, function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
 
     def __call__(self, function: Callable[..., Any]) -> Any:
+        options = self._options
         signature = _signature(function)
-        for role, names in (("keyword", self._paths), ("inputs", self._inputs)):
+        for role, names in (("keyword", options.paths), ("inputs", options.inputs)):
             _check_parameters(function, signature, role, names)
-        if self._publishes:
+        if options.publishes:
             _check_returns(function)
-        if self._caches:
+        if options.caches:
             _check_holds_nothing(function)
-        if self._caches and not self._reads_call:
-            _check_seen(function, signature, {*self._paths, *self._inputs, *self._ignore})
-        state = State(function, self._repo, self._allow_dirty)
-        naming = _Naming(
-            function=function,
-            signature=signature,
-            paths=self._paths,
-            is_single=isinstance(self._keyword, str),
-            config=self._config,
-            reads_call=self._reads_call,
-            inputs=self._inputs,
-            ignore=self._ignore,
-            publishes=self._publishes,
-            maker=state.maker if self._caches else None,
-            state=state,
-        )
-        wrapper = wrap(function, naming)
+        if options.caches and not options.reads_call:
+            _check_seen(function, signature, {*options.paths, *options.inputs, *options.ignore})
+        naming = _Naming(function, signature, options, State(function, options.repo, options.allow_dirty))
+        wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = naming.state.at_decoration
         wrapper.tagged = naming.tagged
         return wrapper
@@ -189,39 +198,57 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     is_allowed, where = _checked_flag("allow_dirty", allow_dirty), _checked_repo(repo)
     file = _loaded.caller_file()
     typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename) if file is None else None
-    reading = _code.read([file], where, typed)
-    _code.warn_of_other_work_trees(reading)
-    return _tag_of(checked(reading, is_allowed).state, form)
+    loaded = _loaded.loaded_modules()
+    reading = _code.read([file], where, typed, loaded)
+    _code.warn_of_other_work_trees(reading, loaded)
+    return _tag_of(checked(reading, is_allowed).state, digest(form))
 
 
-def _tag_of(state: CodeState, form: JSON) -> Tag:
+@functools.lru_cache(maxsize=64)
+def _tag_of(state: CodeState, config: str) -> Tag:
     changes = None if state.changes is None else state.changes[:DIGITS]
-    return Tag(state.commit[:DIGITS], changes, digest(form)[:DIGITS])
+    return Tag(state.commit[:DIGITS], changes, config[:DIGITS])
 
 
-class _Naming(NamedTuple):
+class _Configuration(NamedTuple):
+    """A configuration in JSON, and its hash."""
+
+    form: JSON
+    hash: str
+
+
+class _Naming:
     """How the calls of one function are named."""
 
-    function: Callable[..., Any]
-    signature: inspect.Signature
-    paths: tuple[str, ...]
-    is_single: bool
-    config: Any
-    reads_call: bool
-    inputs: tuple[str, ...]
-    ignore: tuple[str, ...]
-    publishes: bool
-    maker: str | None
-    state: State
+    def __init__(
+        self, function: Callable[..., Any], signature: inspect.Signature, options: _Options, state: State
+    ) -> None:
+        self.function = function
+        self.signature = signature
+        self.options = options
+        self.state = state
+        self.maker = state.maker if options.caches else None
+        self._paths = options.paths
+        self._config = options.config
+        self._reads_call = options.reads_call
+        self._left_out = frozenset((*options.paths, *options.inputs, *options.ignore))
+        self._last: tuple[Watch, _Configuration] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "binding"} | {"_last": None}
+
+    @functools.cached_property
+    def binding(self) -> Binding:
+        """How calls are taken apart, compiled at the first one."""
+        return Binding(self.signature)
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
         """A call whose paths carry the tag."""
         state = self.state.before_call()
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        form = self._form(bound.arguments)
-        self._put_tag(_tag_of(state, form), bound.arguments)
-        return _Call(self, bound, state, form)
+        arguments = self.binding.arguments(args, kwargs)
+        configuration = self._configuration(arguments)
+        self._put_tag(_tag_of(state, configuration.hash), arguments)
+        return _Call(self, arguments, state, configuration)
 
     def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _PublishedCall:
         """A call whose outputs are staged under paths that carry the tag."""
@@ -244,31 +271,49 @@ class _Naming(NamedTuple):
         state = self.state.before_call()
         bound = self.signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
-        for name in (*self.paths, *self.inputs):
-            if name not in bound.arguments:
+        arguments = bound.arguments
+        for name in (*self.options.paths, *self.options.inputs):
+            if name not in arguments:
                 raise TypeError(f"tagged() was not given the argument {name!r}, which is part of the name; pass it")
         for name in self.signature.parameters:
-            bound.arguments.setdefault(name, _NotGiven(name))
-        self._put_tag(_tag_of(state, self._form(bound.arguments)), bound.arguments)
-        return self.paths_of(bound.arguments)
+            arguments.setdefault(name, _NotGiven(name))
+        self._put_tag(_tag_of(state, self._configuration(arguments).hash), arguments)
+        return self.paths_of(arguments)
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any:
         """The path argument, or for several keywords a dict of them."""
-        if self.is_single:
-            return arguments[self.paths[0]]
-        return {name: arguments[name] for name in self.paths}
+        paths = self.options.paths
+        return arguments[paths[0]] if self.options.is_single else {name: arguments[name] for name in paths}
 
     def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
-        for name in self.paths:
+        for name in self._paths:
             arguments[name] = tag.put(arguments[name])
 
-    def _form(self, arguments: Mapping[str, Any]) -> JSON:
-        """The configuration of a call in JSON, the content of its inputs included."""
-        form = self._form_of_config(arguments)
-        if self.inputs:
+    def _configuration(self, arguments: Mapping[str, Any]) -> _Configuration:
+        """The configuration of a call, computed when it is not that of the last one."""
+        config = self._config_of(arguments) if self._reads_call else self._config
+        last = self._last
+        if last is not None and last[0].sees(config):
+            return last[1]
+        watch = None if self.options.inputs else Watch.of(config)
+        form = self._form(config, arguments)
+        configuration = _Configuration(form, digest(form))
+        self._last = None if watch is None else (watch, configuration)
+        return configuration
+
+    def _config_of(self, arguments: Mapping[str, Any]) -> Any:
+        config = self._config({name: value for name, value in arguments.items() if name not in self._left_out})
+        if config is None:
+            raise ConfigError(f"config {self._config!r} returned None; return the configuration from it, or {{}}")
+        return config
+
+    def _form(self, config: Any, arguments: Mapping[str, Any]) -> JSON:
+        """A configuration in JSON, the content of the call's inputs included."""
+        form = json_form(config)
+        if self.options.inputs:
             if not isinstance(form, dict):
                 raise _no_object(form)
-            for name in self.inputs:
+            for name in self.options.inputs:
                 if name in form:
                     raise ConfigError(
                         f"config[{name!r}] is there already, and the content of the input {name!r} belongs there; "
@@ -276,7 +321,7 @@ class _Naming(NamedTuple):
                         place=f"config[{name!r}]",
                     )
                 form[name] = _content(name, arguments[name])
-        for name in self.ignore:
+        for name in self.options.ignore:
             if isinstance(form, dict) and name in form:
                 del form[name]
             elif name not in self.signature.parameters:
@@ -286,27 +331,18 @@ class _Naming(NamedTuple):
                 )
         return form
 
-    def _form_of_config(self, arguments: Mapping[str, Any]) -> JSON:
-        if not self.reads_call:
-            return json_form(self.config)
-        left_out = {*self.paths, *self.inputs, *self.ignore}
-        config = self.config({name: value for name, value in arguments.items() if name not in left_out})
-        if config is None:
-            raise ConfigError(f"config {self.config!r} returned None; return the configuration from it, or {{}}")
-        return json_form(config)
-
 
 class _Call(NamedTuple):
     """A call under way: what is passed to the function, and what its paths say."""
 
     naming: _Naming
-    bound: inspect.BoundArguments
+    arguments: dict[str, Any]
     state: CodeState
-    form: JSON
+    configuration: _Configuration
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""
-        return self.naming.function(*self.bound.args, **self.bound.kwargs)
+        return self.naming.binding.call(self.naming.function, self.arguments)
 
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
@@ -317,8 +353,9 @@ class _Call(NamedTuple):
         state = self.naming.state.after_call()
         if state == self.state:
             return
-        old, new = _tag_of(self.state, self.form), _tag_of(state, self.form)
-        renamed = [name for path in self.naming.paths for name in _renamed(self.bound.arguments[path], old, new)]
+        old, new = (_tag_of(state, self.configuration.hash) for state in (self.state, state))
+        paths = self.naming.options.paths
+        renamed = [name for path in paths for name in _renamed(self.arguments[path], old, new)]
         refusal = self.naming.state.refusal()
         if refusal is not None:
             written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
@@ -331,7 +368,7 @@ class _PublishedCall:
 
     def __init__(self, call: _Call) -> None:
         self._call = call
-        self._paths = {name: call.bound.arguments[name] for name in call.naming.paths}
+        self._paths = {name: call.arguments[name] for name in call.naming.options.paths}
         artifacts = [path for argument in self._paths.values() for path in paths_in(argument)]
         self._publication = Publication(artifacts, call.naming.maker)
 
@@ -353,7 +390,7 @@ class _PublishedCall:
     def run(self) -> Any:
         """Call the function with paths in staging directories."""
         for name, argument in self._paths.items():
-            self._call.bound.arguments[name] = self._publication.staged(argument)
+            self._call.arguments[name] = self._publication.staged(argument)
         return self._call.run()
 
     def end(self, result: Any) -> Any:
@@ -366,10 +403,8 @@ class _PublishedCall:
         naming = self._call.naming
         if self.is_done:
             return naming.paths_of(self._paths)
-        old = new = _tag_of(self._call.state, self._call.form)
-        state = naming.state.after_call()
-        if state != self._call.state:
-            new = _tag_of(state, self._call.form)
+        states = self._call.state, naming.state.after_call()
+        old, new = (_tag_of(state, self._call.configuration.hash) for state in states)
         paths = {
             name: change_paths(functools.partial(new.put_instead, old), argument)
             for name, argument in self._paths.items()

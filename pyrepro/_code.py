@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import rfc8785
 
 from pyrepro import _loaded, _session, _work_tree
+from pyrepro._loaded import Loaded
 from pyrepro.errors import CodeStateError
 
 _logger = logging.getLogger("pyrepro")
@@ -101,13 +102,19 @@ def code_state(of: object = None) -> CodeState:
     return reading.state
 
 
-def read(files: Iterable[str | None], repo: str | None = None, typed: _session.Typed | None = None) -> Reading:
+def read(
+    files: Iterable[str | None],
+    repo: str | None = None,
+    typed: _session.Typed | None = None,
+    loaded: Sequence[Loaded] | None = None,
+) -> Reading:
     """The state of the repository that holds the first of some files, or that is named.
 
     Args:
         files: the file of the function's module, then the one that applies the decorator.
         repo: a path in the work tree, instead of them.
         typed: the code, where it was typed in an interactive session.
+        loaded: the loaded modules, where they are known already.
 
     Raises:
         CodeStateError: there is no state to be had, or another one was declared.
@@ -123,7 +130,7 @@ def read(files: Iterable[str | None], repo: str | None = None, typed: _session.T
     if _loaded.is_interactive():
         _session.refuse_edited_modules(top)
     try:
-        reading = _read_work_tree(top, known, inputs)
+        reading = _read_work_tree(top, known, inputs, _loaded.loaded_modules() if loaded is None else loaded)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     if declared not in (None, reading.state):
@@ -195,9 +202,9 @@ def _top_of(files: list[str], repo: str | None) -> str:
     raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
 
 
-def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
-    loaded = [file for _, _, file in _loaded.loaded_modules()]
-    snapshot = _work_tree.read(top, _paths_inside(top, [*loaded, *_loaded.real_files(files)]))
+def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None, loaded: Iterable[Loaded]) -> Reading:
+    run = [module.file for module in loaded]
+    snapshot = _work_tree.read(top, _paths_inside(top, [*run, *_loaded.real_files(files)]))
     changes = dict(snapshot.changes)
     if inputs is not None:
         changes[_SESSION] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
@@ -228,14 +235,14 @@ def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
 _told: set[str] = set()
 
 
-def warn_of_other_work_trees(reading: Reading) -> None:
+def warn_of_other_work_trees(reading: Reading, loaded: Iterable[Loaded]) -> None:
     """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
     top = reading.work_tree
     if top is None:
         return
     inside = os.path.join(top, "")
     known: dict[str, str | None] = {}
-    for name, _, file in _loaded.loaded_modules():
+    for name, _, _, file in loaded:
         package = name.partition(".")[0]
         if file.startswith(inside) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue

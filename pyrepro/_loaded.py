@@ -9,7 +9,7 @@ import stat
 import sys
 import types
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def is_interactive() -> bool:
@@ -36,6 +36,7 @@ def _main_file() -> str | None:
     return _file_in(getattr(sys.modules.get("__main__"), "__dict__", {}))
 
 
+@functools.lru_cache(maxsize=8192)
 def is_installed(file: str) -> bool:
     """Whether a file belongs to an installed environment."""
     parts = file.replace(os.sep, "/")
@@ -103,19 +104,33 @@ def spec_of(module: object) -> object:
     return module.__dict__.get("__spec__") if isinstance(module, types.ModuleType) else None
 
 
-def loaded_modules() -> list[tuple[str, types.ModuleType, str]]:
-    """The loaded modules outside installed environments: name, module and real file.
+class Loaded(NamedTuple):
+    """A loaded module outside installed environments."""
 
-    The file of a module that was loaded from an archive is the archive.
-    """
-    modules = []
+    name: str
+    module: types.ModuleType
+    spec: object  # another one after the module was loaded again
+    file: str  # the real one; of a module in an archive, the archive
+
+
+def loaded_modules() -> list[Loaded]:
+    """The loaded modules outside installed environments."""
+    loaded = []
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
-        if isinstance(module, types.ModuleType) and (file := file_of_module(module)) and not is_installed(file):
+        if not isinstance(module, types.ModuleType) or _is_known_as_installed(module.__dict__.get("__file__")):
+            continue
+        spec = spec_of(module)
+        if (file := file_of_module(module)) and not is_installed(file):
             real = _real_file(file, real_directories)
             if not is_installed(real):
-                modules.append((name, module, real))
-    return modules
+                loaded.append(Loaded(name, module, spec, real))
+    return loaded
+
+
+def _is_known_as_installed(file: object) -> bool:
+    # Most modules are; this is all that they cost at every reading.
+    return type(file) is str and file.startswith("/") and is_installed(file)
 
 
 def real_files(files: Iterable[str]) -> Iterator[str]:

@@ -175,13 +175,14 @@ class Publication:
             ArtifactMismatchError: an artifact is another function's.
             RuntimeError: this call is part of one that makes the same artifact.
         """
+        is_ours = self._maker is None
         while not self._are_completed():
-            if self._maker is None or self._lock():
-                if not self._are_completed():
-                    self._stage()
-                    return
-                break
-            yield
+            if is_ours:
+                self._stage()
+                return
+            is_ours = self._lock()
+            if not is_ours:
+                yield
         self.is_done = True
 
     def staged(self, argument: Any) -> Any:

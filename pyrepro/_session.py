@@ -75,10 +75,10 @@ def refuse_edited_modules(top: str) -> None:
         CodeStateError: what runs is in no commit and in no file.
     """
     inside = os.path.join(top, "")
-    for name, module, file in _loaded.loaded_modules():
+    for name, _, spec, file in _loaded.loaded_modules():
         if not file.startswith(inside):
             continue
-        now = _Seen(_loaded.spec_of(module), _reloaded_by_ipython(name, file), _digest_of(file))
+        now = _Seen(spec, _reloaded_by_ipython(name, file), _digest_of(file))
         before = _seen.setdefault(name, now)
         is_reloaded = None not in (before.reloaded, now.reloaded) and before.reloaded != now.reloaded
         is_loaded_again = is_reloaded or before.spec is not now.spec

@@ -3,48 +3,68 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
+import operator
 import os
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState, Reading
+from pyrepro._loaded import Loaded
 from pyrepro._publish import maker_of
 from pyrepro._session import Typed
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 _logger = logging.getLogger("pyrepro")
+_SPEC = itertools.repeat("__spec__")
+
 _warned: set[CodeState] = set()
 
 
-class _Modules(NamedTuple):
-    """The loaded modules of one moment, to see which were loaded since."""
+class _Modules:
+    """The modules of one moment, to see which of them were loaded since."""
 
-    number: int
-    last: str | None
-    specs: dict[str, object]
+    def __init__(self, number: int, last: str | None, loaded: Sequence[Loaded]) -> None:
+        self.loaded = loaded
+        self._number = number
+        self._last = last
+        self._names = [module.name for module in loaded]
+        self._modules = [module.module for module in loaded]
+        self._specs = [module.spec for module in loaded]
 
     @classmethod
     def now(cls) -> _Modules:
-        number, last = len(sys.modules), next(reversed(sys.modules), None)
-        return cls(number, last, {name: _loaded.spec_of(module) for name, module, _ in _loaded.loaded_modules()})
+        return cls(len(sys.modules), next(reversed(sys.modules), None), _loaded.loaded_modules())
+
+    def inside(self, top: str | None) -> _Modules:
+        """Those whose code the commit of a work tree could hold."""
+        inside = [module for module in self.loaded if top and module.file.startswith(os.path.join(top, ""))]
+        return _Modules(self._number, self._last, inside)
 
     def are_loaded(self) -> bool:
-        """Whether these very modules are loaded now."""
-        if self.number != len(sys.modules) or self.last != next(reversed(sys.modules), None):
-            return False
-        get = sys.modules.get
-        return all(_loaded.spec_of(get(name)) is spec for name, spec in self.specs.items())
+        """Whether these very modules are loaded now, and no others."""
+        known = sys.modules
+        return (
+            self._number == len(known)
+            and self._last == next(reversed(known), None)
+            and (not self._names or self._are_the_same(known))
+        )
 
-    def files_loaded_since(self) -> list[str]:
-        """The files of the modules outside installed environments that are new, or were loaded again."""
-        return [
-            file
-            for name, module, file in _loaded.loaded_modules()
-            if name not in self.specs or self.specs[name] is not _loaded.spec_of(module)
-        ]
+    def _are_the_same(self, known: dict[str, types.ModuleType]) -> bool:
+        are_there = all(map(operator.is_, map(known.get, self._names), self._modules))
+        return are_there and all(map(operator.is_, map(dict.get, map(vars, self._modules), _SPEC), self._specs))
+
+    def files_loaded_since(self, before: _Modules) -> list[str]:
+        """The files of the modules that are new since another moment, or were loaded again."""
+        specs = {module.name: module.spec for module in before.loaded}
+        return [module.file for module in self.loaded if specs.get(module.name, self) is not module.spec]
+
+
+_NO_MODULES = _Modules(0, None, [])
 
 
 class _Moment(NamedTuple):
@@ -103,7 +123,7 @@ class State:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
             self._reading, _ = self._moment()
-        elsewhere = {"_modules": _Modules(0, None, {}), "_spec": None, "_is_interactive": False, "_typed": None}
+        elsewhere = {"_modules": _NO_MODULES, "_spec": None, "_is_interactive": False, "_typed": None}
         return self.__dict__ | elsewhere
 
     @property
@@ -173,18 +193,18 @@ class State:
     def _moment(self) -> _Moment:
         modules = _Modules.now()
         try:
-            reading = _code.read(self._files, self._repo, self._typed)
-            _code.warn_of_other_work_trees(reading)
-            return _Moment(reading, modules)
+            reading = _code.read(self._files, self._repo, self._typed, modules.loaded)
+            _code.warn_of_other_work_trees(reading, modules.loaded)
+            return _Moment(reading, modules.inside(reading.work_tree))
         except CodeStateError as error:
-            return _Moment(error, modules)
+            return _Moment(error, _NO_MODULES)
 
     def _take_up_later_modules(self) -> None:
         """What was loaded since the reading runs, too: it is what its files hold now."""
         if not isinstance(self._reading, Reading) or self._modules.are_loaded():
             return
-        now = _Modules.now()
-        reading = _code.read_later(self._reading, self._modules.files_loaded_since())
+        now = _Modules.now().inside(self._reading.work_tree)
+        reading = _code.read_later(self._reading, now.files_loaded_since(self._modules))
         if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
             self._is_late = True
             _warned.add(reading.state)

@@ -22,9 +22,8 @@ DIGITS = 12
 _FIELD = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
 _LAST_PAIR = re.compile(rf"(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])", re.I | re.S)
 _DIRTY_END = re.compile(rf".*-([0-9a-f]{{{DIGITS}}})-dirty", re.I | re.S)
-# ASCII on purpose: what counts as a letter elsewhere in Unicode changes between Pythons.
-_SUFFIX = re.compile(r"(.*[^.].*?)(\.[0-9]*[A-Za-z][A-Za-z0-9]*)", re.S)
 _COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".Z"})
+_SEPARATORS = os.sep + (os.altsep or "")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 # In these schemes no host or bucket stands before the first slash.
 _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
@@ -82,14 +81,13 @@ class Tag:
             ValueError: the path has no name to put a tag into, or its name
                 with this tag would read as another tag.
         """
+        if type(path) is str:  # as most are: this is on the way of every call
+            head, name, tail = _split_text(path)  # type: ignore[arg-type]
+            return head + self._put_into(name, path) + tail  # type: ignore[return-value]
         return change_paths(self._put_into_one, path)  # type: ignore[no-any-return]
 
     def _put_into_one(self, path: Any) -> Any:
         split = split_path(path, accepted="a str, bytes, a path object, None, or a list or tuple of these")
-        if split.name in ("", ".", ".."):
-            raise ValueError(
-                f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
-            )
         return split.joined(self._put_into(split.name, path))
 
     def put_instead(self, other: Tag, path: _AnyPath) -> _AnyPath:
@@ -99,16 +97,20 @@ class Tag:
         return split.joined(f"{before}-{self}{after}")  # type: ignore[no-any-return]
 
     def _put_into(self, name: str, path: object) -> str:
+        if name in ("", ".", ".."):
+            raise ValueError(
+                f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
+            )
         stem, suffix = split_suffix(name)
-        if stem.endswith(f"-{self}") and _read(stem) == self:
+        text = f"-{self}"
+        if stem.endswith(text) and _read(stem) == self:
             return name
-        tagged = f"{stem}-{self}{suffix}"
-        read = _read(tagged)
-        if read != self:
+        # The tag comes last, so it is what is read, unless what stands before it makes it a dirty one.
+        if self.changes is None and stem[-6:].lower() == "-dirty" and (read := _read(stem + text)) != self:
             raise ValueError(
                 f"{path!r} with the tag {self} would read as the tag {read}; use another stem than {stem!r}"
             )
-        return tagged
+        return stem + text + suffix
 
     @classmethod
     def from_path(cls, path: object) -> Tag:
@@ -147,13 +149,19 @@ def _read(name: str) -> Tag | None:
 
 def split_suffix(name: str) -> tuple[str, str]:
     """A name as its stem and its suffix: ``run.v1.2.csv.gz`` is ``run.v1.2`` and ``.csv.gz``."""
-    match = _SUFFIX.fullmatch(name)
-    if match is None:
-        return name, ""
-    stem, suffix = match.groups()
-    if suffix in _COMPRESSIONS and (inner := _SUFFIX.fullmatch(stem)):
-        return inner[1], inner[2] + suffix
+    stem, suffix = _split_last_suffix(name)
+    if suffix in _COMPRESSIONS:
+        inner_stem, inner = _split_last_suffix(stem)
+        return inner_stem, inner + suffix
     return stem, suffix
+
+
+def _split_last_suffix(name: str) -> tuple[str, str]:
+    stem, dot, letters = name.rpartition(".")
+    # ASCII on purpose: what counts as a letter elsewhere in Unicode changes between Pythons.
+    if stem.strip(".") and letters.isascii() and letters.isalnum() and not letters.isdigit():
+        return stem, dot + letters
+    return name, ""
 
 
 class SplitPath(NamedTuple):
@@ -234,15 +242,11 @@ def is_url(text: str) -> bool:
 
 
 def _split_text(text: str) -> tuple[str, str, str]:
-    url = _URL.match(text)
-    separators = "/" if url or os.name != "nt" else "/\\"
-    name_and_before = text.rstrip(separators)
-    tail = text[len(name_and_before) :]
-    start = max(name_and_before.rfind(separator) for separator in separators) + 1
-    if url and start <= url.end():
-        # Nothing but a host or a bucket: the root of a URL.
-        if url[1].lower() not in _SCHEMES_WITHOUT_HOST or len(name_and_before) < url.end():
-            return text, "", ""
-    elif not url:
-        start = max(start, len(os.path.splitdrive(name_and_before)[0]))
-    return name_and_before[:start], name_and_before[start:], tail
+    url = _URL.match(text) if "://" in text else None
+    before_tail = text.rstrip(_SEPARATORS if url is None else "/")
+    name_length = 0 if _SEPARATORS == "/" or url else len(os.path.basename(before_tail))
+    start = len(before_tail) - name_length if name_length else before_tail.rfind("/") + 1
+    has_host = url is not None and url[1].lower() not in _SCHEMES_WITHOUT_HOST
+    if url is not None and (start < url.end() or (has_host and start == url.end())):
+        return text, "", ""  # nothing but a host or a bucket: the root of a URL
+    return before_tail[:start], before_tail[start:], text[len(before_tail) :]

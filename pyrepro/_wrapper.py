@@ -90,11 +90,6 @@ class PublishedCall(Protocol):
 class Naming(Protocol):
     """How the calls of one function are named."""
 
-    @property
-    def publishes(self) -> bool:
-        """Whether outputs are staged, and moved into place when they are complete."""
-        ...
-
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """A call whose paths carry the tag."""
         ...
@@ -104,9 +99,15 @@ class Naming(Protocol):
         ...
 
 
-def wrap(function: Callable[..., Any], naming: Naming) -> Any:
-    """A function of the same kind, signature, name and docstring, which names its calls."""
-    wrapper = _publishing(function) if naming.publishes else _of_the_same_kind(function)
+def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> Any:
+    """A function of the same kind, signature, name and docstring, which names its calls.
+
+    Args:
+        function: the function.
+        naming: how its calls are named.
+        publishes: whether outputs are staged, and moved into place when they are complete.
+    """
+    wrapper = _publishing(function) if publishes else _of_the_same_kind(function)
     functools.update_wrapper(wrapper, function)
     wrapper._naming = naming
     return wrapper

@@ -1,0 +1,59 @@
+"""Whether a configuration is still what it was, without serialising it."""
+
+from __future__ import annotations
+
+from itertools import chain
+from operator import is_
+from typing import Any
+
+_LEAVES = frozenset({type(None), bool, int, float, str, bytes, range})
+_CONTAINERS = frozenset({dict, list, set, tuple, frozenset})
+
+
+def _views(container: Any) -> tuple[Any, ...]:
+    """What shows the objects in a container as they are now."""
+    return (container, container.values()) if type(container) is dict else (container,)
+
+
+class Watch:
+    """A configuration as it was: the very objects in each of its containers.
+
+    That is sound, since objects that cannot change are told apart by what they
+    are, and are kept alive here. Only exact built-in types can be watched. An
+    equal value that is another object counts as a change: ``True`` is not ``1``.
+    """
+
+    __slots__ = ("_below", "_kind", "_lengths", "_objects")
+
+    def __init__(self, kind: type, below: tuple[Any, ...], lengths: list[int], objects: list[Any]) -> None:
+        self._kind = kind
+        self._below = below
+        self._lengths = lengths
+        self._objects = objects
+
+    @classmethod
+    def of(cls, config: Any) -> Watch | None:
+        """Watch a configuration; None where it cannot be watched."""
+        if type(config) not in _CONTAINERS:
+            return None
+        objects: list[Any] = []
+        views: list[Any] = [*_views(config)]
+        known = {id(config)}
+        for view in views:
+            for value in view:
+                kind = type(value)
+                objects.append(value)
+                if kind in _CONTAINERS:
+                    if id(value) not in known:
+                        known.add(id(value))
+                        views.extend(_views(value))
+                elif kind not in _LEAVES:
+                    return None
+        return cls(type(config), tuple(views[len(_views(config)) :]), [*map(len, views)], objects)
+
+    def sees(self, config: Any) -> bool:
+        """Whether a configuration is what this one was; another container of the same objects is."""
+        if type(config) is not self._kind:
+            return False
+        views = _views(config) + self._below
+        return [*map(len, views)] == self._lengths and all(map(is_, chain.from_iterable(views), self._objects))

@@ -198,9 +198,8 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     is_allowed, where = _checked_flag("allow_dirty", allow_dirty), _checked_repo(repo)
     file = _loaded.caller_file()
     typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename) if file is None else None
-    loaded = _loaded.loaded_modules()
-    reading = _code.read([file], where, typed, loaded)
-    _code.warn_of_other_work_trees(reading, loaded)
+    reading = _code.read([file], where, typed)
+    _code.warn_of_other_work_trees(reading)
     return _tag_of(checked(reading, is_allowed).state, digest(form))
 
 

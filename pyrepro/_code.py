@@ -10,7 +10,6 @@ import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import quote
 
 import rfc8785
 
@@ -60,6 +59,7 @@ class Reading(NamedTuple):
     state: CodeState
     work_tree: str | None
     changes: dict[bytes, _work_tree.Entry]
+    loaded: Sequence[Loaded]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -106,7 +106,6 @@ def read(
     files: Iterable[str | None],
     repo: str | None = None,
     typed: _session.Typed | None = None,
-    loaded: Sequence[Loaded] | None = None,
 ) -> Reading:
     """The state of the repository that holds the first of some files, or that is named.
 
@@ -114,7 +113,6 @@ def read(
         files: the file of the function's module, then the one that applies the decorator.
         repo: a path in the work tree, instead of them.
         typed: the code, where it was typed in an interactive session.
-        loaded: the loaded modules, where they are known already.
 
     Raises:
         CodeStateError: there is no state to be had, or another one was declared.
@@ -130,7 +128,7 @@ def read(
     if _loaded.is_interactive():
         _session.refuse_edited_modules(top)
     try:
-        reading = _read_work_tree(top, known, inputs, _loaded.loaded_modules() if loaded is None else loaded)
+        reading = _read_work_tree(top, known, inputs)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     if declared not in (None, reading.state):
@@ -153,7 +151,7 @@ def read_later(reading: Reading, files: Iterable[str]) -> Reading:
     if not inside or top is None:
         return reading
     snapshot = _work_tree.read_later(top, _work_tree.Snapshot(reading.state.commit, reading.changes), inside)
-    return _reading(top, snapshot.commit, snapshot.changes)
+    return _reading(top, snapshot.commit, snapshot.changes, reading.loaded)
 
 
 def _declared_instead(declared: CodeState | None, typed: _session.Typed | None, error: CodeStateError) -> Reading:
@@ -165,7 +163,7 @@ def _declared_instead(declared: CodeState | None, typed: _session.Typed | None, 
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {})
+    return Reading(declared, None, {}, ())
 
 
 def _declared() -> CodeState | None:
@@ -202,22 +200,29 @@ def _top_of(files: list[str], repo: str | None) -> str:
     raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
 
 
-def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None, loaded: Iterable[Loaded]) -> Reading:
-    run = [module.file for module in loaded]
-    snapshot = _work_tree.read(top, _paths_inside(top, [*run, *_loaded.real_files(files)]))
+def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
+    loaded: list[Loaded] = []
+
+    def paths() -> set[bytes]:
+        loaded[:] = _loaded.loaded_modules()
+        return _paths_inside(top, [*(module.file for module in loaded), *_loaded.real_files(files)])
+
+    snapshot = _work_tree.read(top, paths)
     changes = dict(snapshot.changes)
     if inputs is not None:
         changes[_SESSION] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
-    return _reading(top, snapshot.commit, changes)
+    return _reading(top, snapshot.commit, changes, loaded)
 
 
-def _reading(top: str, commit: str, changes: dict[bytes, _work_tree.Entry]) -> Reading:
+def _reading(top: str, commit: str, changes: dict[bytes, _work_tree.Entry], loaded: Sequence[Loaded]) -> Reading:
     entries = sorted([_named(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    return Reading(CodeState(commit, digest), top, changes)
+    return Reading(CodeState(commit, digest), top, changes, loaded)
 
 
 def _named(path: bytes) -> str:
+    from urllib.parse import quote  # for changes only, and slow to import
+
     return "<session>" if path == _SESSION else quote(path)
 
 
@@ -235,14 +240,14 @@ def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
 _told: set[str] = set()
 
 
-def warn_of_other_work_trees(reading: Reading, loaded: Iterable[Loaded]) -> None:
+def warn_of_other_work_trees(reading: Reading) -> None:
     """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
     top = reading.work_tree
     if top is None:
         return
     inside = os.path.join(top, "")
     known: dict[str, str | None] = {}
-    for name, _, _, file in loaded:
+    for name, _, _, file in reading.loaded:
         package = name.partition(".")[0]
         if file.startswith(inside) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue

@@ -12,7 +12,6 @@ import math
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar, Union
 
 import rfc8785
@@ -195,7 +194,9 @@ def _form(value: Any, place: _Place) -> JSON:
         return str(value.isoformat())
     if isinstance(value, _classes("datetime", "timedelta")):
         return _form_of_duration(value)
-    if isinstance(value, (Decimal, *_classes("fractions", "Fraction"), *_classes("uuid", "UUID"))):
+    if isinstance(
+        value, (*_classes("decimal", "Decimal"), *_classes("fractions", "Fraction"), *_classes("uuid", "UUID"))
+    ):
         return str(value)
     if (name := _import_name(value, place)) is not None:
         return _form_of_text(name, place)
@@ -356,6 +357,8 @@ def _form_of_duration(duration: Any) -> int | float | str:
     whole, fraction = divmod(abs(total), 10**9)
     digits = f"{'-' if total < 0 else ''}{whole}.{fraction:09}".rstrip("0")
     number = total / 10**9
+    from decimal import Decimal
+
     return number if Decimal(repr(number)) == Decimal(digits) else digits
 
 

@@ -6,7 +6,9 @@ Source: git(1).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -79,7 +81,13 @@ def _start(directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes
     except ImportError as error:
         reason = str(error).strip().partition("\n")[0]
         raise _no_git(directory, reason) from error
-    line = [str(git.Git.GIT_PYTHON_GIT_EXECUTABLE), "-C", directory, *_UNIFORM, *command]
+    line = [
+        _found(str(git.Git.GIT_PYTHON_GIT_EXECUTABLE), os.environ.get("PATH")),
+        "-C",
+        directory,
+        *_UNIFORM,
+        *command,
+    ]
     # Git must not look further up when the repository that was found here turns out to be none.
     own = {"GIT_CEILING_DIRECTORIES": os.path.dirname(directory)} if is_top else {}
     source = None if stdin is None else subprocess.PIPE
@@ -94,6 +102,12 @@ def _start(directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes
         return subprocess.Popen(line, stdin=source or subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment)
     except (git.exc.GitCommandNotFound, OSError) as error:
         raise _no_git(directory, str(error).strip().partition("\n")[0]) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _found(name: str, path: str | None) -> str:
+    """The file of a program, so that not every process has to try every directory of the search path."""
+    return shutil.which(name, path=path) or name
 
 
 def _no_git(directory: str, reason: str) -> CodeStateError:

@@ -26,24 +26,19 @@ _warned: set[CodeState] = set()
 
 
 class _Modules:
-    """The modules of one moment, to see which of them were loaded since."""
+    """The modules of one moment, to see which of them were loaded since.
 
-    def __init__(self, number: int, last: str | None, loaded: Sequence[Loaded]) -> None:
-        self.loaded = loaded
-        self._number = number
-        self._last = last
+    Args:
+        keys: how many modules were loaded then, and the last of them.
+        loaded: those whose code the commit could hold.
+    """
+
+    def __init__(self, keys: tuple[int, str | None], loaded: Sequence[Loaded]) -> None:
+        self._number, self._last = keys
+        self._loaded = loaded
         self._names = [module.name for module in loaded]
         self._modules = [module.module for module in loaded]
         self._specs = [module.spec for module in loaded]
-
-    @classmethod
-    def now(cls) -> _Modules:
-        return cls(len(sys.modules), next(reversed(sys.modules), None), _loaded.loaded_modules())
-
-    def inside(self, top: str | None) -> _Modules:
-        """Those whose code the commit of a work tree could hold."""
-        inside = [module for module in self.loaded if top and module.file.startswith(os.path.join(top, ""))]
-        return _Modules(self._number, self._last, inside)
 
     def are_loaded(self) -> bool:
         """Whether these very modules are loaded now, and no others."""
@@ -58,13 +53,21 @@ class _Modules:
         are_there = all(map(operator.is_, map(known.get, self._names), self._modules))
         return are_there and all(map(operator.is_, map(dict.get, map(vars, self._modules), _SPEC), self._specs))
 
-    def files_loaded_since(self, before: _Modules) -> list[str]:
-        """The files of the modules that are new since another moment, or were loaded again."""
-        specs = {module.name: module.spec for module in before.loaded}
-        return [module.file for module in self.loaded if specs.get(module.name, self) is not module.spec]
+    def files_of_others(self, loaded: Sequence[Loaded]) -> list[str]:
+        """The files of the modules that are not among these, or were loaded again."""
+        specs = {module.name: module.spec for module in self._loaded}
+        return [module.file for module in loaded if specs.get(module.name, self) is not module.spec]
 
 
-_NO_MODULES = _Modules(0, None, [])
+def _keys() -> tuple[int, str | None]:
+    return len(sys.modules), next(reversed(sys.modules), None)
+
+
+def _inside(top: str | None, loaded: Sequence[Loaded]) -> list[Loaded]:
+    return [module for module in loaded if top and module.file.startswith(os.path.join(top, ""))]
+
+
+_NO_MODULES = _Modules((0, None), [])
 
 
 class _Moment(NamedTuple):
@@ -123,7 +126,16 @@ class State:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
             self._reading, _ = self._moment()
-        elsewhere = {"_modules": _NO_MODULES, "_spec": None, "_is_interactive": False, "_typed": None}
+        reading = self._reading
+        if isinstance(reading, Reading):
+            reading = reading._replace(loaded=())
+        elsewhere = {
+            "_reading": reading,
+            "_modules": _NO_MODULES,
+            "_spec": None,
+            "_is_interactive": False,
+            "_typed": None,
+        }
         return self.__dict__ | elsewhere
 
     @property
@@ -191,11 +203,11 @@ class State:
         return _shared.moments[key]
 
     def _moment(self) -> _Moment:
-        modules = _Modules.now()
+        keys = _keys()
         try:
-            reading = _code.read(self._files, self._repo, self._typed, modules.loaded)
-            _code.warn_of_other_work_trees(reading, modules.loaded)
-            return _Moment(reading, modules.inside(reading.work_tree))
+            reading = _code.read(self._files, self._repo, self._typed)
+            _code.warn_of_other_work_trees(reading)
+            return _Moment(reading, _Modules(keys, _inside(reading.work_tree, reading.loaded)))
         except CodeStateError as error:
             return _Moment(error, _NO_MODULES)
 
@@ -203,8 +215,9 @@ class State:
         """What was loaded since the reading runs, too: it is what its files hold now."""
         if not isinstance(self._reading, Reading) or self._modules.are_loaded():
             return
-        now = _Modules.now().inside(self._reading.work_tree)
-        reading = _code.read_later(self._reading, now.files_loaded_since(self._modules))
+        keys = _keys()
+        loaded = _inside(self._reading.work_tree, _loaded.loaded_modules())
+        reading = _code.read_later(self._reading, self._modules.files_of_others(loaded))
         if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
             self._is_late = True
             _warned.add(reading.state)
@@ -213,7 +226,7 @@ class State:
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
         self._reading = reading
-        self._modules = now
+        self._modules = _Modules(keys, loaded)
 
 
 def checked(reading: Reading, is_allowed: bool) -> Reading:

@@ -6,13 +6,13 @@ git-hash-object(1), gitrepository-layout(5).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-import random
 import re
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pyrepro._git import finish, run, started
@@ -25,6 +25,7 @@ _DIRECTORY = "040000"
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
 
+_MODES = ("-c", "core.fileMode=true", "-c", "core.symlinks=true")
 _STATUS = (
     "status",
     *("--porcelain=v2", "--branch", "-z"),
@@ -74,20 +75,21 @@ def ask_for_top(directory: str) -> str:
     return os.path.realpath(os.fsdecode(output.rstrip(b"\n")))
 
 
-def read(top: str, loaded: Iterable[bytes]) -> Snapshot:
+def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
     """What the work tree holds, all of it at one moment.
 
     Args:
         top: the top directory of a work tree.
-        loaded: the files of loaded modules in it, relative to the top, as git writes paths.
+        loaded: gives the files of loaded modules in it, relative to the top, as git writes paths; it is called while
+            git is at work.
 
     Raises:
         CodeStateError: git cannot say, or commits follow each other too fast.
     """
-    loaded = set(loaded)
     for attempt in range(_ATTEMPTS):
         if attempt:
-            time.sleep(random.uniform(0, 0.01 * 2**attempt))
+            # A random part of a time that doubles, so that those who wait for each other do not meet again.
+            time.sleep(os.urandom(1)[0] / 256 * 0.01 * 2**attempt)
         before = _moment(top)
         try:
             snapshot = _read_once(top, loaded, before)
@@ -115,13 +117,13 @@ def _is_git_directory(path: str) -> bool:
 
 
 def _git_directories(top: str) -> tuple[str, str]:
-    """The git directory of a work tree, and the one that it shares with other work trees."""
+    """The git directory of a work tree, and the one that it shares with other work trees, most often the same."""
     git_dir = os.path.join(top, ".git")
     if os.path.isfile(git_dir):
         target = _content(git_dir).partition(b"gitdir:")[2].strip()
         git_dir = os.path.join(top, os.fsdecode(target))
     common = _content(os.path.join(git_dir, "commondir")).strip()
-    return git_dir, os.path.join(git_dir, os.fsdecode(common))
+    return git_dir, os.path.join(git_dir, os.fsdecode(common)) if common else git_dir
 
 
 def _content(path: str) -> bytes:
@@ -148,12 +150,13 @@ class _Moment(NamedTuple):
 
 def _moment(top: str) -> _Moment:
     git_dir, common_dir = _git_directories(top)
+    directories = {git_dir: None, common_dir: None}
     head = _content(os.path.join(git_dir, "HEAD"))
     ref = os.fsdecode(head.partition(b"ref:")[2].strip())
     state = (
         head,
-        *(_content(os.path.join(directory, ref)) for directory in (git_dir, common_dir) if ref),
-        *(_content(os.path.join(directory, "reftable", "tables.list")) for directory in (git_dir, common_dir)),
+        *(_content(os.path.join(directory, ref)) for directory in directories if ref),
+        *(_content(os.path.join(directory, "reftable", "tables.list")) for directory in directories),
         _fingerprint(os.path.join(common_dir, "packed-refs")),
     )
     return _Moment(state, _fingerprint(os.path.join(git_dir, "index")))
@@ -167,11 +170,15 @@ def _fingerprint(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded: set[bytes], before: _Moment) -> Snapshot:
-    modes = _honours_modes(top)
-    with started(top, [["ls-files", "-v", "-z"], [*modes, *_STATUS]]) as (flags, status):
-        index, hidden = _parse_flags(finish(flags))
-        hidden.update(dict.fromkeys(_touched_since(top, before, loaded & index), False))
+def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Moment) -> Snapshot:
+    honours_modes = _honours_modes(top)
+    options = _MODES if honours_modes else []
+    with started(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
+        loaded = set(loaded_now())
+        index = _Index(finish(listing))
+        hidden = index.hidden()
+        tracked = {path for path in loaded if path in index}
+        hidden.update(dict.fromkeys(_touched_since(top, before, tracked), False))
         commit, committed, unmerged = _parse_status(finish(status), top)
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
         output = run(top, ["ls-files", "--stage", "-z"])
@@ -182,12 +189,14 @@ def _read_once(top: str, loaded: set[bytes], before: _Moment) -> Snapshot:
         output = run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
         tree = dict(_parse_tree(output))
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
-    inside, outside = _by_submodule(top, loaded - index - committed.keys(), index | committed.keys())
+    unknown = loaded - tracked - committed.keys()
+    inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     outside -= _ignored(top, outside, index)
-    changes = _changes_in_files(top, commit, committed, outside, hidden)
+    changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
-            submodule = read(_on_disk(top, path), inside.get(path, ()))
+            files = inside.get(path, set())
+            submodule = read(_on_disk(top, path), functools.partial(set, files))
             entry = _SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
@@ -212,13 +221,13 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
     for some in _in_portions(asked):
         output = run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
         committed.update(entry for entry in _parse_tree(output) if entry[1][0] != _DIRECTORY)
-    inside, outside = _by_submodule(top, loaded, committed.keys() - loaded)
+    inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys(), committed.keys())
     outside -= ignored
     changes = {path: entry for path, entry in snapshot.changes.items() if path not in outside}
-    changes |= _changes_in_files(
-        top, snapshot.commit, {path: committed.get(path, ABSENT) for path in outside}, outside - committed.keys(), {}
-    )
+    expected = {path: committed.get(path, ABSENT) for path in outside}
+    untracked = outside - committed.keys()
+    changes |= _changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=_honours_modes(top))
     for path, files in inside.items():
         prefix = path + b"/"
         below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
@@ -230,14 +239,14 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
 
 
 def _by_submodule(
-    top: str, paths: Iterable[bytes], tracked: Collection[bytes]
+    top: str, paths: Iterable[bytes], is_tracked: Callable[[bytes], bool]
 ) -> tuple[dict[bytes, set[bytes]], set[bytes]]:
     """The paths in submodules that are checked out, by submodule, and the other paths."""
     inside: dict[bytes, set[bytes]] = {}
     outside: set[bytes] = set()
     for path in paths:
         for above in _directories_above(path):
-            if above in tracked and _is_populated(top, above):
+            if is_tracked(above) and _is_populated(top, above):
                 inside.setdefault(above, set()).add(path[len(above) + 1 :])
                 break
         else:
@@ -246,12 +255,17 @@ def _by_submodule(
 
 
 def _changes_in_files(
-    top: str, commit: str, committed: Mapping[bytes, Entry], untracked: set[bytes], hidden: Mapping[bytes, bool]
+    top: str,
+    commit: str,
+    committed: Mapping[bytes, Entry],
+    untracked: set[bytes],
+    hidden: Mapping[bytes, bool],
+    *,
+    honours_modes: bool,
 ) -> dict[bytes, Entry]:
     """What stands on disk in place of what the commit holds; submodules that are checked out left out."""
     found: dict[bytes, Entry] = {}
     to_hash: dict[bytes, str] = {}
-    honours_modes = bool(_honours_modes(top))
     for path in committed.keys() | untracked:
         expected = committed.get(path, ABSENT)
         mode = _mode_on_disk(top, path, expected[0], honours_modes)
@@ -280,21 +294,40 @@ def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterato
             continue  # deleted, which status reports
 
 
-def _honours_modes(top: str) -> list[str]:
-    """Options that make git compare modes and links, unless the file system has none."""
+def _honours_modes(top: str) -> bool:
+    """Whether the file system has modes and links, so that git shall compare them."""
     head = os.path.join(_git_directories(top)[0], "HEAD")
     # A file system without mode bits shows every file as executable, this one too.
-    if os.name == "nt" or (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR):
-        return []
-    return ["-c", "core.fileMode=true", "-c", "core.symlinks=true"]
+    return os.name != "nt" and not (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR)
 
 
-def _parse_flags(output: bytes) -> tuple[set[bytes], dict[bytes, bool]]:
-    """The paths of the index, and those whose changes git hides: True if it need not be on disk."""
-    entries = output.split(b"\0")[:-1]
-    ordinary = (b"H ", b"M ")
-    hidden = {entry[2:]: entry[:1] in b"Ss" for entry in entries if entry[:2] not in ordinary}
-    return {entry[2:] for entry in entries}, hidden
+class _Index:
+    """The paths of the index, as ``ls-files -v -z`` lists them: sorted, each after a letter and a space."""
+
+    def __init__(self, listing: bytes) -> None:
+        self._listing = listing
+
+    def __contains__(self, path: object) -> bool:
+        assert isinstance(path, bytes)
+        # To search the sorted text takes no time, beside making a set of a hundred thousand paths.
+        low, high = 0, len(self._listing)
+        while low < high:
+            start = self._listing.rfind(b"\0", low, (low + high) // 2) + 1 or low
+            end = self._listing.index(b"\0", start)
+            found = self._listing[start + 2 : end]
+            if found == path:
+                return True
+            low, high = (end + 1, high) if found < path else (low, start)
+        return False
+
+    def hidden(self) -> dict[bytes, bool]:
+        """The paths whose changes git hides: True if one need not be on disk."""
+        entries = self._listing.count(b"\0")
+        if entries == self._listing.count(b"\0H ") + self._listing.startswith(b"H "):
+            return {}
+        ordinary = (b"H ", b"M ")
+        listed = self._listing.split(b"\0")[:-1]
+        return {entry[2:]: entry[:1] in b"Ss" for entry in listed if entry[:2] not in ordinary}
 
 
 def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:
@@ -403,7 +436,7 @@ def _in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
         yield [os.fsdecode(path) for path in paths[start : start + _PATHS_A_COMMAND]]
 
 
-def _ignored(top: str, paths: Iterable[bytes], index: Collection[bytes]) -> set[bytes]:
+def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[bytes]:
     """Those of some untracked paths that the .gitignore files of the work tree ignore."""
     # ls-files fails on a path below a submodule; nothing there is ignored by this work tree.
     asked = {path for path in paths if not any(above in index for above in _directories_above(path))}

@@ -55,11 +55,13 @@ def change(draw: Any, container: Any, value: Any) -> None:
         (container.discard if draw(st.booleans()) else container.add)(draw(st.integers(0, 3)))
     elif isinstance(container, dict):
         keys = sorted(container)
-        action = draw(st.sampled_from(["set", "drop", "turn"]))
+        action = draw(st.sampled_from(["set", "drop", "turn", "rename"]))
         if action == "set" or not keys:
             container[draw(st.sampled_from("abc"))] = value
         elif action == "drop":
             del container[draw(st.sampled_from(keys))]
+        elif action == "rename":
+            container[draw(st.sampled_from("abc"))] = container.pop(keys[0])
         else:
             container[keys[0]] = container.pop(keys[0])
     else:
@@ -129,6 +131,15 @@ def test_what_python_may_take_for_the_same_is_told_apart(one: Any, other: Any, r
     for value in (one, other, one):
         config["value"] = value
         assert Tag.from_path(save("foo")).config == config_hash(config)[:12]
+
+
+def test_a_callable_may_return_another_kind_of_configuration_each_time(repository_once: Repository) -> None:
+    @Artifact("outpath", config=lambda call: call["value"], repo=repository_once.path)
+    def save(outpath: str, value: Any) -> str:
+        return outpath
+
+    for value in ({}, 3, [], "a", ["a"], {"a": 1}, pathlib.PurePath("a"), ["a", 1], {1}):
+        assert Tag.from_path(save("foo", value)).config == config_hash(value)[:12]
 
 
 def test_an_element_that_moves_from_one_list_to_the_next_is_seen(repository_once: Repository) -> None:

@@ -14,7 +14,7 @@ from pyrepro._binding import Binding
 from pyrepro._code import CodeState
 from pyrepro._config import JSON, digest, has_fields, json_form, to_json
 from pyrepro._inputs import file_hash
-from pyrepro._publish import Publication
+from pyrepro._publish import Publication, Target, are_completed
 from pyrepro._session import Typed
 from pyrepro._state import State, checked
 from pyrepro._tag import DIGITS, Tag, change_paths, paths_in
@@ -368,8 +368,11 @@ class _PublishedCall:
     def __init__(self, call: _Call) -> None:
         self._call = call
         self._paths = {name: call.arguments[name] for name in call.naming.options.paths}
-        artifacts = [path for argument in self._paths.values() for path in paths_in(argument)]
-        self._publication = Publication(artifacts, call.naming.maker)
+        targets = [Target.of(path) for argument in self._paths.values() for path in paths_in(argument)]
+        maker = call.naming.maker
+        self.is_done = maker is not None and are_completed(targets, maker)
+        if not self.is_done:
+            self._publication = Publication(targets, maker)
 
     def __enter__(self) -> _PublishedCall:
         return self
@@ -377,14 +380,10 @@ class _PublishedCall:
     def __exit__(self, *exception: object) -> None:
         self._publication.close()
 
-    @property
-    def is_done(self) -> bool:
-        """Whether an earlier call completed the artifacts, known after :meth:`turns`."""
-        return self._publication.is_done
-
     def turns(self) -> Iterator[None]:
         """Yield as long as another call makes the artifacts."""
-        return self._publication.turns()
+        yield from self._publication.turns()
+        self.is_done = self._publication.is_done
 
     def run(self) -> Any:
         """Call the function with paths in staging directories."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import errno
+import functools
 import hashlib
 import json
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pyrepro._inputs import file_hash
-from pyrepro._tag import change_paths, is_url, made_like, split_path
+from pyrepro._tag import change_paths, is_url, made_like, split_path, split_text
 from pyrepro.errors import ArtifactMismatchError, ArtifactMissingError, ConfigError
 
 POLL = 0.05
@@ -28,6 +29,8 @@ _logger = logging.getLogger("pyrepro")
 _ROOM = ".pyrepro"
 _ELSEWHERE = ".../"
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
+_LARGEST = 1 << 16
+_BINARY = getattr(os, "O_BINARY", 0)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 _being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
@@ -60,30 +63,38 @@ def _is_same_maker(one: str, other: str) -> bool:
     return f"/{long}".endswith(f"/{short}")
 
 
-class _Target(NamedTuple):
-    """Where an artifact belongs: an absolute directory, and its name in it."""
+class Target(NamedTuple):
+    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
 
     directory: str
     name: str
 
     @classmethod
-    def of(cls, path: Any) -> _Target:
-        text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else None
-        if text is None or is_url(text):
+    def of(cls, path: Any) -> Target:
+        """The target of a tagged path.
+
+        Raises:
+            ValueError: it is on no local file system.
+        """
+        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
+        if text is None or ("://" in text and is_url(text)):
             raise ValueError(
                 f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
                 f"one step; leave them out, or write to a local path"
             )
-        split = split_path(text, accepted="a str")
-        return cls(os.path.join(os.getcwd(), split.head), split.name)
+        head, name, _ = split_text(text)
+        return cls(head, name)
 
     @property
     def path(self) -> str:
-        return os.path.join(self.directory, self.name)
+        return self.directory + self.name
+
+    def absolute(self) -> Target:
+        return Target(os.path.join(os.getcwd(), self.directory), self.name)
 
     def own_file(self, suffix: str) -> str:
         """A file of this artifact in the room of its directory, where its name may be too long to take a suffix."""
-        return os.path.join(_room(self.directory), hashlib.sha256(os.fsencode(self.name)).hexdigest()[:32] + suffix)
+        return f"{self.directory}{_ROOM}{os.sep}{_digest(self.name)}{suffix}"
 
 
 class _Extent(NamedTuple):
@@ -112,23 +123,22 @@ class _Extent(NamedTuple):
 class _Marker(NamedTuple):
     """Says that a function completed an artifact, and what the artifact was then."""
 
-    artifact: str
     maker: str
     extent: _Extent
     content: str | None
+    artifact: str
 
     @classmethod
     def of(cls, path: str, maker: str) -> _Marker | None:
         extent = _Extent.of(path)
-        return None if extent is None else cls(os.path.basename(path), maker, extent, _content(path))
+        return None if extent is None else cls(maker, extent, _content(path), os.path.basename(path))
 
     @classmethod
-    def read(cls, path: str) -> _Marker | None:
+    def parsed(cls, text: str) -> _Marker | None:
         try:
-            with open(path, "rb", buffering=0) as file:
-                artifact, maker, extent, content = json.loads(file.read())
-            return cls(artifact, str(maker), _Extent(*extent), content)
-        except (OSError, ValueError, TypeError):
+            maker, extent, content, artifact = json.loads(text)
+            return cls(str(maker), _Extent(*extent), content, artifact)
+        except (ValueError, TypeError):
             return None
 
     def write(self, path: str) -> None:
@@ -138,19 +148,76 @@ class _Marker(NamedTuple):
         os.replace(beside, path)
 
 
+def are_completed(targets: Sequence[Target], maker: str) -> bool:
+    """Whether earlier calls of a function completed these artifacts.
+
+    Raises:
+        ArtifactMismatchError: an artifact is another function's.
+    """
+    completed = [_is_completed(target, maker) for target in targets]
+    return bool(completed) and all(completed)
+
+
+def _is_completed(target: Target, maker: str) -> bool:
+    path = target.own_file(".json")
+    text = _text(path)
+    extent = _Extent.of(target.path) if text else None
+    if extent is None:
+        return False
+    files = "null" if extent.files is None else extent.files
+    # This is how the marker begins if all is well, which is quicker to see than to parse it.
+    if text.startswith(f"[{_quoted(maker)}, [{files}, {extent.size}, {extent.modified}], "):
+        return True
+    marker = _Marker.parsed(text)
+    if marker is None:
+        return False
+    if not _is_same_maker(marker.maker, maker):
+        raise ArtifactMismatchError(
+            f"{target.absolute().path} was made by {marker.maker}, and {maker} would take it for its own; "
+            f"pass another stem to one of them",
+            path=target.absolute().path,
+            maker=marker.maker,
+        )
+    # Copies have times of their own; what was written anew has another content.
+    if extent[:2] != marker.extent[:2] or marker.content is None or marker.content != _content(target.path):
+        return False
+    with contextlib.suppress(OSError):
+        marker._replace(maker=maker, extent=extent).write(path)
+    return True
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted(maker: str) -> str:
+    return json.dumps(maker)
+
+
+def _text(path: str) -> str:
+    """What a small file holds; nothing if it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _BINARY)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, _LARGEST).decode(errors="replace")
+    finally:
+        os.close(descriptor)
+
+
 class Publication:
     """What one call makes: staged, and moved into place when it is complete.
 
     Args:
-        paths: the tagged paths of the artifacts.
+        targets: where the artifacts belong.
         maker: which function makes them, where they are cached; else None.
-
-    Raises:
-        ValueError: a path is on no local file system.
     """
 
-    def __init__(self, paths: Iterable[Any], maker: str | None) -> None:
-        self._targets = list(dict.fromkeys(_Target.of(path) for path in paths))
+    def __init__(self, targets: Iterable[Target], maker: str | None) -> None:
+        self._targets = list(dict.fromkeys(target.absolute() for target in targets))
         self._maker = maker
         self._process = os.getpid()
         self._locks: list[Any] = []
@@ -229,7 +296,7 @@ class Publication:
                 os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
                 if (staged, renamed) not in names:
                     others.append((os.path.join(staged, renamed), os.path.join(directory, renamed)))
-        markers: list[tuple[_Target, _Marker]] = []
+        markers: list[tuple[Target, _Marker]] = []
         missing = [target for target in targets if not os.path.lexists(self._staging_of(target, target.name))]
         if is_cacheable and self._maker is not None:
             for target in targets:
@@ -251,38 +318,15 @@ class Publication:
                 marker.write(target.own_file(".json"))
 
     def _are_completed(self) -> bool:
-        maker = self._maker
-        if maker is None or not self._targets:
-            return False
-        completed = [self._is_completed(target, maker) for target in self._targets]
-        return all(completed)
-
-    def _is_completed(self, target: _Target, maker: str) -> bool:
-        marker = _Marker.read(target.own_file(".json"))
-        extent = None if marker is None else _Extent.of(target.path)
-        if marker is None or extent is None:
-            return False
-        if not _is_same_maker(marker.maker, maker):
-            raise ArtifactMismatchError(
-                f"{target.path} was made by {marker.maker}, and {maker} would take it for its own; "
-                f"pass another stem to one of them",
-                path=target.path,
-                maker=marker.maker,
-            )
-        if extent == marker.extent:
-            return True
-        # Copies have times of their own; what was written anew has another content.
-        if extent[:2] != marker.extent[:2] or marker.content is None or marker.content != _content(target.path):
-            return False
-        with contextlib.suppress(OSError):
-            marker._replace(extent=extent).write(target.own_file(".json"))
-        return True
+        return self._maker is not None and are_completed(self._targets, self._maker)
 
     def _lock(self) -> bool:
         """Whether this call now holds the locks of its artifacts, those that can be had."""
         import filelock
 
-        paths = {target._replace(directory=os.path.realpath(target.directory)) for target in self._targets}
+        paths = {
+            target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
+        }
         for target in sorted(paths):
             path = target.own_file(".lock")
             if path in _being_made.get():
@@ -301,7 +345,9 @@ class Publication:
             except OSError as error:
                 if target.directory not in _without_locks:
                     _without_locks.add(target.directory)
-                    _logger.warning("%s has no locks, so calls may compute twice: %s", target.directory, error)
+                    _logger.warning(
+                        "%s has no locks, so calls may compute twice: %s", target.directory.rstrip(os.sep), error
+                    )
             else:
                 self._locks.append(lock)
                 _being_made.set(_being_made.get() | {path})
@@ -327,7 +373,7 @@ class Publication:
                 return
 
     def _stage(self) -> None:
-        for directory in {target.directory for target in self._targets}:
+        for directory in dict.fromkeys(target.directory for target in self._targets):
             self._staged[directory] = staged = os.path.join(_room(directory), os.urandom(8).hex())
             while not os.path.isdir(staged):
                 self._enter_room(directory)
@@ -335,11 +381,11 @@ class Publication:
                     _make_like(directory, staged)
             _write_gitignore(directory)  # another call may have removed it before the room was in use
 
-    def _staging_of(self, target: _Target, *names: str) -> str:
+    def _staging_of(self, target: Target, *names: str) -> str:
         return os.path.join(self._staged[target.directory], *names)
 
     def _staged_path(self, path: Any) -> Any:
-        staged = self._staging_of(_Target.of(path))
+        staged = self._staging_of(Target.of(path).absolute())
         return split_path(path, accepted="a path").inside(_ROOM, os.path.basename(staged))
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
@@ -496,7 +542,7 @@ def _like(path: Any, text: str) -> Any:
     return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
 
 
-def _missing(missing: list[_Target], others: list[str]) -> str:
+def _missing(missing: list[Target], others: list[str]) -> str:
     paths = ", ".join(target.path for target in missing)
     found = f"it wrote {', '.join(sorted(others))}" if others else "it wrote nothing"
     return f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it."

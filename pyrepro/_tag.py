@@ -82,7 +82,7 @@ class Tag:
                 with this tag would read as another tag.
         """
         if type(path) is str:  # as most are: this is on the way of every call
-            head, name, tail = _split_text(path)  # type: ignore[arg-type]
+            head, name, tail = split_text(path)
             return head + self._put_into(name, path) + tail  # type: ignore[return-value]
         return change_paths(self._put_into_one, path)  # type: ignore[no-any-return]
 
@@ -147,6 +147,7 @@ def _read(name: str) -> Tag | None:
     return Tag(dirty[1].lower(), first, last) if dirty else Tag(first, None, last)
 
 
+@functools.lru_cache(maxsize=256)
 def split_suffix(name: str) -> tuple[str, str]:
     """A name as its stem and its suffix: ``run.v1.2.csv.gz`` is ``run.v1.2`` and ``.csv.gz``."""
     stem, suffix = _split_last_suffix(name)
@@ -222,11 +223,11 @@ def split_path(path: object, accepted: str) -> SplitPath:
         TypeError: what was passed is no path; the message names what is accepted.
     """
     if isinstance(path, (str, bytes)):
-        return SplitPath(path, *_split_text(os.fsdecode(path)))
+        return SplitPath(path, *split_text(os.fsdecode(path)))
     if callable(getattr(type(path), "with_name", None)):
         return SplitPath(path, "", path.name, "")  # type: ignore[attr-defined]
     if isinstance(path, os.PathLike):
-        return SplitPath(path, *_split_text(os.fsdecode(path)))
+        return SplitPath(path, *split_text(os.fsdecode(path)))
     raise TypeError(f"an artifact path is {accepted}, not {_described(path)}; pass the path as it stands on disk")
 
 
@@ -241,7 +242,9 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
-def _split_text(text: str) -> tuple[str, str, str]:
+@functools.lru_cache(maxsize=256)
+def split_text(text: str) -> tuple[str, str, str]:
+    """What stands before the last component of a path, the component, and the separators behind it."""
     url = _URL.match(text) if "://" in text else None
     before_tail = text.rstrip(_SEPARATORS if url is None else "/")
     name_length = 0 if _SEPARATORS == "/" or url else len(os.path.basename(before_tail))

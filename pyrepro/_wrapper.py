@@ -169,7 +169,10 @@ def _publishing(function: Callable[..., Any]) -> Any:
     wrapper: Any
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
-        with wrapper._naming.begin_published(args, kwargs) as call:
+        call = wrapper._naming.begin_published(args, kwargs)
+        if call.is_done:
+            return call.end(None)
+        with call:
             for _ in call.turns():
                 import asyncio
 
@@ -177,7 +180,10 @@ def _publishing(function: Callable[..., Any]) -> Any:
             return call.end(None if call.is_done else await call.run())
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
-        with wrapper._naming.begin_published(args, kwargs) as call:
+        call = wrapper._naming.begin_published(args, kwargs)
+        if call.is_done:
+            return call.end(None)
+        with call:
             for _ in call.turns():
                 time.sleep(POLL)
             return call.end(None if call.is_done else call.run())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+import operator
 import os
 import stat
 import sys
@@ -36,7 +38,6 @@ def _main_file() -> str | None:
     return _file_in(getattr(sys.modules.get("__main__"), "__dict__", {}))
 
 
-@functools.lru_cache(maxsize=8192)
 def is_installed(file: str) -> bool:
     """Whether a file belongs to an installed environment."""
     parts = file.replace(os.sep, "/")
@@ -113,24 +114,48 @@ class Loaded(NamedTuple):
     file: str  # the real one; of a module in an archive, the archive
 
 
+class _Look(NamedTuple):
+    """The modules of the last look, and the positions of those to look at again: most are installed, and stay so."""
+
+    modules: list[Any]
+    open: list[int]
+
+
+_last_look = _Look([], [])
+
+
 def loaded_modules() -> list[Loaded]:
     """The loaded modules outside installed environments."""
+    global _last_look
+    present = dict(sys.modules)
+    names, modules = [*present], [*present.values()]
+    before, positions = _last_look
+    # The same objects in the same order are told by their addresses alone: to touch them all would take longer.
+    if len(before) > len(modules) or not all(map(operator.is_, before, modules)):
+        before, positions = [], []
     loaded = []
+    still_open = []
     real_directories: dict[str, str] = {}
-    for name, module in list(sys.modules.items()):
-        if not isinstance(module, types.ModuleType) or _is_known_as_installed(module.__dict__.get("__file__")):
-            continue
+    for position in itertools.chain(positions, range(len(before), len(modules))):
+        module = modules[position]
         spec = spec_of(module)
-        if (file := file_of_module(module)) and not is_installed(file):
-            real = _real_file(file, real_directories)
-            if not is_installed(real):
-                loaded.append(Loaded(name, module, spec, real))
+        file = file_of_module(module) if isinstance(module, types.ModuleType) else None
+        real = None if file is None or is_installed(file) else _real_file(file, real_directories)
+        if real is not None and not is_installed(real):
+            loaded.append(Loaded(names[position], module, spec, real))
+            still_open.append(position)
+        elif not _is_settled(module, spec):
+            still_open.append(position)
+    _last_look = _Look(modules, still_open)
     return loaded
 
 
-def _is_known_as_installed(file: object) -> bool:
-    # Most modules are; this is all that they cost at every reading.
-    return type(file) is str and file.startswith("/") and is_installed(file)
+def _is_settled(module: object, spec: object) -> bool:
+    """Whether where a module comes from will not turn out otherwise: it has a full path, or is part of Python."""
+    file = getattr(module, "__dict__", {}).get("__file__")
+    if file is None:
+        return getattr(spec, "origin", None) in ("built-in", "frozen")
+    return isinstance(file, str) and os.path.isabs(file)
 
 
 def real_files(files: Iterable[str]) -> Iterator[str]:

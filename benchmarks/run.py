@@ -1,0 +1,373 @@
+"""What pyrepro costs, as ratios measured side by side in one process; see docs/performance.rst."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib
+import itertools
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import git as gitpython
+from measure import Cases, git, repository, side_by_side
+
+from pyrepro import Artifact, code_state
+
+# Heavy libraries are imported where they are measured, after the code state was read in a process without them.
+
+RESULTS = Path(__file__).parent / "results"
+NESTED = {"model": {"layers": [64, 64, 10], "act": "relu"}, "lr": 0.1, "seed": 3, "amp": True, "name": "base",
+          "decay": None, "data": {"split": 0.8}, "epochs": 20}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A line of the table: a ratio, and the one to reach."""
+
+    what: str
+    beside: str
+    ratio: float
+    goal: str
+
+
+class Curve(NamedTuple):
+    """How a cost grows: seconds at each amount of work."""
+
+    work: str
+    amounts: list[int]
+    seconds: dict[str, list[float]]
+
+
+@dataclasses.dataclass
+class Settings:
+    """A configuration with fields."""
+
+    values: dict[str, float]
+
+
+def reading(trees: dict[int, Path]) -> tuple[list[Row], Curve]:
+    rows, goals = [], {100: "1.7", 10_000: "1.25", 100_000: "1.15"}
+    curve = Curve("tracked files", [], {"pyrepro": [], "git status": [], "GitPython": []})
+    for files, tree in trees.items():
+        median = side_by_side(_readings(tree), rounds=max(9, 20_000 // files))
+        curve.amounts.append(files)
+        for name in curve.seconds:
+            curve.seconds[name].append(median[name])
+        what = f"reading the code state, {files:,} tracked files"
+        rows.append(Row(what, "git status", median["pyrepro"] / median["git status"], f"≤ {goals[files]}"))
+        rows.append(Row(what, "GitPython head.commit + is_dirty()", median["pyrepro"] / median["GitPython"], "< 1"))
+    return rows, curve
+
+
+def _readings(tree: Path) -> Cases:
+    def through_gitpython() -> bool:
+        repo = gitpython.Repo(tree)
+        return bool(repo.head.commit.hexsha) and repo.is_dirty()
+
+    status = ["git", "-C", str(tree), "status", "--porcelain=v2", "-uno"]
+    return {
+        "git status": lambda: subprocess.run(status, capture_output=True, check=True),
+        "pyrepro": lambda: code_state(tree),
+        "GitPython": through_gitpython,
+    }
+
+
+def loaded_modules(tree: Path) -> Curve:
+    curve = Curve("loaded modules of the work tree", [0, 10, 100, 1_000], {"pyrepro": [], "git status": []})
+    names = [path.stem for path in sorted(tree.glob("d*/*.py"))[: curve.amounts[-1]]]
+    directories = sorted({str(path.parent) for path in tree.glob("d*/*.py")})[:20]
+    sys.path.extend(directories)
+    for before, amount in itertools.pairwise([0, *curve.amounts]):
+        for name in names[before:amount]:
+            importlib.import_module(name)
+        _add(curve, side_by_side(_readings(tree), rounds=15))
+    del sys.path[-len(directories) :]
+    for name in names:
+        del sys.modules[name]
+    return curve
+
+
+def dirty_files(tree: Path) -> Curve:
+    curve = Curve("dirty files", [0, 10, 100, 1_000], {"pyrepro": [], "git status": []})
+    files = sorted(tree.glob("d*/*.py"))
+    for before, amount in itertools.pairwise([0, *curve.amounts]):
+        for file in files[before:amount]:
+            file.write_text("x = 'dirty'\n")
+        _add(curve, side_by_side(_readings(tree), rounds=15))
+    git(tree, "checkout", "-q", ".")
+    return curve
+
+
+def decorations(tree: Path) -> Curve:
+    curve = Curve("decorations in one module", [1, 3, 10, 30, 100], {"pyrepro": [], "git status": []})
+    for amount in curve.amounts:
+        body = "".join(
+            f"@Artifact('outpath', repo={str(tree)!r})\ndef f{n}(outpath): return outpath\n" for n in range(amount)
+        )
+        code = compile(f"from pyrepro import Artifact\n{body}", str(tree / "module.py"), "exec")
+        cases = _readings(tree) | {"pyrepro": lambda code=code: exec(code, {"__name__": "module"})}
+        _add(curve, side_by_side(cases, rounds=25))
+    return curve
+
+
+def _add(curve: Curve, median: dict[str, float]) -> None:
+    for name, seconds in curve.seconds.items():
+        seconds.append(median[name])
+
+
+def calls(tree: Path, directory: Path) -> list[Row]:
+    numbers = itertools.count()
+
+    def bare(outpath: str) -> str:
+        return outpath
+
+    def write() -> None:
+        with open(directory / f"{next(numbers)}.txt", "w") as outf:
+            outf.write("good job")
+
+    def rewrite() -> None:
+        with open(directory / "same.txt", "w") as outf:
+            outf.write("good job")
+
+    import taggedartifacts
+
+    os.chdir(tree)
+    ancestor = taggedartifacts.Artifact(keyword="outpath", config=NESTED)(bare)
+    decorated = Artifact("outpath", config=NESTED, repo=tree)(bare)
+    cases = {
+        "bare": lambda: bare(outpath="foo.txt"),
+        "pyrepro": lambda: decorated(outpath="foo.txt"),
+        "taggedartifacts": lambda: ancestor(outpath="foo.txt"),
+        "write": write,
+        "rewrite": rewrite,
+    }
+    median = side_by_side(cases, rounds=40, number=100)
+    cost = median["pyrepro"] - median["bare"]
+    what = "a decorated call over the bare one, eight-entry nested config"
+    return [
+        Row(what, "writing a small file", cost / median["write"], "≤ 0.1"),
+        Row(what, "writing a small file over an old one", cost / median["rewrite"], "≤ 0.1"),
+        Row(
+            what, "taggedartifacts 0.1.1, which hashes nothing", cost / (median["taggedartifacts"] - median["bare"]), ""
+        ),
+    ]
+
+
+def configurations(tree: Path) -> Curve:
+    import numpy as np
+
+    curve = Curve("entries of the configuration", [0, 8, 100, 10_000], {})
+    for amount in curve.amounts:
+        plain = {f"key{number}": number * 0.5 for number in range(amount)}
+        changing = dict(plain)
+        kinds: dict[str, Any] = {
+            "unchanged": plain,
+            "changed before each call": changing,
+            "dataclass": Settings(plain),
+            "NumPy": {key: np.float64(value) for key, value in plain.items()},
+        }
+        counter = itertools.count()
+
+        def call(kind: str, decorated: Any, changing: Any = changing, counter: Any = counter) -> None:
+            if kind == "changed before each call":
+                changing["changing"] = next(counter)
+            decorated("foo.txt")
+
+        cases: Cases = {}
+        for kind, config in kinds.items():
+            decorated = Artifact("outpath", config=config, repo=tree)(lambda outpath: outpath)
+            cases[kind] = lambda kind=kind, decorated=decorated: call(kind, decorated)
+        median = side_by_side(cases, rounds=15, number=max(1, 400 // (amount + 1)))
+        for kind in kinds:
+            curve.seconds.setdefault(kind, []).append(median[kind])
+    return curve
+
+
+def cache_hits(tree: Path, directory: Path) -> list[Row]:
+    import joblib
+
+    @Artifact("outpath", config=NESTED, repo=tree, cache=True)
+    def ours(outpath: str) -> None:
+        Path(outpath).write_text("good job")
+
+    memory = joblib.Memory(directory / "joblib", verbose=0)
+    theirs = memory.cache(_returns_path)
+    path = str(directory / "foo.txt")
+    written = ours(path)
+    cases = {
+        "pyrepro": lambda: ours(path),
+        "joblib": lambda: theirs(path, NESTED),
+        "exists": lambda: os.path.exists(written),
+    }
+    median = side_by_side(cases, rounds=40, number=50)
+    what = "a cache hit, static configuration"
+    return [
+        Row(what, "joblib.Memory", median["pyrepro"] / median["joblib"], "≤ 0.125"),
+        Row(what, "os.path.exists", median["pyrepro"] / median["exists"], ""),
+    ]
+
+
+def _returns_path(outpath: str, config: dict[str, Any]) -> str:
+    return outpath
+
+
+def processes(tree: Path, directory: Path) -> list[Row]:
+    program = tree / "first.py"
+    program.write_text(
+        "import sys\nfrom pyrepro import Artifact\n\n@Artifact('outpath', config={'lr': 0.1})\ndef save(outpath):\n"
+        "    open(outpath, 'w').close()\n\nsave(sys.argv[1])\n"
+    )
+    git(tree, "add", "first.py")
+    git(tree, "commit", "-q", "-m", "first")
+
+    def python(*args: str) -> Any:
+        return lambda: subprocess.run([sys.executable, *args], check=True)
+
+    status = ["git", "-C", str(tree), "status", "--porcelain=v2", "-uno"]
+    cases = {
+        "bare": python("-c", "pass"),
+        "git": python("-c", "import git"),
+        "pyrepro": python("-c", "import pyrepro"),
+        "first": python(str(program), str(directory / "first.txt")),
+        "status": lambda: subprocess.run(status, capture_output=True, check=True),
+    }
+    median = side_by_side(cases, rounds=31)
+    over_bare = {name: median[name] - median["bare"] for name in ("git", "pyrepro")}
+    return [
+        Row("import pyrepro, over a bare interpreter", "import git", over_bare["pyrepro"] / over_bare["git"], "≤ 0.7"),
+        Row(
+            "a fresh process to its first artifact",
+            "bare interpreter, import git and one git status",
+            median["first"] / (median["git"] + median["status"]),
+            "≤ 1.15",
+        ),
+    ]
+
+
+def memory(tree: Path, directory: Path) -> list[Row]:
+    decorated = Artifact("outpath", config=dict, repo=tree)(lambda outpath, number: outpath)
+    for number in range(2_000):
+        decorated(f"{number}.txt", number)
+    tracemalloc.start()
+    for number in range(2_000):
+        decorated(f"{number}.txt", number)
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(20_000):
+        decorated(f"{number}.txt", number)
+    growth = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    peaks = []
+    for megabytes in (4, 400):
+        file = directory / f"{megabytes}.bin"
+        with open(file, "wb") as outf:
+            for _ in range(megabytes):
+                outf.write(os.urandom(1 << 20))
+        peaks.append(_peak(f"import pyrepro; pyrepro.file_hash({str(file)!r})"))
+        shutil.copyfile(file, tree / "d0000" / "f000000.py")
+        peaks.append(_peak(f"import pyrepro; pyrepro.code_state({str(tree)!r})"))
+        git(tree, "checkout", "-q", ".")
+        file.unlink()
+    return [
+        Row("bytes that a decorated function keeps after 20,000 more calls", "one call", growth / 20_000, "0"),
+        Row("memory to hash a file of 400 MB", "a file of 4 MB", peaks[2] / peaks[0], "1"),
+        Row("memory to read a tree with a dirty file of 400 MB", "a file of 4 MB", peaks[3] / peaks[1], "1"),
+    ]
+
+
+def _peak(code: str) -> int:
+    code += "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def slope(amounts: list[int], seconds: list[float]) -> float:
+    """What one more costs, in seconds: the least-squares line through the points."""
+    import numpy as np
+
+    return float(np.polyfit(amounts, seconds, 1)[0])
+
+
+def written(rows: list[Row], curves: list[Curve]) -> str:
+    """The table, the machine and the slopes, in reStructuredText."""
+    packages = ("pyrepro", "GitPython", "joblib", "numpy", "taggedartifacts")
+    git_version = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    machine = f"{platform.system()} on {platform.machine()} with {os.cpu_count()} processors"
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    measured = (
+        f"Measured on {datetime.date.today()}: {machine}, Python {platform.python_version()}, git {git_version}, "
+        f"{versions}."
+    )
+    lines = [
+        measured,
+        "",
+        ".. list-table::",
+        "    :header-rows: 1",
+        "    :widths: 44 32 12 12",
+        "",
+        "    * - what\n      - beside\n      - ratio\n      - to reach",
+    ]
+    for row in rows:
+        lines.append(f"    * - {row.what}\n      - {row.beside}\n      - {row.ratio:.3g}\n      - {row.goal}")
+    lines += ["", "What one more costs, the slope of each line in the plot:", ""]
+    for curve in curves:
+        slopes = "; ".join(
+            f"{name} {slope(curve.amounts, seconds) * 1e6:.3g} µs" for name, seconds in curve.seconds.items()
+        )
+        lines.append(f"- of {curve.work}: {slopes}")
+    return "\n".join(lines) + "\n"
+
+
+def plotted(curves: list[Curve], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "pyrepro"
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
+    for ax, curve in zip(axes.flat, curves, strict=False):
+        for name, seconds in curve.seconds.items():
+            ax.plot(curve.amounts, [1000 * value for value in seconds], marker="o", label=name)
+        ax.set(title=f"by {curve.work}", xlabel=curve.work, ylabel="milliseconds", yscale="log")
+        ax.set_xscale("symlog" if curve.amounts[0] == 0 else "log")
+        ax.set_xticks(curve.amounts, [f"{amount:,}" for amount in curve.amounts])
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
+        ax.legend(frameon=False)
+    for ax in axes.flat[len(curves) :]:
+        ax.remove()
+    figure.savefig(path, metadata={"Date": None}, facecolor="white")
+
+
+def main() -> None:
+    logging.getLogger("pyrepro").setLevel(logging.CRITICAL)
+    os.environ["PYREPRO_ALLOW_DIRTY"] = "1"
+    with tempfile.TemporaryDirectory() as temporary:
+        top = Path(temporary)
+        trees = {files: repository(top / f"tree{files}", files) for files in (100, 10_000, 100_000)}
+        out = top / "out"
+        out.mkdir()
+        os.sync()  # or the disk is still busy with the files of the trees
+        rows, files = reading(trees)
+        curves = [files, loaded_modules(trees[10_000]), dirty_files(trees[10_000]), decorations(trees[100])]
+        rows += calls(trees[100], out)
+        curves.append(configurations(trees[100]))
+        rows += cache_hits(trees[100], out) + processes(trees[100], out) + memory(trees[100], out)
+        os.chdir(top)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "speed.rst").write_text(written(rows, curves), encoding="utf-8")
+    plotted(curves, RESULTS / "growth.svg")
+    for row in rows:
+        print(f"{row.ratio:8.3f}  {row.goal:8}  {row.what}, beside {row.beside}")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import dataclasses
 import enum
 import functools
 import hashlib
-import json
 import math
 import sys
 import types
@@ -165,7 +164,7 @@ def _form(value: Any, place: _Place) -> JSON:
             "pass its .to_dict(), or write it to a file and name that in inputs",
         )
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(bytes(value)).decode("ascii")
+        return binascii.b2a_base64(bytes(value), newline=False).decode("ascii")
     if not isinstance(value, type) and callable(getattr(kind, "tolist", None)):
         return _form_of_array(value, place)
     if isinstance(value, str):
@@ -339,6 +338,8 @@ def _form_of_mapping(mapping: Mapping[Any, Any], container: object, place: _Plac
         if isinstance(key, str):
             name = _form_of_text(str.__str__(key), place)
         elif key is None or isinstance(key, (bool, int, float)):
+            import json  # seldom needed, and slow to import
+
             name = json.dumps(key)
         else:
             raise place.error(f"has the key {_shown(key)}", "use str, int, float, bool or None as keys")

@@ -10,7 +10,6 @@ import contextvars
 import errno
 import functools
 import hashlib
-import json
 import logging
 import os
 import stat
@@ -135,6 +134,8 @@ class _Marker(NamedTuple):
 
     @classmethod
     def parsed(cls, text: str) -> _Marker | None:
+        import json
+
         try:
             maker, extent, content, artifact = json.loads(text)
             return cls(str(maker), _Extent(*extent), content, artifact)
@@ -142,6 +143,8 @@ class _Marker(NamedTuple):
             return None
 
     def write(self, path: str) -> None:
+        import json
+
         beside = f"{path}.{os.urandom(8).hex()}"
         with open(beside, "x", encoding="utf-8") as file:
             json.dump(self, file)
@@ -193,6 +196,8 @@ def _digest(name: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _quoted(maker: str) -> str:
+    import json
+
     return json.dumps(maker)
 
 

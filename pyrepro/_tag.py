@@ -19,12 +19,13 @@ from pyrepro.errors import NotTaggedError
 DIGITS = 12
 """How many hex digits of each hash stand in a name."""
 
-_FIELD = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
-_LAST_PAIR = re.compile(rf"(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])", re.I | re.S)
-_DIRTY_END = re.compile(rf".*-([0-9a-f]{{{DIGITS}}})-dirty", re.I | re.S)
+_FIELD = rf"[0-9a-f]{{{DIGITS}}}"
+# Names are read more seldom than written, so these are compiled when they are first needed.
+_LAST_PAIR = rf"(?is)(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])"
+_DIRTY_END = rf"(?is).*-([0-9a-f]{{{DIGITS}}})-dirty"
 _COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".Z"})
 _SEPARATORS = os.sep + (os.altsep or "")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
 _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
 
@@ -56,7 +57,7 @@ class Tag:
             value = getattr(self, name)
             if name == "changes" and value is None:
                 continue
-            if not isinstance(value, str) or not _FIELD.fullmatch(value):
+            if not isinstance(value, str) or not re.fullmatch(_FIELD, value):
                 raise ValueError(f"Tag {name}={value!r} is not {DIGITS} lower-case hex digits; pass {name}[:{DIGITS}]")
 
     def __str__(self) -> str:
@@ -139,11 +140,11 @@ class Tag:
 
 def _read(name: str) -> Tag | None:
     """The last tag in a name; the dirty reading where both are possible."""
-    pair = _LAST_PAIR.match(name)
+    pair = re.match(_LAST_PAIR, name)
     if pair is None:
         return None
     before, first, last = pair[1], pair[2].lower(), pair[3].lower()
-    dirty = _DIRTY_END.fullmatch(before)
+    dirty = re.fullmatch(_DIRTY_END, before)
     return Tag(dirty[1].lower(), first, last) if dirty else Tag(first, None, last)
 
 
@@ -239,13 +240,13 @@ def _described(value: object) -> str:
 
 def is_url(text: str) -> bool:
     """Whether a path is a URL, as of an object store."""
-    return _URL.match(text) is not None
+    return re.match(_URL, text) is not None
 
 
 @functools.lru_cache(maxsize=256)
 def split_text(text: str) -> tuple[str, str, str]:
     """What stands before the last component of a path, the component, and the separators behind it."""
-    url = _URL.match(text) if "://" in text else None
+    url = re.match(_URL, text) if "://" in text else None
     before_tail = text.rstrip(_SEPARATORS if url is None else "/")
     name_length = 0 if _SEPARATORS == "/" or url else len(os.path.basename(before_tail))
     start = len(before_tail) - name_length if name_length else before_tail.rfind("/") + 1

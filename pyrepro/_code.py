@@ -8,13 +8,13 @@ import os
 import re
 import types
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import rfc8785
 
 from pyrepro import _loaded, _session, _work_tree
 from pyrepro._loaded import Loaded
+from pyrepro._value import Value
 from pyrepro.errors import CodeStateError
 
 _logger = logging.getLogger("pyrepro")
@@ -24,8 +24,7 @@ _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPR
 _SESSION = b""  # the path of what was typed, which no file can have
 
 
-@dataclass(frozen=True)
-class CodeState:
+class CodeState(Value):
     """The commit and the uncommitted changes of the code that runs.
 
     Its text, ``<commit>`` or ``<commit>-dirty-<changes>``, is what
@@ -40,9 +39,10 @@ class CodeState:
     """
 
     commit: str
-    changes: str | None = None
+    changes: str | None
 
-    def __post_init__(self) -> None:
+    def __init__(self, commit: str, changes: str | None = None) -> None:
+        super().__init__(commit=commit, changes=changes)
         if not _DECLARED.fullmatch(str(self)):
             raise ValueError(
                 f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; "

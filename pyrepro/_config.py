@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import dataclasses
 import enum
 import functools
 import hashlib
@@ -298,7 +297,7 @@ def _fields(instance: object) -> Iterable[str] | None:
     if isinstance(value, type):
         return None
     if hasattr(kind, "__dataclass_fields__"):
-        return [field.name for field in dataclasses.fields(value)]
+        return [field.name for field in sys.modules["dataclasses"].fields(value)]
     if hasattr(kind, "__attrs_attrs__"):
         return [attribute.name for attribute in kind.__attrs_attrs__]
     if issubclass(kind, (*_classes("pydantic", "BaseModel"), *_classes("pydantic.v1", "BaseModel"))):

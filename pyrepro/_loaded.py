@@ -49,7 +49,8 @@ def _installed_prefixes() -> tuple[str, ...]:
     import site
     import sysconfig
 
-    paths = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib", "scripts")]
+    known = sysconfig.get_paths()
+    paths = [known[name] for name in ("purelib", "platlib", "stdlib", "platstdlib", "scripts")]
     paths.append(site.getusersitepackages())
     return tuple({os.path.join(path, "") for given in paths for path in (given, os.path.realpath(given))})
 

@@ -11,9 +11,9 @@ import operator
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from pyrepro._value import Value
 from pyrepro.errors import NotTaggedError
 
 DIGITS = 12
@@ -32,8 +32,7 @@ _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
 _AnyPath = TypeVar("_AnyPath")
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(Value):
     """The code and the configuration that made an artifact, as its name says them.
 
     Two artifacts were made by the same code and the same configuration when
@@ -52,9 +51,9 @@ class Tag:
     changes: str | None
     config: str
 
-    def __post_init__(self) -> None:
-        for name in ("commit", "changes", "config"):
-            value = getattr(self, name)
+    def __init__(self, commit: str, changes: str | None, config: str) -> None:
+        super().__init__(commit=commit, changes=changes, config=config)
+        for name, value in vars(self).items():
             if name == "changes" and value is None:
                 continue
             if not isinstance(value, str) or not re.fullmatch(_FIELD, value):

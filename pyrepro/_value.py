@@ -1,0 +1,31 @@
+"""Values: what is compared, hashed and shown by its fields, and cannot be changed.
+
+A frozen dataclass is the same, but takes as long to import and to make as a git process takes to run, and that in
+every program that writes an artifact.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+class Value:
+    """A value of named fields, which a subclass gives and checks."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"cannot assign to field {name!r}: a {type(self).__name__} is a value; make another one")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"cannot delete field {name!r}: a {type(self).__name__} is a value; make another one")
+
+    def __eq__(self, other: object) -> bool:
+        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"

@@ -7,6 +7,8 @@ from pyrepro._code import CodeState, code_state
 from pyrepro._config import canonical_json, config_hash, to_json
 from pyrepro._find import find
 from pyrepro._inputs import file_hash
+from pyrepro._record import Record, read_record
+from pyrepro._reproduce import Reproduction, reproduce
 from pyrepro._tag import Tag
 from pyrepro.errors import (
     ArtifactMismatchError,
@@ -16,6 +18,8 @@ from pyrepro.errors import (
     DirtyRepositoryError,
     NotTaggedError,
     PyreproError,
+    RecordError,
+    ReproduceError,
 )
 
 __all__ = [
@@ -28,12 +32,18 @@ __all__ = [
     "DirtyRepositoryError",
     "NotTaggedError",
     "PyreproError",
+    "Record",
+    "RecordError",
+    "ReproduceError",
+    "Reproduction",
     "Tag",
     "canonical_json",
     "code_state",
     "config_hash",
     "file_hash",
     "find",
+    "read_record",
+    "reproduce",
     "tag",
     "to_json",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import time
 import types
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, Union, overload
@@ -15,6 +16,8 @@ from pyrepro._code import CodeState
 from pyrepro._config import JSON, digest, has_fields, json_form, to_json
 from pyrepro._inputs import file_hash
 from pyrepro._publish import Publication, Target, are_completed
+from pyrepro._record import SUFFIX, document_of, patch_name
+from pyrepro._record import Call as RecordedCall
 from pyrepro._session import Typed
 from pyrepro._state import State, checked
 from pyrepro._tag import DIGITS, Tag, change_paths, paths_in
@@ -43,6 +46,7 @@ class _Options(NamedTuple):
     ignore: tuple[str, ...]
     publishes: bool
     caches: bool
+    records: bool
 
 
 class Artifact(Generic[_IsCached]):
@@ -71,6 +75,9 @@ class Artifact(Generic[_IsCached]):
         cache: whether a call whose artifact this very function has completed
             before does not run. It returns the tagged path, or for several
             keywords the dict of them. Implies ``atomic``.
+        record: whether a record of what made it stands beside each artifact,
+            which :func:`read_record` reads and :func:`reproduce` makes it
+            again from. Implies ``atomic``.
 
     Raises:
         CodeStateError: there is no code state to be had.
@@ -93,6 +100,7 @@ class Artifact(Generic[_IsCached]):
         ignore: Names = (),
         atomic: bool = False,
         cache: Literal[False] = False,
+        record: bool = False,
     ) -> None: ...
 
     @overload
@@ -107,6 +115,7 @@ class Artifact(Generic[_IsCached]):
         ignore: Names = (),
         atomic: bool = False,
         cache: Literal[True],
+        record: bool = False,
     ) -> None: ...
 
     def __init__(
@@ -120,6 +129,7 @@ class Artifact(Generic[_IsCached]):
         ignore: Names = (),
         atomic: bool = False,
         cache: bool = False,
+        record: bool = False,
     ) -> None:
         options = _Options(
             paths=_names("keyword", keyword),
@@ -130,8 +140,11 @@ class Artifact(Generic[_IsCached]):
             repo=_checked_repo(repo),
             inputs=_names("inputs", inputs),
             ignore=_names("ignore", ignore),
-            publishes=_checked_flag("atomic", atomic) | _checked_flag("cache", cache),
+            publishes=any(
+                [_checked_flag("atomic", atomic), _checked_flag("cache", cache), _checked_flag("record", record)]
+            ),
             caches=cache,
+            records=record,
         )
         if not options.paths:
             raise TypeError("Artifact keyword names no parameter; pass the name of the one that is the path to write")
@@ -167,7 +180,8 @@ class Artifact(Generic[_IsCached]):
             _check_holds_nothing(function)
         if options.caches and not options.reads_call:
             _check_seen(function, signature, {*options.paths, *options.inputs, *options.ignore})
-        naming = _Naming(function, signature, options, State(function, options.repo, options.allow_dirty))
+        state = State(function, options.repo, options.allow_dirty, records=options.records)
+        naming = _Naming(function, signature, options, state)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = naming.state.at_decoration
         wrapper.tagged = naming.tagged
@@ -241,17 +255,20 @@ class _Naming:
         """How calls are taken apart, compiled at the first one."""
         return Binding(self.signature)
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
-        """A call whose paths carry the tag."""
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> _Call:
+        """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
         state = self.state.before_call()
         arguments = self.binding.arguments(args, kwargs)
         configuration = self._configuration(arguments)
+        if plain is not None:
+            plain.update((name, arguments[name]) for name in self._paths)
         self._put_tag(_tag_of(state, configuration.hash), arguments)
         return _Call(self, arguments, state, configuration)
 
     def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _PublishedCall:
         """A call whose outputs are staged under paths that carry the tag."""
-        return _PublishedCall(self.begin(args, kwargs))
+        plain: dict[str, Any] = {}
+        return _PublishedCall(self.begin(args, kwargs, plain), plain)
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -278,6 +295,10 @@ class _Naming:
             arguments.setdefault(name, _NotGiven(name))
         self._put_tag(_tag_of(state, self._configuration(arguments).hash), arguments)
         return self.paths_of(arguments)
+
+    def config_hash(self, arguments: Mapping[str, Any]) -> str:
+        """The hash of the configuration of a call with these arguments, by name and complete."""
+        return self._configuration(arguments).hash
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any:
         """The path argument, or for several keywords a dict of them."""
@@ -365,14 +386,17 @@ class _Call(NamedTuple):
 class _PublishedCall:
     """A call under way whose outputs are staged, and moved into place when it ends."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: _Call, plain: dict[str, Any]) -> None:
         self._call = call
+        self._plain = plain
         self._paths = {name: call.arguments[name] for name in call.naming.options.paths}
         targets = [Target.of(path) for argument in self._paths.values() for path in paths_in(argument)]
-        maker = call.naming.maker
-        self.is_done = maker is not None and are_completed(targets, maker)
+        maker, beside = call.naming.maker, SUFFIX if call.naming.options.records else ""
+        if beside:
+            _check_lengths(targets, beside)
+        self.is_done = maker is not None and are_completed(targets, maker, beside)
         if not self.is_done:
-            self._publication = Publication(targets, maker)
+            self._publication = Publication(targets, maker, beside)
 
     def __enter__(self) -> _PublishedCall:
         return self
@@ -387,6 +411,9 @@ class _PublishedCall:
 
     def run(self) -> Any:
         """Call the function with paths in staging directories."""
+        self._arguments = dict(self._call.arguments)
+        self._directory = os.getcwd()
+        self._started = time.time(), time.perf_counter()
         for name, argument in self._paths.items():
             self._call.arguments[name] = self._publication.staged(argument)
         return self._call.run()
@@ -409,7 +436,8 @@ class _PublishedCall:
         }
         returned = self._publication.final(result, str(old), str(new))
         is_own = naming.maker is not None and not _is_of(returned, paths)
-        self._publication.publish(str(old), str(new), is_cacheable=not is_own)
+        beside = self._record() if naming.options.records else _nothing_beside
+        self._publication.publish(str(old), str(new), is_cacheable=not is_own, beside=beside)
         if is_own:
             raise TypeError(
                 f"{_shown(naming.function)} returned {returned!r}, which a later call could not return without running "
@@ -417,6 +445,49 @@ class _PublishedCall:
                 f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
             )
         return returned if naming.maker is None else naming.paths_of(paths)
+
+    def _record(self) -> Callable[[str, str], dict[str, bytes]]:
+        """The record of each artifact, and the patch that it names."""
+        naming, configuration = self._call.naming, self._call.configuration
+        parameters, state = naming.signature.parameters, naming.state
+        options = naming.options
+        others = {
+            name: list(value) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else value
+            for name, value in self._arguments.items()
+            if name not in (*options.paths, *options.inputs)
+        }
+        recorded = RecordedCall(
+            function=state.name,
+            paths=self._plain,
+            inputs={name: self._arguments[name] for name in options.inputs},
+            arguments=others,
+            defaults=[name for name, value in others.items() if value is parameters[name].default],
+            directory=self._directory,
+            form=configuration.form,
+            config_hash=configuration.hash,
+        )
+        reading, patch = state.reading, state.patch
+        started, seconds = self._started[0], time.perf_counter() - self._started[1]
+
+        def beside(name: str, staged: str) -> dict[str, bytes]:
+            document = document_of(name, staged, recorded, reading, patch, state.file, started, seconds)
+            files = {} if patch.content is None else {patch_name(reading): patch.content}
+            return files | {name + SUFFIX: document}
+
+        return beside
+
+
+def _nothing_beside(name: str, staged: str) -> dict[str, bytes]:
+    return {}
+
+
+def _check_lengths(targets: list[Target], suffix: str) -> None:
+    for target in targets:
+        if len(os.fsencode(target.name + suffix)) > 255:
+            raise ValueError(
+                f"{target.name!r} with the suffix {suffix} of its record is longer than the 255 bytes that a name may "
+                f"have; use a shorter stem"
+            )
 
 
 def _is_of(returned: Any, paths: Mapping[str, Any]) -> bool:

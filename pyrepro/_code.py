@@ -154,6 +154,25 @@ def read_later(reading: Reading, files: Iterable[str]) -> Reading:
     return _reading(top, snapshot.commit, snapshot.changes, reading.loaded)
 
 
+def top_of(path: str) -> str:
+    """The top directory of the work tree that holds a path.
+
+    Raises:
+        CodeStateError: there is none.
+    """
+    return _top_of([], path)
+
+
+def state_of(top: str) -> CodeState:
+    """The state of a work tree, whatever modules are loaded, and whatever is declared.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    snapshot = _work_tree.read(top, set)
+    return _reading(top, snapshot.commit, snapshot.changes, ()).state
+
+
 def _declared_instead(declared: CodeState | None, typed: _session.Typed | None, error: CodeStateError) -> Reading:
     """The declared state in the place of the one that cannot be read, or the error that says why not."""
     if declared is None:
@@ -242,14 +261,24 @@ _told: set[str] = set()
 
 def warn_of_other_work_trees(reading: Reading) -> None:
     """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
+    for package, other in other_work_trees(reading).items():
+        if other not in _told:
+            _told.add(other)
+            _logger.warning(
+                "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; "
+                'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
+                *(package, other, reading.work_tree, package, package),
+            )
+
+
+def other_work_trees(reading: Reading) -> dict[str, str]:
+    """The other work trees that modules are loaded from, by package."""
     top = reading.work_tree
-    if top is None:
-        return
-    inside = os.path.join(top, "")
+    found: dict[str, str] = {}
     known: dict[str, str | None] = {}
-    for name, _, _, file in reading.loaded:
+    for name, _, _, file in reading.loaded if top is not None else ():
         package = name.partition(".")[0]
-        if file.startswith(inside) or package in ("pyrepro", "__main__", "__mp_main__"):
+        if file.startswith(os.path.join(top or "", "")) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:
@@ -258,10 +287,6 @@ def warn_of_other_work_trees(reading: Reading) -> None:
             except CodeStateError:
                 known[directory] = None  # what git cannot read there is no reason not to write here
         other = known[directory]
-        if other is not None and other not in _told:
-            _told.add(other)
-            _logger.warning(
-                "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; "
-                'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
-                *(package, other, top, package, package),
-            )
+        if other is not None:
+            found.setdefault(package, other)
+    return found

@@ -10,7 +10,7 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pyrepro.errors import CodeStateError
@@ -42,7 +42,12 @@ _FOREIGN = (
 
 @contextlib.contextmanager
 def started(
-    directory: str, commands: Sequence[Sequence[str]], *, is_top: bool = True, stdin: bytes | None = None
+    directory: str,
+    commands: Sequence[Sequence[str]],
+    *,
+    is_top: bool = True,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[list[Any]]:
     """Git processes side by side; none outlives the block.
 
@@ -51,11 +56,12 @@ def started(
         commands: the arguments of each.
         is_top: whether the repository is known to be here, so that git must not look further up for one.
         stdin: what :func:`finish` will pass to them, or None.
+        environment: variables that are theirs alone.
     """
     processes: list[Any] = []
     try:
         for command in commands:
-            processes.append(_start(directory, command, is_top=is_top, stdin=stdin))
+            processes.append(_start(directory, command, is_top=is_top, stdin=stdin, environment=environment or {}))
         yield processes
     finally:
         for process in processes:
@@ -67,13 +73,22 @@ def started(
                 getattr(process, "proc", process).wait()
 
 
-def run(directory: str, command: Sequence[str], *, is_top: bool = True, stdin: bytes | None = None) -> bytes:
+def run(
+    directory: str,
+    command: Sequence[str],
+    *,
+    is_top: bool = True,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
     """The output of one git process that succeeds; for the arguments see :func:`started`."""
-    with started(directory, [command], is_top=is_top, stdin=stdin) as [process]:
+    with started(directory, [command], is_top=is_top, stdin=stdin, environment=environment) as [process]:
         return finish(process, stdin)
 
 
-def _start(directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes | None) -> Any:
+def _start(
+    directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes | None, environment: Mapping[str, str]
+) -> Any:
     """A started git process: a Popen, or what GitPython wraps around one."""
     try:
         import git
@@ -89,17 +104,17 @@ def _start(directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes
         *command,
     ]
     # Git must not look further up when the repository that was found here turns out to be none.
-    own = {"GIT_CEILING_DIRECTORIES": os.path.dirname(directory)} if is_top else {}
+    own = {"GIT_CEILING_DIRECTORIES": os.path.dirname(directory), **environment} if is_top else {**environment}
     source = None if stdin is None else subprocess.PIPE
     foreign = [name for name in _FOREIGN if name in os.environ]
     try:
         if not foreign:
             return git.Git(directory).execute(line, istream=source, as_process=True, env=own)
         # GitPython can set variables for git and cannot unset any, and an empty GIT_DIR is an error to git.
-        environment = {name: value for name, value in os.environ.items() if name not in foreign}
-        environment |= {"LANGUAGE": "C", "LC_ALL": "C", **own}
+        variables = {name: value for name, value in os.environ.items() if name not in foreign}
+        variables |= {"LANGUAGE": "C", "LC_ALL": "C", **own}
         pipe = subprocess.PIPE
-        return subprocess.Popen(line, stdin=source or subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment)
+        return subprocess.Popen(line, stdin=source or subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=variables)
     except (git.exc.GitCommandNotFound, OSError) as error:
         raise _no_git(directory, str(error).strip().partition("\n")[0]) from error
 

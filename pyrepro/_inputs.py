@@ -39,6 +39,13 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     return _hash_of_content(place)
 
 
+def digests_of(path: str) -> str | dict[str, str]:
+    """The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path."""
+    if os.path.isdir(path):
+        return {name: digest.partition(":")[2] for name, digest in _files_in(path, "", ()).items()}
+    return _hash_of_content(path).partition(":")[2]
+
+
 def _hash_of_content(path: str) -> str:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ConfigError(

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pyrepro._inputs import file_hash
@@ -151,13 +151,18 @@ class _Marker(NamedTuple):
         os.replace(beside, path)
 
 
-def are_completed(targets: Sequence[Target], maker: str) -> bool:
-    """Whether earlier calls of a function completed these artifacts.
+def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bool:
+    """Whether earlier calls of a function completed these artifacts, and what belongs beside each.
+
+    Args:
+        targets: where the artifacts belong.
+        maker: the function.
+        beside: the suffix of the file that belongs beside each.
 
     Raises:
         ArtifactMismatchError: an artifact is another function's.
     """
-    completed = [_is_completed(target, maker) for target in targets]
+    completed = [_is_completed(target, maker) and os.path.exists(target.path + beside) for target in targets]
     return bool(completed) and all(completed)
 
 
@@ -219,11 +224,13 @@ class Publication:
     Args:
         targets: where the artifacts belong.
         maker: which function makes them, where they are cached; else None.
+        beside: the suffix of the file that belongs beside each.
     """
 
-    def __init__(self, targets: Iterable[Target], maker: str | None) -> None:
+    def __init__(self, targets: Iterable[Target], maker: str | None, beside: str = "") -> None:
         self._targets = list(dict.fromkeys(target.absolute() for target in targets))
         self._maker = maker
+        self._beside = beside
         self._process = os.getpid()
         self._locks: list[Any] = []
         self._rooms: set[str] = set()
@@ -277,13 +284,16 @@ class Publication:
             return dict(zip(value, after, strict=True)) if isinstance(value, dict) else made_like(value, after)
         return self._final_path(value, f"-{old}", f"-{new}")
 
-    def publish(self, old: str, new: str, *, is_cacheable: bool) -> None:
+    def publish(
+        self, old: str, new: str, *, is_cacheable: bool, beside: Callable[[str, str], dict[str, bytes]]
+    ) -> None:
         """Move everything that was staged into place, the artifacts last.
 
         Args:
             old: the tag in the staged names.
             new: the tag that takes its place.
             is_cacheable: whether later calls may do without the function.
+            beside: gives the files that belong beside an artifact, of this name, which stands at this path now.
 
         Raises:
             ArtifactMissingError: the function did not write an artifact; what it wrote is in place.
@@ -307,10 +317,18 @@ class Publication:
             for target in targets:
                 marker = _Marker.of(self._staging_of(target, target.name), self._maker)
                 markers += [(target, marker)] if marker else []
+        companions = [
+            (target, name, content)
+            for target in targets
+            if target not in missing
+            for name, content in beside(target.name, self._staging_of(target, target.name)).items()
+        ]
         for target in targets:
             _unlink(target.own_file(".json"))
         for source, path in sorted(others):
             _merge(source, path)
+        for target, name, content in companions:
+            _put(content, os.path.join(target.directory, name), self._staging_of(target, _ROOM))
         for target in targets:
             if target not in missing:
                 _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, _ROOM))
@@ -323,7 +341,7 @@ class Publication:
                 marker.write(target.own_file(".json"))
 
     def _are_completed(self) -> bool:
-        return self._maker is not None and are_completed(self._targets, self._maker)
+        return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
 
     def _lock(self) -> bool:
         """Whether this call now holds the locks of its artifacts, those that can be had."""
@@ -487,6 +505,16 @@ def _merge(source: str, path: str) -> None:
             _merge(os.path.join(source, name), os.path.join(path, name))
     else:
         os.replace(source, path)
+
+
+def _put(content: bytes, path: str, aside: str) -> None:
+    """Write a file whole."""
+    os.makedirs(aside, exist_ok=True)
+    beside = os.path.join(aside, os.urandom(8).hex())
+    with open(beside, "xb") as file:
+        file.write(content)
+    _sync(beside)
+    os.replace(beside, path)
 
 
 def _replace(source: str, path: str, aside: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import logging
@@ -9,18 +10,21 @@ import operator
 import os
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState, Reading
 from pyrepro._loaded import Loaded
+from pyrepro._patch import NO_PATCH, Patch, StaleError, taken
 from pyrepro._publish import maker_of
 from pyrepro._session import Typed
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
+
+_ATTEMPTS = 10
 
 _warned: set[CodeState] = set()
 
@@ -75,6 +79,7 @@ class _Moment(NamedTuple):
 
     reading: Reading | CodeStateError
     modules: _Modules
+    patch: Patch
 
 
 class _Shared(NamedTuple):
@@ -94,6 +99,7 @@ class State:
         function: the function.
         repo: a path in the work tree of its code, or None.
         is_allowed: whether a dirty tree is allowed.
+        records: whether the patch of a dirty tree is kept, too.
 
     Raises:
         CodeStateError: there is no state to be had, in the user's own program.
@@ -101,7 +107,7 @@ class State:
             user's own program.
     """
 
-    def __init__(self, function: object, repo: str | None, is_allowed: bool) -> None:
+    def __init__(self, function: object, repo: str | None, is_allowed: bool, *, records: bool = False) -> None:
         function = _loaded.without_partials(function)
         self._name = getattr(function, "__qualname__", repr(function))
         self._module = getattr(function, "__module__", None)
@@ -109,11 +115,12 @@ class State:
         file = _loaded.function_file(function)
         self._files = (file, _loaded.caller_file())
         self._repo = repo
+        self._records = records
         self._is_interactive = _loaded.is_interactive()
         self._typed = Typed.of(function) if self._is_interactive and file is None else None
         self._is_allowed = is_allowed
         self._is_late = False
-        self._reading, self._modules = self._shared_moment()
+        self._reading, self._modules, self._patch = self._shared_moment()
         try:
             self._is_allowed = is_allowed or _environment_allows_dirty()
             self._checked()
@@ -125,7 +132,7 @@ class State:
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
-            self._reading, _ = self._moment()
+            self._reading, _, self._patch = self._moment()
         reading = self._reading
         if isinstance(reading, Reading):
             reading = reading._replace(loaded=())
@@ -144,11 +151,31 @@ class State:
         return self._reading.state if isinstance(self._reading, Reading) else None
 
     @property
+    def reading(self) -> Reading:
+        """What was read last: the code that runs now."""
+        assert isinstance(self._reading, Reading)
+        return self._reading
+
+    @property
+    def patch(self) -> Patch:
+        """What turns the commit into that code, where that is kept."""
+        return self._patch
+
+    @property
+    def file(self) -> str | None:
+        """The real file of the function's module."""
+        return next(_loaded.real_files([self._files[0]]), None) if self._files[0] else None
+
+    @property
+    def name(self) -> str:
+        """The function as ``module:qualname``."""
+        return f"{self._module}:{self._name}"
+
+    @property
     def maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
         top = self._reading.work_tree if isinstance(self._reading, Reading) else None
-        file = next(_loaded.real_files([self._files[0]]), None) if self._files[0] else None
-        return maker_of(file, top, self._module or "", self._name)
+        return maker_of(self.file, top, self._module or "", self._name)
 
     def before_call(self) -> CodeState:
         """The state of the code that a call is about to run.
@@ -165,7 +192,7 @@ class State:
                 f"more; take it from the module again"
             )
         if self._is_interactive:
-            self._reading, self._modules = self._moment()
+            self._reading, self._modules, self._patch = self._moment()
         else:
             self._take_up_later_modules()
         return self._checked().state
@@ -173,13 +200,11 @@ class State:
     def after_call(self) -> CodeState:
         """The state of the code that a call has run, the modules that it loaded included."""
         self._take_up_later_modules()
-        assert isinstance(self._reading, Reading)
-        return self._reading.state
+        return self.reading.state
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""
-        assert isinstance(self._reading, Reading)
-        return None if self._is_allowed or _environment_allows_dirty() else _dirty(self._reading)
+        return None if self._is_allowed or _environment_allows_dirty() else _dirty(self.reading)
 
     def _spec_now(self) -> object:
         return _loaded.spec_of(sys.modules.get(self._module or ""))
@@ -197,7 +222,7 @@ class State:
             return self._moment()
         if _shared is None or _shared.body is not body:
             _shared = _Shared(body, {})
-        key = (*self._files, self._repo)
+        key = (*self._files, self._repo, self._records)
         if key not in _shared.moments:
             _shared.moments[key] = self._moment()
         return _shared.moments[key]
@@ -205,11 +230,25 @@ class State:
     def _moment(self) -> _Moment:
         keys = _keys()
         try:
-            reading = _code.read(self._files, self._repo, self._typed)
+            reading, patch = self._with_patch(lambda: _code.read(self._files, self._repo, self._typed))
             _code.warn_of_other_work_trees(reading)
-            return _Moment(reading, _Modules(keys, _inside(reading.work_tree, reading.loaded)))
+            return _Moment(reading, _Modules(keys, _inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:
-            return _Moment(error, _NO_MODULES)
+            return _Moment(error, _NO_MODULES, NO_PATCH)
+
+    def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch]:
+        """A reading, and the patch of the changes that it found, where that is kept."""
+        for _ in range(_ATTEMPTS):
+            reading = read()
+            if not self._records or reading.work_tree is None or not reading.changes:
+                return reading, NO_PATCH
+            with contextlib.suppress(StaleError):
+                return reading, taken(reading.work_tree, reading.state.commit, reading.changes)
+        raise CodeStateError(
+            f"files of the work tree {reading.work_tree} changed each time that they were read; "
+            f"let what writes them end, and run again",
+            work_tree=reading.work_tree,
+        )
 
     def _take_up_later_modules(self) -> None:
         """What was loaded since the reading runs, too: it is what its files hold now."""
@@ -217,7 +256,8 @@ class State:
             return
         keys = _keys()
         loaded = _inside(self._reading.work_tree, _loaded.loaded_modules())
-        reading = _code.read_later(self._reading, self._modules.files_of_others(loaded))
+        before, files = self._reading, self._modules.files_of_others(loaded)
+        reading, patch = self._with_patch(lambda: _code.read_later(before, files))
         if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
             self._is_late = True
             _warned.add(reading.state)
@@ -225,7 +265,7 @@ class State:
                 "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
-        self._reading = reading
+        self._reading, self._patch = reading, patch
         self._modules = _Modules(keys, loaded)
 
 

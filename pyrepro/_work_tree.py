@@ -19,8 +19,8 @@ from pyrepro._git import finish, run, started
 from pyrepro.errors import CodeStateError
 
 ABSENT = ("000000", "")
-_SUBMODULE = "160000"
-_LINK = "120000"
+SUBMODULE = "160000"
+LINK = "120000"
 _DIRECTORY = "040000"
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
@@ -116,7 +116,7 @@ def _is_git_directory(path: str) -> bool:
     return all(os.path.isdir(os.path.join(path, name)) for name in ("objects", "refs"))
 
 
-def _git_directories(top: str) -> tuple[str, str]:
+def git_directories(top: str) -> tuple[str, str]:
     """The git directory of a work tree, and the one that it shares with other work trees, most often the same."""
     git_dir = os.path.join(top, ".git")
     if os.path.isfile(git_dir):
@@ -136,7 +136,7 @@ def _content(path: str) -> bytes:
 
 def _may_lie_elsewhere(top: str) -> bool:
     """Whether git may see another work tree here than the directory that holds .git."""
-    git_dir, common_dir = _git_directories(top)
+    git_dir, common_dir = git_directories(top)
     files = (os.path.join(common_dir, "config"), os.path.join(git_dir, "config.worktree"))
     return os.pathsep in top or any(re.search(rb"(?i)\bworktree\s*=", _content(file)) for file in files)
 
@@ -149,7 +149,7 @@ class _Moment(NamedTuple):
 
 
 def _moment(top: str) -> _Moment:
-    git_dir, common_dir = _git_directories(top)
+    git_dir, common_dir = git_directories(top)
     directories = {git_dir: None, common_dir: None}
     head = _content(os.path.join(git_dir, "HEAD"))
     ref = os.fsdecode(head.partition(b"ref:")[2].strip())
@@ -183,11 +183,11 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Mom
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
         output = run(top, ["ls-files", "--stage", "-z"])
         for path, entry in _parse_stages(output):
-            if path in hidden or entry[0] == _SUBMODULE:
+            if path in hidden or entry[0] == SUBMODULE:
                 committed.setdefault(path, entry)
     if unmerged:
         output = run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
-        tree = dict(_parse_tree(output))
+        tree = dict(parse_tree(output))
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
@@ -196,8 +196,8 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Mom
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
             files = inside.get(path, set())
-            submodule = read(_on_disk(top, path), functools.partial(set, files))
-            entry = _SUBMODULE, submodule.commit
+            submodule = read(on_disk(top, path), functools.partial(set, files))
+            entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
             changes.update({path + b"/" + inner: entry for inner, entry in submodule.changes.items()})
@@ -216,11 +216,11 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
         CodeStateError: git cannot say.
     """
     loaded = set(loaded)
-    asked = sorted({*loaded, *(above for path in loaded for above in _directories_above(path))})
+    asked = sorted({*loaded, *(above for path in loaded for above in directories_above(path))})
     committed: dict[bytes, Entry] = {}
-    for some in _in_portions(asked):
+    for some in in_portions(asked):
         output = run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
-        committed.update(entry for entry in _parse_tree(output) if entry[1][0] != _DIRECTORY)
+        committed.update(entry for entry in parse_tree(output) if entry[1][0] != _DIRECTORY)
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys(), committed.keys())
     outside -= ignored
@@ -232,7 +232,7 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
         prefix = path + b"/"
         below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
         commit = changes.get(path, committed[path])[1]
-        submodule = read_later(_on_disk(top, path), Snapshot(commit, below), files)
+        submodule = read_later(on_disk(top, path), Snapshot(commit, below), files)
         changes = {inner: entry for inner, entry in changes.items() if not inner.startswith(prefix)}
         changes.update({prefix + inner: entry for inner, entry in submodule.changes.items()})
     return Snapshot(snapshot.commit, changes)
@@ -245,7 +245,7 @@ def _by_submodule(
     inside: dict[bytes, set[bytes]] = {}
     outside: set[bytes] = set()
     for path in paths:
-        for above in _directories_above(path):
+        for above in directories_above(path):
             if is_tracked(above) and _is_populated(top, above):
                 inside.setdefault(above, set()).add(path[len(above) + 1 :])
                 break
@@ -272,11 +272,11 @@ def _changes_in_files(
         if mode == ABSENT[0]:
             if not hidden.get(path):
                 found[path] = ABSENT
-        elif mode == _LINK:
+        elif mode == LINK:
             found[path] = mode, _id_of_link(top, path, commit)
-        elif mode != _SUBMODULE:
+        elif mode != SUBMODULE:
             to_hash[path] = mode
-    found.update(_hashed(top, to_hash))
+    found.update(hashed(top, to_hash))
     return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
 
 
@@ -288,7 +288,7 @@ def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterato
     """
     for path in paths:
         try:
-            if moment.index_file is None or os.lstat(_on_disk(top, path)).st_ctime_ns >= moment.index_file[0]:
+            if moment.index_file is None or os.lstat(on_disk(top, path)).st_ctime_ns >= moment.index_file[0]:
                 yield path
         except OSError:
             continue  # deleted, which status reports
@@ -296,7 +296,7 @@ def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterato
 
 def _honours_modes(top: str) -> bool:
     """Whether the file system has modes and links, so that git shall compare them."""
-    head = os.path.join(_git_directories(top)[0], "HEAD")
+    head = os.path.join(git_directories(top)[0], "HEAD")
     # A file system without mode bits shows every file as executable, this one too.
     return os.name != "nt" and not (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR)
 
@@ -364,7 +364,7 @@ def _parse_stages(output: bytes) -> Iterator[tuple[bytes, Entry]]:
         yield path, _entry(mode, object_id)
 
 
-def _parse_tree(output: bytes) -> Iterator[tuple[bytes, Entry]]:
+def parse_tree(output: bytes) -> Iterator[tuple[bytes, Entry]]:
     for line in output.split(b"\0")[:-1]:
         fields, _, path = line.partition(b"\t")
         mode, _, object_id = fields.split(b" ")
@@ -375,18 +375,18 @@ def _entry(mode: bytes, object_id: bytes) -> Entry:
     return ABSENT if mode == b"000000" else (mode.decode(), object_id.decode())
 
 
-def _directories_above(path: bytes) -> Iterator[bytes]:
+def directories_above(path: bytes) -> Iterator[bytes]:
     while b"/" in path:
         path = path.rpartition(b"/")[0]
         yield path
 
 
-def _on_disk(top: str, path: bytes) -> str:
+def on_disk(top: str, path: bytes) -> str:
     return os.path.join(top, os.fsdecode(path))
 
 
 def _is_populated(top: str, path: bytes) -> bool:
-    return os.path.lexists(os.path.join(_on_disk(top, path), ".git"))
+    return os.path.lexists(os.path.join(on_disk(top, path), ".git"))
 
 
 def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> str:
@@ -394,33 +394,36 @@ def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> 
     absent = ABSENT[0]
     try:
         # Behind a link stands another file: git tracks the link, not what it leads to.
-        if any(os.path.islink(_on_disk(top, above)) for above in _directories_above(path)):
+        if any(os.path.islink(on_disk(top, above)) for above in directories_above(path)):
             return absent
-        mode = os.lstat(_on_disk(top, path)).st_mode
+        mode = os.lstat(on_disk(top, path)).st_mode
     except OSError:
         return absent
     if stat.S_ISLNK(mode):
-        return _LINK
+        return LINK
     if stat.S_ISREG(mode):
         if honours_modes:
             return "100755" if mode & stat.S_IXUSR else "100644"
         return expected if expected.startswith("10") else "100644"
     # A submodule that is not checked out is a directory, and no change.
-    return _SUBMODULE if stat.S_ISDIR(mode) and (expected == _SUBMODULE or _is_populated(top, path)) else absent
+    return SUBMODULE if stat.S_ISDIR(mode) and (expected == SUBMODULE or _is_populated(top, path)) else absent
 
 
 def _id_of_link(top: str, path: bytes, commit: str) -> str:
     # hash-object follows links, and reads the content of one blob a process from standard input.
-    target = os.fsencode(os.readlink(_on_disk(top, path)))
+    target = os.fsencode(os.readlink(on_disk(top, path)))
     algorithm = "sha1" if len(commit) == 40 else "sha256"
     return hashlib.new(algorithm, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()
 
 
-def _hashed(top: str, modes: dict[bytes, str]) -> dict[bytes, Entry]:
+def hashed(
+    top: str, modes: dict[bytes, str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> dict[bytes, Entry]:
     """The entries of regular files, their content after clean filters."""
     if not modes:
         return {}
-    output = run(top, ["hash-object", "--stdin-paths"], stdin=b"".join(_quoted(path) + b"\n" for path in modes))
+    paths = b"".join(_quoted(path) + b"\n" for path in modes)
+    output = run(top, ["hash-object", *options, "--stdin-paths"], stdin=paths, environment=environment)
     ids = output.decode().split()
     return {path: (mode, object_id) for (path, mode), object_id in zip(modes.items(), ids, strict=True)}
 
@@ -431,7 +434,7 @@ def _quoted(path: bytes) -> bytes:
     return b'"' + special.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'
 
 
-def _in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
+def in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
     for start in range(0, len(paths), _PATHS_A_COMMAND):
         yield [os.fsdecode(path) for path in paths[start : start + _PATHS_A_COMMAND]]
 
@@ -439,11 +442,11 @@ def _in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
 def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[bytes]:
     """Those of some untracked paths that the .gitignore files of the work tree ignore."""
     # ls-files fails on a path below a submodule; nothing there is ignored by this work tree.
-    asked = {path for path in paths if not any(above in index for above in _directories_above(path))}
+    asked = {path for path in paths if not any(above in index for above in directories_above(path))}
     ask = ["ls-files", "--others", "--ignored", "--exclude-per-directory=.gitignore", "-z", "--"]
     ignored: set[bytes] = set()
-    for some in _in_portions(sorted(asked)):
+    for some in in_portions(sorted(asked)):
         output = run(top, [*ask, *some])
         # A nested repository is listed as one directory.
         ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
-    return {path for path in asked if path in ignored or any(above in ignored for above in _directories_above(path))}
+    return {path for path in asked if path in ignored or any(above in ignored for above in directories_above(path))}

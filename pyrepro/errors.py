@@ -10,6 +10,8 @@ __all__ = [
     "DirtyRepositoryError",
     "NotTaggedError",
     "PyreproError",
+    "RecordError",
+    "ReproduceError",
 ]
 
 
@@ -107,3 +109,27 @@ class NotTaggedError(PyreproError, ValueError):
     def __init__(self, message: str, *, name: str | bytes | None = None) -> None:
         super().__init__(message)
         self.name = name
+
+
+class RecordError(PyreproError, ValueError):
+    """There is no record of an artifact, or it cannot be read.
+
+    Attributes:
+        path: the record.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class ReproduceError(PyreproError, RuntimeError):
+    """An artifact cannot be made again.
+
+    Attributes:
+        path: its record.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path

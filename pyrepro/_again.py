@@ -1,0 +1,90 @@
+"""The interpreter that makes an artifact again: started by reproduce, in a work tree of the recorded code.
+
+It reads a request from standard input, imports the function, and calls it if
+the configuration of that call is the recorded one. The answer goes into a
+file: what the function prints is not mixed up with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+_TYPES: dict[str, Any] = {"str": str, "bytes": os.fsencode, "path": Path}
+
+
+class _RefusalError(Exception):
+    """Why the artifact cannot be made again."""
+
+
+def _main(request: dict[str, Any]) -> dict[str, Any]:
+    sys.argv = request["argv"] or [""]
+    sys.path[:0] = request["path"]
+    try:
+        decorated = _function(request)
+    except ImportError as error:
+        raise _RefusalError(f"{request['file']} cannot be imported: {error}; install what it needs") from error
+    naming = getattr(decorated, "_naming", None)
+    if naming is None:
+        raise _RefusalError(f"{request['function']} is no decorated function of {request['file']} any more")
+    parameters = naming.signature.parameters
+    arguments = {name: parameter.default for name, parameter in parameters.items()}
+    arguments |= {name: () for name, parameter in parameters.items() if parameter.kind is parameter.VAR_POSITIONAL}
+    arguments |= {name: {} for name, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD}
+    arguments |= request["arguments"]
+    for name, value in request["paths"].items():
+        arguments[name] = _typed(value, request["types"].get(name, "str"))
+    unknown = sorted(arguments.keys() - parameters.keys())
+    if unknown:
+        raise _RefusalError(f"{request['function']} has no parameter {unknown[0]!r}")
+    found = naming.config_hash(arguments)
+    if found != request["config_hash"]:
+        raise _RefusalError(
+            f"the configuration of the call hashes to {found}, and the record says {request['config_hash']}; "
+            f"what else it depends on is not recorded"
+        )
+    naming.binding.call(decorated, arguments)
+    tagged = naming.binding.call(naming.tagged, arguments)
+    written = [tagged[name] for name in naming.options.paths] if isinstance(tagged, dict) else [tagged]
+    flat = [path for item in written for path in (item if isinstance(item, (list, tuple)) else [item])]
+    return {"written": [None if path is None else os.fsdecode(path) for path in flat]}
+
+
+def _function(request: dict[str, Any]) -> Any:
+    module_name, _, qualname = request["function"].partition(":")
+    if module_name in ("__main__", "__mp_main__"):
+        # A script is loaded as a module, so what stands under if __name__ == "__main__" does not run.
+        name = os.path.splitext(os.path.basename(request["file"]))[0]
+        spec = importlib.util.spec_from_file_location(name, request["file"])
+        assert spec is not None
+        assert spec.loader is not None
+        found: Any = importlib.util.module_from_spec(spec)
+        sys.modules[name] = found
+        spec.loader.exec_module(found)
+    else:
+        found = importlib.import_module(module_name)
+    for step in qualname.split("."):
+        if not hasattr(found, step):
+            raise _RefusalError(f"{request['file']} has no {qualname}, or makes it only while it runs")
+        found = getattr(found, step)
+    return found
+
+
+def _typed(value: Any, kind: str) -> Any:
+    if isinstance(value, list):
+        return [_typed(item, kind) for item in value]
+    return None if value is None else _TYPES[kind](value)
+
+
+if __name__ == "__main__":
+    _request = json.load(sys.stdin)
+    try:
+        _answer = _main(_request)
+    except _RefusalError as refusal:
+        _answer = {"refusal": str(refusal)}
+    Path(_request["answer"]).write_text(json.dumps(_answer), encoding="utf-8")

@@ -1,0 +1,117 @@
+"""The patch that turns a commit into the code that ran.
+
+Sources: git-diff(1), git-update-index(1), git-apply(1); gitrepository-layout(5) for borrowed objects.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from pyrepro import _work_tree
+from pyrepro._git import run
+from pyrepro._work_tree import Entry
+
+LARGEST = 10_000_000
+"""Bytes beyond which a patch is left out."""
+
+_DIFF = (
+    "diff",
+    *("--cached", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"),
+    *("--no-relative", "--unified=3", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/"),
+)
+
+
+class Patch(NamedTuple):
+    """What ``git apply`` turns a commit into the code that ran with."""
+
+    content: bytes | None  # None where there is none, or it is too large
+    size: int
+    left_out: tuple[str, ...]  # the changes that no patch can carry: submodules, and what was typed
+
+
+NO_PATCH = Patch(None, 0, ())
+
+
+class StaleError(Exception):
+    """What stands on disk is not what was read any more."""
+
+
+def taken(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
+    """The patch of exactly the changes that were read.
+
+    An index of its own is filled with the commit and the changes, and their
+    difference taken, so that it does not matter what is staged, hidden or
+    untracked. Nothing is written into the repository.
+
+    Args:
+        top: the top directory of the work tree.
+        commit: the full commit.
+        changes: what the work tree holds in place of what the commit holds.
+
+    Raises:
+        CodeStateError: git cannot say.
+        StaleError: a file was changed since it was read.
+    """
+    submodules = _submodules(top, commit, changes)
+    carried = {path: entry for path, entry in changes.items() if path and not _is_below(path, submodules)}
+    left_out = tuple(sorted(os.fsdecode(path) or "<session>" for path in changes.keys() - carried.keys()))
+    if not carried:
+        return Patch(None, 0, left_out)
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = _apart(top, scratch)
+        run(top, ["read-tree", commit], environment=environment)
+        if _stored(top, carried, environment) != carried:
+            raise StaleError
+        # What goes makes room for what comes: a directory where a file was.
+        entries = sorted(carried.items(), key=lambda item: (item[1] != _work_tree.ABSENT, item[0]))
+        lines = [f"{mode} {object_id or '0' * len(commit)}\t".encode() + path for path, (mode, object_id) in entries]
+        run(top, ["update-index", "-z", "--index-info"], stdin=b"\0".join([*lines, b""]), environment=environment)
+        content = run(top, [*_DIFF, commit], environment=environment)
+    return Patch(content if len(content) <= LARGEST else None, len(content), left_out)
+
+
+def _apart(top: str, scratch: str) -> dict[str, str]:
+    """Variables that give git an index and new objects outside the repository."""
+    objects = os.path.join(scratch, "objects")
+    os.mkdir(objects)
+    borrowed = [os.path.join(_work_tree.git_directories(top)[1], "objects")]
+    borrowed += filter(None, [os.environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES")])
+    return {
+        "GIT_INDEX_FILE": os.path.join(scratch, "index"),
+        "GIT_OBJECT_DIRECTORY": objects,
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(borrowed),
+    }
+
+
+def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, str]) -> dict[bytes, Entry]:
+    """The entries of what now stands on disk, its content kept as objects of git."""
+    files: dict[bytes, str] = {}
+    found: dict[bytes, Entry] = {}
+    for path, (mode, _) in entries.items():
+        on_disk = _work_tree.on_disk(top, path)
+        if mode == _work_tree.LINK and os.path.islink(on_disk):
+            target = os.fsencode(os.readlink(on_disk))
+            output = run(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
+            found[path] = mode, output.decode().strip()
+        elif mode == _work_tree.ABSENT[0]:
+            found[path] = _work_tree.ABSENT
+        elif os.path.isfile(on_disk):
+            files[path] = mode
+    return found | _work_tree.hashed(top, files, ["-w"], environment)
+
+
+def _submodules(top: str, commit: str, changes: Mapping[bytes, Entry]) -> set[bytes]:
+    """The submodules at and above some paths."""
+    found = {path for path, (mode, _) in changes.items() if mode == _work_tree.SUBMODULE}
+    asked = sorted({*changes, *(above for path in changes for above in _work_tree.directories_above(path))} - {b""})
+    for some in _work_tree.in_portions(asked):
+        output = run(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
+        found.update(path for path, (mode, _) in _work_tree.parse_tree(output) if mode == _work_tree.SUBMODULE)
+    return found
+
+
+def _is_below(path: bytes, directories: set[bytes]) -> bool:
+    return path in directories or any(path.startswith(directory + b"/") for directory in directories)

@@ -1,0 +1,280 @@
+"""reproduce: a record and a commit -> the artifact, made again.
+
+Sources: git-worktree(1), git-apply(1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from pyrepro import _code
+from pyrepro._git import run
+from pyrepro._inputs import digests_of, file_hash
+from pyrepro._record import Record, packages_now, python_now, read_record
+from pyrepro._tag import paths_in
+from pyrepro._value import Value
+from pyrepro.errors import CodeStateError, ConfigError, ReproduceError
+
+
+class Reproduction(Value):
+    """An artifact that was made again, beside the recorded one. It is kept as long as this object is.
+
+    Attributes:
+        original: the path of the recorded artifact.
+        reproduced: the path of the one that was made again.
+        original_sha256: the recorded digest, of a directory by file.
+        reproduced_sha256: the digest of the one that was made again.
+        same: whether they are the same bytes.
+        environment: by name, what differs: what it was, and what it is now, None where it is missing.
+    """
+
+    original: str
+    reproduced: str
+    original_sha256: str | dict[str, str]
+    reproduced_sha256: str | dict[str, str]
+    same: bool
+    environment: dict[str, tuple[str | None, str | None]]
+
+    __hash__ = None  # type: ignore[assignment]  # a reproduction holds dicts
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.original} and {self.reproduced} are {'the same bytes' if self.same else 'different'}",
+            *(
+                f"  {name}: was {then or 'missing'}, is {now or 'missing'}"
+                for name, (then, now) in self.environment.items()
+            ),
+        ]
+        return "\n".join(lines)
+
+
+def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[str] | None = None) -> Reproduction:
+    """Make an artifact again, by the code and the configuration that its record names.
+
+    The code of the record's commit and patch is run in a temporary work tree
+    and a fresh interpreter: reproduce what you trust only.
+
+    Args:
+        path: the artifact, or its record.
+        repo: a path in the repository that holds the commit, where that is neither
+            the one that holds the artifact nor that of the working directory.
+
+    Returns:
+        Both artifacts compared.
+
+    Raises:
+        RecordError: there is no record, or it cannot be read.
+        ReproduceError: the artifact cannot be made again; the message says why.
+        TypeError: what was passed is no path.
+    """
+    import tempfile
+
+    record = read_record(path)
+    _refuse_incomplete(record)
+    top = _repository(record, repo)
+    inputs = {name: _found(record, name, entry, top) for name, entry in record.inputs.items()}
+    kept = tempfile.mkdtemp(prefix="pyrepro-")
+    try:
+        with _code_of(record, top) as code:
+            written = _run(record, code, inputs, kept)
+    except BaseException:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
+    sha256 = digests_of(written)
+    reproduction = Reproduction(
+        original=os.path.join(os.path.dirname(record.path), record.artifact["name"]),
+        reproduced=written,
+        original_sha256=record.artifact["sha256"],
+        reproduced_sha256=sha256,
+        same=sha256 == record.artifact["sha256"],
+        environment=_differences(record),
+    )
+    weakref.finalize(reproduction, shutil.rmtree, kept, ignore_errors=True)
+    return reproduction
+
+
+def _error(record: Record, reason: str) -> ReproduceError:
+    return ReproduceError(f"{record.artifact['name']} cannot be made again: {reason}", path=record.path)
+
+
+def _refuse_incomplete(record: Record) -> None:
+    code, call = record.code, record.call
+    if "<session>" in code["left_out"] or code["module"] is None:
+        raise _error(record, "its function was typed in a session, and is in no file; put it in one")
+    if code["left_out"]:
+        raise _error(record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them")
+    if code["changes"] is not None and code["patch"] is None:
+        size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
+        raise _error(record, f"the patch of its uncommitted changes {size}; commit before you make what you keep")
+    for names, found in ((call["inexact"], "not recorded exactly"), (sorted(call["unrecorded"]), "not recorded")):
+        if names:
+            raise _error(
+                record, f"the arguments {', '.join(names)} were {found}; pass plain values, or name files in inputs"
+            )
+
+
+def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
+    commit = record.code["commit"]
+    looked_at = []
+    for place in [os.fspath(repo)] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
+        with contextlib.suppress(CodeStateError):
+            top = _code.top_of(place)
+            looked_at.append(top)
+            run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
+            return top
+    if not looked_at:
+        raise _error(record, "no repository was found beside it or around the working directory; pass repo=")
+    source = record.code["remote"] or "<where it was committed>"
+    raise _error(
+        record,
+        f"the commit {commit} is not in {' or '.join(dict.fromkeys(looked_at))}; "
+        f"type git -C {looked_at[0]} fetch {source} {commit}, or pass repo=",
+    )
+
+
+def _found(record: Record, name: str, entry: Any, top: str) -> Any:
+    """The path of an input, whose content is what was recorded."""
+    if isinstance(entry, list):
+        return [_found(record, name, item, top) for item in entry]
+    if entry is None:
+        return None
+    path = os.path.join(top, os.path.expanduser(entry["path"]))
+    try:
+        found = file_hash(path)
+    except (OSError, ConfigError, ValueError) as error:
+        raise _error(record, f"its input {name} cannot be read: {error}; put it back") from error
+    if found != entry["hash"]:
+        raise _error(
+            record, f"its input {name}, {path}, has changed: it was {entry['hash']}, and is {found}; put it back"
+        )
+    return path
+
+
+@contextlib.contextmanager
+def _code_of(record: Record, top: str) -> Iterator[str]:
+    """A work tree of the code that the record names; nothing of it stays behind."""
+    import tempfile
+
+    code = record.code
+    # Neither hooks of the user nor what the record names may run when files are checked out.
+    quiet = ["-c", f"core.hooksPath={os.devnull}"]
+    with tempfile.TemporaryDirectory(prefix="pyrepro-") as scratch:
+        tree = os.path.join(os.path.realpath(scratch), "code")
+        try:
+            _git(record, top, [*quiet, "worktree", "add", "--quiet", "--detach", tree, code["commit"]])
+            if code["patch"] is not None:
+                _apply(record, tree)
+            yield tree
+        finally:
+            with contextlib.suppress(CodeStateError):
+                run(top, ["worktree", "remove", "--force", "--force", tree])
+
+
+def _apply(record: Record, tree: str) -> None:
+    code = record.code
+    patch = os.path.join(os.path.dirname(os.path.abspath(record.path)), code["patch"])
+    try:
+        with open(patch, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
+    # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
+    _git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+    state = _code.state_of(tree)
+    if (state.commit, state.changes) != (code["commit"], code["changes"]):
+        raise _error(
+            record,
+            f"its patch {code['patch']} gives the changes {state.changes}, and the record names {code['changes']}",
+        )
+
+
+def _git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
+    try:
+        run(top, command, stdin=stdin)
+    except CodeStateError as error:
+        raise _error(record, str(error)) from error
+
+
+def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
+    """Run the function in a fresh interpreter; the path of what it wrote."""
+    import json
+
+    call, code = record.call, record.code
+    file = os.path.realpath(os.path.join(tree, code["module"]))
+    if not file.startswith(os.path.join(tree, "")) or not os.path.isfile(file):
+        raise _error(record, f"its function is in {code['module']}, which the commit does not hold")
+    module = call["function"].partition(":")[0]
+    steps = 0 if module == "__main__" else module.count(".") + (os.path.basename(file) == "__init__.py")
+    root = os.path.dirname(file)
+    for _ in range(steps):
+        root = os.path.dirname(root)
+    paths = {name: _placed(argument, kept, name) for name, argument in call["paths"].items()}
+    defaults = {*call["defaults"]}
+    answer = os.path.join(kept, "answer.json")
+    request = {
+        "file": file,
+        "function": call["function"],
+        "path": list(dict.fromkeys([root, tree])),
+        "argv": call["argv"],
+        "arguments": {name: value for name, value in call["arguments"].items() if name not in defaults},
+        "paths": paths | inputs,
+        "types": call["types"],
+        "config_hash": record.config_hash,
+        "answer": answer,
+    }
+    environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
+    environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pyrepro._again"],
+        input=json.dumps(request).encode(),
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    try:
+        with open(answer, encoding="utf-8") as opened:
+            answered = json.load(opened)
+    except OSError:
+        raise _error(
+            record, f"its function failed:\n{done.stdout.decode(errors='replace').strip() or done.returncode}"
+        ) from None
+    if "refusal" in answered:
+        raise _error(record, answered["refusal"])
+    return _artifact_among(record, paths, answered["written"])
+
+
+def _placed(argument: Any, kept: str, name: str) -> Any:
+    """Plain paths of the same names, each in a directory of its own."""
+    if isinstance(argument, list):
+        return [_placed(item, kept, f"{name}-{index}") for index, item in enumerate(argument)]
+    if argument is None:
+        return None
+    directory = os.path.join(kept, name)
+    os.makedirs(directory, exist_ok=True)
+    stripped = argument.rstrip("/")
+    return os.path.join(directory, os.path.basename(stripped)) + argument[len(stripped) :]
+
+
+def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | None]) -> str:
+    """Which of the paths that were written is the record's artifact."""
+    plain = [path for argument in paths.values() for path in paths_in(argument)]
+    for one, other in zip(plain, filter(None, written), strict=True):
+        name = os.path.basename(record.tag.put(one).rstrip("/"))
+        if name == record.artifact["name"] and os.path.exists(other):
+            return other.rstrip("/")
+    raise _error(record, f"its function did not write it, but {', '.join(filter(None, written)) or 'nothing'}")
+
+
+def _differences(record: Record) -> dict[str, tuple[str | None, str | None]]:
+    then = {name: record.environment[name] for name in ("python", "platform")} | record.environment["packages"]
+    now: dict[str, str] = python_now() | packages_now(record.environment["packages"])
+    return {name: (then[name], now.get(name)) for name in then if then[name] != now.get(name)}

@@ -1,0 +1,669 @@
+"""A record says what made an artifact, and its patch gives back the code that ran."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import Repository
+
+import pyrepro
+from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
+
+SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "record.schema.json").read_text())
+DIGEST = hashlib.sha256(b"good job").hexdigest()
+
+
+@pytest.fixture
+def out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """An empty directory, which is the working directory."""
+    path = tmp_path / "out"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path
+
+
+def document(path: Any) -> Any:
+    """The record of an artifact as it stands on disk, which the schema describes."""
+    text = pathlib.Path(f"{os.fspath(path)}.pyrepro.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    jsonschema.validate(found, SCHEMA)
+    assert text == json.dumps(found, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    return found
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+# What is recorded
+
+
+def test_everything_that_made_the_artifact_is_recorded(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--lr", "0.1"])
+    repository.git("remote", "add", "origin", "https://me:secret@example.org/lab/project.git?token=secret")
+    table = repository.write("data/table.csv", "1,2\n")
+    config = {"lr": 0.1, "table": file_hash(table)}
+
+    @Artifact("outpath", config=dict, inputs="table", repo=repository.path, record=True)
+    def save(table: Any, outpath: Any, lr: float = 0.1) -> None:
+        outpath.write_text("good job")
+
+    save(str(table), pathlib.Path("foo.txt"))
+    path = f"foo-{repository.head[:12]}-{config_hash(config)[:12]}.txt"
+    found = document(path)
+    assert re.fullmatch(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found.pop("started"))
+    assert 0 < found.pop("seconds") < 60
+    packages = found["environment"].pop("packages")
+    assert packages["pyrepro"] == version("pyrepro")
+    assert packages["pytest"] == version("pytest")
+    assert found == {
+        "pyrepro": 1,
+        "artifact": {"name": path, "size": 8, "sha256": DIGEST},
+        "code": {
+            "commit": repository.head,
+            "changes": None,
+            "remote": "https://example.org/lab/project.git",
+            "module": __file__,
+            "others": found["code"]["others"],
+            "patch": None,
+            "patch_size": 0,
+            "left_out": [],
+        },
+        "config": config,
+        "config_hash": config_hash(config),
+        "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table)}},
+        "call": {
+            "function": f"{__name__}:{save.__qualname__}",
+            "paths": {"outpath": "foo.txt"},
+            "types": {"outpath": "path", "table": "str"},
+            "argv": ["train.py", "--lr", "0.1"],
+            "arguments": {"lr": 0.1},
+            "defaults": ["lr"],
+            "inexact": [],
+            "unrecorded": {},
+        },
+        "environment": {
+            "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
+            "platform": f"{os.uname().sysname} {os.uname().machine}",
+        },
+    }
+
+
+def test_arguments_that_json_does_not_give_back_are_named(repository: Repository, out: pathlib.Path) -> None:
+    def default() -> None:
+        """Has no JSON form where it stands, and need not."""
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str, /, *args: Any, sizes: Any, seed: int, net: Any, hook: Any = default, **kwargs: Any) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    call = document(save("foo.txt", 1, 1.0, sizes=(1, 2), seed=2**60, net=object(), deep={"a": [None, True]}))["call"]
+    assert call["arguments"] == {
+        "args": [1, 1.0],
+        "sizes": [1, 2],
+        "seed": 2**60,
+        "kwargs": {"deep": {"a": [None, True]}},
+    }
+    assert (call["inexact"], call["defaults"]) == (["sizes"], ["hook"])
+    assert call["unrecorded"] == {"net": "builtins.object"}
+
+
+def test_the_record_of_a_directory_holds_the_digest_of_each_file(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        (outpath / "deep").mkdir(parents=True)
+        (outpath / "a").write_text("good job")
+        (outpath / "deep" / "b").write_text("good job")
+        return outpath
+
+    assert document(save(out / "model"))["artifact"] | {"name": ""} == {
+        "name": "",
+        "size": 16,
+        "sha256": {"a": DIGEST, "deep/b": DIGEST},
+    }
+
+
+def test_each_of_several_artifacts_has_a_record(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact(["table", "plots"], repo=repository.path, record=True, cache=True)
+    def save(table: bytes, plots: Any) -> None:
+        for path in (table, *plots):
+            pathlib.Path(os.fsdecode(path)).write_text("good job")
+
+    paths = save(b"t.csv", ["a.png", "b.png"])
+    records = [document(os.fsdecode(path)) for path in (paths["table"], *paths["plots"])]
+    assert [record["artifact"]["name"] for record in records] == [os.fsdecode(paths["table"]), *paths["plots"]]
+    assert records[0]["call"]["paths"] == {"table": "t.csv", "plots": ["a.png", "b.png"]}
+    assert records[0]["call"]["types"] == {"table": "bytes", "plots": "str"}
+
+
+@pytest.mark.parametrize(
+    ("url", "recorded"),
+    [
+        ("https://example.org/a.git", "https://example.org/a.git"),
+        ("https://token@example.org:8443/a.git#x", "https://example.org:8443/a.git"),
+        ("ssh://me@example.org/a.git", "ssh://example.org/a.git"),
+        ("ssh://git@example.org/a.git", "ssh://git@example.org/a.git"),
+        ("git@example.org:lab/a.git", "git@example.org:lab/a.git"),
+        ("me@example.org:lab/a.git", "example.org:lab/a.git"),
+        ("{home}/a.git", "~/a.git"),
+        ("file://{home}/a.git", "file://~/a.git"),
+    ],
+)
+def test_the_remote_is_recorded_without_credentials_and_without_the_name_of_the_user(
+    url: str, recorded: str, repository: Repository, out: pathlib.Path
+) -> None:
+    repository.git("remote", "add", "upstream", url.format(home=os.path.expanduser("~")))
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    assert document(save("foo.txt"))["code"]["remote"] == recorded
+
+
+def test_no_user_host_or_variable_is_recorded(repository: Repository, out: pathlib.Path) -> None:
+    script = """\
+import sys
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict, inputs="table", record=True)
+def save(outpath, table):
+    open(outpath, "w").write("good job")
+    return outpath
+
+if __name__ == "__main__":
+    print(save(sys.argv[1], sys.argv[2]))
+"""
+    repository.commit(lab__step=script)
+    home = out / "alice"
+    home.mkdir()
+    (home / "table.csv").write_text("1")
+    environment = {"HOME": str(home), "USER": "alice", "SECRET": "hunter2", "HOSTNAME": "wonderland"}
+    done = repository.run(
+        repository.path / "lab" / "step.py", home / "foo.txt", home / "table.csv", env=environment, cwd=home
+    )
+    text = pathlib.Path(f"{done.stdout.strip()}.pyrepro.json").read_text()
+    assert not re.search("alice|hunter2|wonderland", text.replace(f"{repository.path}", ""))
+    found = json.loads(text)
+    assert found["call"]["paths"] == {"outpath": "~/foo.txt"}
+    assert found["call"]["argv"] == ["lab/step.py", "~/foo.txt", "~/table.csv"]
+    assert found["inputs"]["table"]["path"] == "~/table.csv"
+    assert (found["code"]["module"], found["call"]["function"]) == ("lab/step.py", "__main__:save")
+
+
+def test_other_work_trees_are_recorded_with_their_states(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    lab = repository.clone(tmp_path / "lab")
+    lab.commit(lablib="X = 1\n")
+    repository.commit(
+        step="""\
+import lablib
+from pyrepro import Artifact
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    open(outpath, "w").write("good job")
+    return outpath
+
+print(save("foo.txt"))
+"""
+    )
+    done = repository.run(repository.path / "step.py", cwd=out, env={"PYTHONPATH": str(lab.path)})
+    assert document(out / done.stdout.strip())["code"]["others"]["lablib"] == lab.head
+
+
+# When it is written
+
+
+def test_a_call_that_fails_leaves_no_record(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("half")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        save("foo.txt")
+    assert os.listdir(out) == []
+
+
+def test_a_hit_leaves_the_record_and_an_artifact_without_one_is_made_again(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, record=True, cache=True)
+    def save(outpath: str) -> None:
+        runs.append(1)
+        pathlib.Path(outpath).write_text("good job")
+
+    record = pathlib.Path(f"{save('foo.txt')}.pyrepro.json")
+    before = record.read_text()
+    save("foo.txt")
+    assert (record.read_text(), len(runs)) == (before, 1)
+    record.unlink()
+    save("foo.txt")
+    assert (record.exists(), len(runs)) == (True, 2)
+
+
+def test_a_name_that_has_no_room_for_its_record_is_refused_before_the_call(repository: Repository) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ValueError, match=r"with the suffix \.pyrepro\.json of its record is longer than the 255 bytes"):
+        save("x" * 220 + ".txt")
+
+
+def test_a_coroutine_function_has_a_record(repository: Repository, out: pathlib.Path) -> None:
+    import asyncio
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    async def save(outpath: str) -> str:
+        await asyncio.sleep(0.01)
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    assert document(asyncio.run(save("foo.txt")))["seconds"] >= 0.01
+
+
+# The patch
+
+STEP = """\
+import importlib
+import sys
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", config=dict, record=True, allow_dirty=True)
+def save(outpath, modules):
+    text = "".join(repr(sorted(vars(importlib.import_module(name)).get("VALUES", []))) for name in modules)
+    with open(outpath, "w") as outf:
+        outf.write(text)
+    return outpath
+
+
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+
+if __name__ == "__main__":
+    print(save(sys.argv[1], sys.argv[2:]))
+"""
+
+
+def staged(repository: Repository) -> None:
+    repository.write("lib/model.py", "VALUES = [1]\n")
+    repository.git("add", "-A")
+
+
+def unstaged(repository: Repository) -> None:
+    repository.write("lib/model.py", "VALUES = [2]\n")
+
+
+def staged_and_edited(repository: Repository) -> None:
+    staged(repository)
+    unstaged(repository)
+
+
+def binary(repository: Repository) -> None:
+    repository.write("data.bin", bytes(range(256)) * 4)
+    repository.git("add", "data.bin")
+
+
+def mode(repository: Repository) -> None:
+    (repository.path / "run.sh").chmod(0o644)
+    (repository.path / "train.py").chmod(0o755)
+
+
+def symlink(repository: Repository) -> None:
+    (repository.path / "link.py").unlink()
+    (repository.path / "link.py").symlink_to("lib/model.py")
+
+
+def deleted(repository: Repository) -> None:
+    (repository.path / "run.sh").unlink()
+
+
+def renamed(repository: Repository) -> None:
+    repository.git("mv", "run.sh", "walk.sh")
+
+
+def not_unicode(repository: Repository) -> None:
+    path = os.fsencode(repository.path) + b'/caf\xe9 "\t\n.txt'
+    with open(path, "w") as outf:
+        outf.write("VALUES")
+    repository.git("add", "-A")
+
+
+def untracked_module(repository: Repository) -> None:
+    repository.write("forgotten.py", "VALUES = [3]\n")
+
+
+def assume_unchanged(repository: Repository) -> None:
+    repository.git("update-index", "--assume-unchanged", "lib/model.py")
+    unstaged(repository)
+
+
+def skip_worktree(repository: Repository) -> None:
+    repository.git("update-index", "--skip-worktree", "lib/model.py")
+    unstaged(repository)
+
+
+def removed_from_the_index(repository: Repository) -> None:
+    unstaged(repository)
+    repository.git("rm", "-q", "--cached", "lib/model.py")
+
+
+def file_becomes_directory(repository: Repository) -> None:
+    (repository.path / "run.sh").unlink()
+    repository.write("run.sh/inner.txt", "inner\n")
+    repository.git("add", "-A")
+
+
+def link_becomes_file(repository: Repository) -> None:
+    (repository.path / "link.py").unlink()
+    repository.write("link.py", "VALUES = [4]\n")
+
+
+def empty(repository: Repository) -> None:
+    repository.write("lib/model.py", "")
+
+
+def carriage_returns(repository: Repository) -> None:
+    repository.write("lib/model.py", "VALUES = [5]\r\nX = 1\r\n")
+
+
+def without_line_end(repository: Repository) -> None:
+    repository.write("lib/model.py", "VALUES = [6]")
+
+
+def hostile_settings(repository: Repository) -> None:
+    unstaged(repository)
+    repository.write(".git/info/attributes", "*.py diff=upper\n")
+    for setting in (
+        "diff.noprefix=true",
+        "diff.mnemonicPrefix=true",
+        "diff.external=false",
+        "diff.upper.textconv=tr a-z A-Z <",
+        "color.ui=always",
+        "diff.renames=copies",
+        "diff.relative=true",
+        "diff.context=0",
+        "core.quotePath=false",
+        "diff.ignoreSubmodules=all",
+    ):
+        repository.git("config", *setting.split("=", 1))
+
+
+CHANGES = [
+    staged,
+    unstaged,
+    staged_and_edited,
+    binary,
+    mode,
+    symlink,
+    deleted,
+    renamed,
+    not_unicode,
+    untracked_module,
+    assume_unchanged,
+    skip_worktree,
+    removed_from_the_index,
+    file_becomes_directory,
+    link_becomes_file,
+    empty,
+    carriage_returns,
+    without_line_end,
+    hostile_settings,
+]
+
+
+def tree(path: pathlib.Path) -> dict[bytes, Any]:
+    """Every file of a work tree but .git, with its mode and content."""
+    found: dict[bytes, Any] = {}
+    for above, directories, names in os.walk(os.fsencode(path)):
+        directories[:] = [name for name in directories if name != b".git"]
+        for name in names:
+            file = os.path.join(above, name)
+            content = os.readlink(file) if os.path.islink(file) else pathlib.Path(os.fsdecode(file)).read_bytes()
+            executable = not os.path.islink(file) and os.access(file, os.X_OK)
+            found[os.path.relpath(file, os.fsencode(path))] = (
+                content,
+                bool(os.stat(file).st_mode & 0o100) and executable,
+            )
+    return found
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_fresh_clone_and_the_patch_give_back_the_code_that_ran_and_it_makes_the_same_artifact(
+    change: Any, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(step=STEP)
+    change(repository)
+    modules = ["forgotten" if change is untracked_module else "lib.model"]
+    status = repository.git("status", "--porcelain=v2")
+    done = repository.run("step.py", out / "foo.txt", *modules)
+    path = pathlib.Path(done.stdout.strip())
+    assert repository.git("status", "--porcelain=v2") == status
+    found = document(path)
+    patch = out / found["code"]["patch"]
+    assert found["code"]["patch"] == f"{found['code']['commit']}-dirty-{found['code']['changes']}.patch"
+    assert found["code"]["patch_size"] == patch.stat().st_size
+    clone = repository.clone(tmp_path / "clone")
+    clone.git("apply", "--whitespace=nowarn", str(patch))
+    assert tree(clone.path) == tree(repository.path)
+    reproduction = pyrepro.reproduce(path, repo=clone.path)
+    assert (reproduction.same, pathlib.Path(reproduction.reproduced).name) == (True, path.name)
+    assert clone.git("worktree", "list").count("\n") == 0
+
+
+def test_a_thousand_records_of_one_state_hold_one_patch(repository: Repository, out: pathlib.Path) -> None:
+    unstaged(repository)
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+
+    for number in range(1_000):
+        save(out / f"{number}.txt")
+    suffixes = [path.suffix for path in out.iterdir()]
+    assert {suffix: suffixes.count(suffix) for suffix in set(suffixes)} == {".txt": 1000, ".json": 1000, ".patch": 1}
+
+
+def test_a_patch_of_more_than_ten_megabytes_is_left_out_with_its_size(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    repository.write("large.bin", os.urandom(11_000_000))
+    repository.git("add", "large.bin")
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        outpath.write_text("good job")
+        return outpath
+
+    code = document(save(out / "foo.txt"))["code"]
+    assert (code["patch"], code["patch_size"] > 10_000_000) == (None, True)
+    assert list(out.glob("*.patch")) == []
+
+
+def test_changes_of_submodules_are_named(repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    inner = repository.clone(tmp_path / "inner")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner.path), "sub")
+    repository.git("commit", "-q", "-m", "submodule")
+    repository.write("sub/lib/model.py", "VALUES = [7]\n")
+    unstaged(repository)
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        outpath.write_text("good job")
+        return outpath
+
+    path = save(out / "foo.txt")
+    code = document(path)["code"]
+    assert code["left_out"] == ["sub/lib/model.py"]
+    assert b"sub" not in (out / code["patch"]).read_bytes()
+
+
+def test_the_patch_is_that_of_the_code_as_it_was_read(repository: Repository, out: pathlib.Path) -> None:
+    unstaged(repository)
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        outpath.write_text("good job")
+        return outpath
+
+    repository.write("lib/model.py", "VALUES = [8]\n")
+    code = document(save(out / "foo.txt"))["code"]
+    assert b"+VALUES = [2]\n" in (out / code["patch"]).read_bytes()
+
+
+# What is read
+
+
+def recorded(repository: Repository, out: pathlib.Path) -> pathlib.Path:
+    """The record of an artifact."""
+
+    @Artifact("outpath", config={"<b>": "&"}, repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+
+    save(out / "foo.txt")
+    return next(out.glob("*.pyrepro.json"))
+
+
+def test_a_record_is_read_by_the_artifact_or_by_its_own_path(repository: Repository, out: pathlib.Path) -> None:
+    path = recorded(repository, out)
+    artifact = str(path).removesuffix(".pyrepro.json")
+    record = read_record(path)
+    assert [read_record(one) for one in (str(path), artifact, os.fsencode(artifact), f"{artifact}/")] == [record] * 4
+    assert (record.artifact["sha256"], record.config) == (DIGEST, {"<b>": "&"})
+    assert record.tag == pyrepro.Tag.from_path(artifact)
+    assert record.matches(record)
+
+
+def test_records_match_when_code_and_configuration_are_the_same(repository: Repository, out: pathlib.Path) -> None:
+    decorate: Any = Artifact("outpath", config=dict, repo=repository.path, record=True, allow_dirty=True)
+
+    def save(outpath: pathlib.Path, lr: float) -> pathlib.Path:
+        outpath.write_text("good job")
+        return outpath
+
+    one, same, other = (read_record(decorate(save)(out / name, lr)) for name, lr in (("a", 1), ("b", 1), ("a", 2)))
+    unstaged(repository)
+    dirty = read_record(decorate(save)(out / "a", 1))
+    assert [one.matches(record) for record in (one, same, other, dirty)] == [True, True, False, False]
+
+
+def test_a_record_prints_readably_and_is_an_escaped_table_in_a_notebook(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    record = read_record(recorded(repository, out))
+    lines = str(record).splitlines()
+    assert lines[0] == f"artifact  {record.artifact['name']}, 8 bytes, sha256 {DIGEST}"
+    assert f'config    {{"<b>": "&"}}, sha256 {record.config_hash}' in lines
+    html = record._repr_html_()
+    assert html.startswith("<table><tr><th>artifact</th><td>")
+    assert "{&quot;&lt;b&gt;&quot;: &quot;&amp;&quot;}" in html
+    assert "<b>" not in html
+
+
+def test_an_artifact_without_a_record_is_an_error_that_says_what_makes_one(out: pathlib.Path) -> None:
+    with pytest.raises(RecordError) as error:
+        read_record("foo.txt")
+    assert str(error.value) == (
+        "there is no record foo.txt.pyrepro.json; artifacts of functions decorated with record=True have one"
+    )
+    assert error.value.path == "foo.txt.pyrepro.json"
+
+
+def test_what_is_no_path_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="^read_record takes the path of an artifact, not 3 of type int$"):
+        read_record(3)  # type: ignore[arg-type]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place, *(deep for key, item in inner for deep in places(item, (*place, key)))]
+
+
+def test_a_record_with_a_field_of_a_wrong_type_is_refused_as_the_schema_refuses_it(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    path = recorded(repository, out)
+    good = json.loads(path.read_text())
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    wrong = [None, True, 3, -1, 1.5, "", "x\n", "../x", [], [[]], [3], {}, {"x": 3}, {"path": "a", "hash": 3}]
+    outcomes = set()
+    for place in places(good):
+        for value in wrong:
+            bad = json.loads(path.read_text())
+            holder: Any = {"top": bad}
+            for key in ("top", *place)[:-1]:
+                holder = holder[key]
+            holder[("top", *place)[-1]] = value
+            content = holder["top"] if not place else bad
+            (out / "bad.pyrepro.json").write_text(json.dumps(content))
+            is_valid = validator.is_valid(content)
+            outcomes.add(is_valid)
+            if is_valid:
+                read_record(out / "bad")
+            else:
+                with pytest.raises(
+                    RecordError, match=r"bad\.pyrepro\.json is no record of this version of pyrepro: rec"
+                ):
+                    read_record(out / "bad")
+    assert outcomes == {True, False}
+
+
+def test_a_record_that_lacks_or_has_a_field_is_refused(repository: Repository, out: pathlib.Path) -> None:
+    path = recorded(repository, out)
+    for change, problem in (
+        (lambda found: found.pop("code"), "record has no 'code'"),
+        (lambda found: found["call"].pop("argv"), "record['call'] has no 'argv'"),
+        (lambda found: found.update(more=1), "record has 'more'"),
+        (lambda found: found.update(pyrepro=2), "record['pyrepro'] is not 1"),
+    ):
+        found = json.loads(path.read_text())
+        change(found)
+        (out / "bad.pyrepro.json").write_text(json.dumps(found))
+        with pytest.raises(RecordError) as error:
+            read_record("bad")
+        assert str(error.value) == (
+            f"bad.pyrepro.json is no record of this version of pyrepro: {problem}; take it from a backup"
+        )
+
+
+def test_a_record_that_is_cut_off_anywhere_is_refused(repository: Repository, out: pathlib.Path) -> None:
+    content = recorded(repository, out).read_bytes()
+    for length in range(len(content.rstrip())):
+        (out / "cut.pyrepro.json").write_bytes(content[:length])
+        with pytest.raises(RecordError):
+            read_record("cut")
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 100_000, b'{"seconds": NaN}', b"null", b'"x"', b"3", b"[]"])
+def test_what_is_no_record_is_refused(content: bytes, out: pathlib.Path) -> None:
+    (out / "bad.pyrepro.json").write_bytes(content)
+    with pytest.raises(RecordError):
+        read_record("bad")
+
+
+def test_a_directory_where_a_record_should_be_is_refused(out: pathlib.Path) -> None:
+    (out / "bad.pyrepro.json").mkdir()
+    with pytest.raises(RecordError, match="cannot be read: .*Is a directory"):
+        read_record("bad")

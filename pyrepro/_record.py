@@ -186,7 +186,7 @@ def document_of(
         "code": {
             "commit": state.commit,
             "changes": state.changes,
-            "remote": None if top is None else _remote(top),
+            "remote": None if top is None else _remote(top, state.commit),
             "module": None if module is None else _portable(module, top),
             "others": _others(reading),
             "patch": None if patch.content is None else patch_name(reading),
@@ -293,7 +293,9 @@ def _size(path: str) -> int:
     return sum(os.stat(os.path.join(above, name)).st_size for above, _, names in os.walk(path) for name in names)
 
 
-def _remote(top: str) -> str | None:
+@functools.lru_cache(maxsize=16)
+def _remote(top: str, commit: str) -> str | None:
+    """Where the commit of a work tree may be fetched from."""
     try:
         output = run(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
     except CodeStateError:
@@ -334,13 +336,17 @@ def python_now() -> dict[str, Any]:
 
 def packages_now(names: Iterable[str]) -> dict[str, str]:
     """The installed versions of some distributions, those that are installed."""
+    versions = {name: _version(name) for name in names}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+@functools.lru_cache(maxsize=4096)
+def _version(name: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {}
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
+    with contextlib.suppress(PackageNotFoundError):
+        return version(name)
+    return None
 
 
 def _packages() -> dict[str, str]:

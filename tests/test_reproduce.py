@@ -1,0 +1,444 @@
+"""From an artifact alone its code is found, and makes it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import Repository
+
+from pyrepro import RecordError, ReproduceError, file_hash, reproduce
+
+SCRIPT = """\
+import argparse
+import sys
+from pathlib import Path
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", config=dict, inputs="table", record=True, allow_dirty=True)
+def save(table, outpath, /, lr=0.1, *names, deep=None, **more):
+    text = "" if table is None else Path(table).read_text()
+    Path(outpath).write_text(f"{text} {lr!r} {names!r} {deep!r} {more!r}")
+    return outpath
+
+
+if __name__ == "__main__":
+    Path("main-ran").touch()
+    print(save(sys.argv[1], Path(sys.argv[2]), 0.5, "a", "b", deep={"x": [1, None]}, y=True))
+"""
+
+
+@pytest.fixture
+def out(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "out"
+    path.mkdir()
+    return path
+
+
+def made(repository: Repository, out: pathlib.Path, program: str = SCRIPT, *args: Any, name: str = "step.py") -> Any:
+    """The artifact that a committed program makes and prints the path of."""
+    repository.write(name, program)
+    repository.write(".gitignore", "main-ran\n")
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "--allow-empty", "-m", "step")
+    (out / "table.csv").write_text("1,2")
+    done = repository.run(name, *(args or (out / "table.csv", out / "foo.txt")))
+    assert done.stderr == ""
+    return out / done.stdout.strip()
+
+
+def refusal(path: Any, **options: Any) -> str:
+    """Why an artifact cannot be made again; nothing is left behind by trying."""
+    with pytest.raises(ReproduceError) as error:
+        reproduce(path, **options)
+    prefix = f"{pathlib.Path(path).name} cannot be made again: "
+    assert str(error.value).startswith(prefix)
+    assert error.value.path == f"{path}.pyrepro.json"
+    return str(error.value).removeprefix(prefix)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Whatever happens: no work tree, branch or stash, and no file, stays behind."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    yield
+    assert os.listdir(scratch) == []
+    assert repository.git("worktree", "list").count("\n") == 0
+    assert repository.git("branch", "--list") == "* main"
+    assert repository.git("stash", "list") == ""
+
+
+# What comes back
+
+
+def test_a_script_makes_its_artifact_again_without_its_main_part(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    (repository.path / "main-ran").unlink()
+    repository.commit(step="raise RuntimeError\n")
+    before = {name: (repository.path / ".git" / name).read_bytes() for name in ("HEAD", "index")}
+    original = path.read_bytes(), path.stat().st_mtime_ns
+    result = reproduce(path, repo=repository.path)
+    assert (result.same, result.original, result.environment) == (True, str(path), {})
+    assert result.original_sha256 == result.reproduced_sha256 == file_hash(result.reproduced).partition(":")[2]
+    assert pathlib.Path(result.reproduced).read_text() == "1,2 0.5 ('a', 'b') {'x': [1, None]} {'y': True}"
+    assert os.path.basename(result.reproduced) == path.name
+    assert str(result) == f"{path} and {result.reproduced} are the same bytes"
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == original
+    assert {name: (repository.path / ".git" / name).read_bytes() for name in ("HEAD", "index")} == before
+    assert repository.git("status", "--porcelain") == ""
+    assert not (repository.path / "main-ran").exists()
+
+
+def test_the_reproduced_artifact_is_kept_as_long_as_the_result(repository: Repository, out: pathlib.Path) -> None:
+    result = reproduce(made(repository, out), repo=repository.path)
+    assert os.path.exists(result.reproduced)
+
+
+def test_the_repository_is_found_around_the_artifact(repository: Repository) -> None:
+    (repository.path / "ignored").mkdir()
+    path = made(repository, repository.path / "ignored")
+    assert reproduce(str(path)).same
+    assert reproduce(f"{path}.pyrepro.json").same
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("src/lab/step.py", "lab.step"), ("lab/__init__.py", "lab"), ("step.py", "step")]
+)
+def test_a_function_of_an_importable_module_is_made_again(
+    name: str, module: str, repository: Repository, out: pathlib.Path
+) -> None:
+    program = SCRIPT + f"\nassert __name__ in ({module!r}, '__main__')\n"
+    repository.write(name, program)
+    repository.commit()
+    root = repository.path / "src" if name.startswith("src") else repository.path
+    call = f"import {module} as m; print(m.save(None, {str(out / 'foo.txt')!r}))"
+    done = repository.run("-c", call, env={"PYTHONPATH": str(root)})
+    assert reproduce(done.stdout.strip(), repo=repository.path).same
+
+
+def test_a_module_of_the_users_tree_does_not_stand_in_for_the_recorded_one(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(lab__helper="X = 'then'\n")
+    program = SCRIPT.replace("import argparse", "from lab.helper import X").replace("{text} ", "{text} {X} ")
+    path = made(repository, out, program)
+    repository.commit(lab__helper="X = 'now'\n")
+    monkeypatch.setenv("PYTHONPATH", str(repository.path))
+    assert reproduce(path, repo=repository.path).same
+
+
+def test_a_declared_code_state_does_not_reach_the_interpreter(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(repository, out)
+    monkeypatch.setenv("PYREPRO_CODE_STATE", "0" * 40)
+    assert reproduce(path, repo=repository.path).same
+
+
+def test_a_directory_and_several_artifacts_are_made_again(repository: Repository, out: pathlib.Path) -> None:
+    program = """\
+import sys
+from pathlib import Path
+from pyrepro import Artifact
+
+@Artifact(["model", "plots", "log"], record=True)
+def save(model, plots, log=None):
+    Path(model.decode()).mkdir()
+    Path(model.decode(), "part").write_text("part")
+    for plot in plots:
+        plot.write_text(plot.name[0])
+
+if __name__ == "__main__":
+    out = sys.argv[1]
+    save(f"{out}/model/".encode(), (Path(out, "a.png"), Path(out, "sub", "a.png"), Path(out, "b.png")))
+    print(out)
+"""
+    made(repository, out, program, out)
+    for record in [*out.rglob("*.pyrepro.json")]:
+        result = reproduce(record, repo=repository.path)
+        assert (result.same, result.original) == (True, str(record).removesuffix(".pyrepro.json"))
+
+
+def test_a_function_that_is_not_deterministic_is_not_the_same_and_what_differs_around_it_is_said(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out, SCRIPT.replace("{text} ", "{__import__('time').time_ns()} "))
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    now = document["environment"]["python"]
+    document["environment"]["python"] = "CPython 2.7"
+    document["environment"]["packages"] |= {"gone": "1.0"}
+    record.write_text(json.dumps(document))
+    result = reproduce(path, repo=repository.path)
+    assert not result.same
+    assert result.original_sha256 != result.reproduced_sha256
+    assert result.environment == {"python": ("CPython 2.7", now), "gone": ("1.0", None)}
+    assert str(result) == (
+        f"{path} and {result.reproduced} are different\n  python: was CPython 2.7, is {now}\n  gone: was 1.0, is missing"
+    )
+
+
+def test_several_reproductions_at_once_do_not_disturb_each_other_or_a_committer(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out)
+    with ThreadPoolExecutor(6) as pool:
+        results = [pool.submit(reproduce, path, repo=repository.path) for _ in range(5)]
+        for number in range(5):
+            repository.commit(**{f"more{number}": "x = 1\n"})
+        assert [result.result().same for result in results] == [True] * 5
+
+
+def test_hooks_of_the_user_are_not_run(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    repository.write(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {out}/hook-ran\n").chmod(0o755)
+    assert reproduce(path, repo=repository.path).same
+    assert not (out / "hook-ran").exists()
+
+
+INTERRUPTED = """\
+import sys
+import pyrepro
+
+try:
+    pyrepro.reproduce(sys.argv[1], repo=sys.argv[2])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupted_reproduction_leaves_nothing(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace(
+        "    text =", f"    Path({str(out / 'began')!r}).touch(); __import__('time').sleep(0.2)\n    text ="
+    )
+    path = made(
+        repository,
+        out,
+        program.replace("sleep(0.2)", "sleep(float('PYREPRO_ALLOW_DIRTY' in __import__('os').environ) * 600)"),
+    )
+    (out / "began").unlink()
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, path, repository.path], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while not (out / "began").exists():
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert output == b"interrupted\n"
+
+
+# What cannot come back
+
+
+def test_inputs_that_are_gone_or_changed_are_named(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    table = out / "table.csv"
+    before = file_hash(table)
+    table.write_text("3")
+    assert refusal(path, repo=repository.path) == (
+        f"its input table, {table}, has changed: it was {before}, and is {file_hash(table)}; put it back"
+    )
+    table.unlink()
+    assert refusal(path, repo=repository.path) == (
+        f"its input table cannot be read: [Errno 2] No such file or directory: '{table}'; put it back"
+    )
+
+
+def test_a_commit_that_is_not_there_is_to_be_fetched(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    other = repository.clone(tmp_path / "other")
+    repository.git("remote", "add", "origin", "https://example.org/a.git")
+    path = made(repository, out)
+    assert refusal(path, repo=other.path) == (
+        f"the commit {repository.head} is not in {other.path}; "
+        f"type git -C {other.path} fetch https://example.org/a.git {repository.head}, or pass repo="
+    )
+
+
+def test_without_a_repository_there_is_nothing_to_run(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(repository, out)
+    monkeypatch.chdir(out)
+    assert refusal(path) == "no repository was found beside it or around the working directory; pass repo="
+
+
+def test_arguments_that_were_not_recorded_exactly_are_named(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace('deep={"x": [1, None]}', "deep=(1, 2)")
+    assert refusal(made(repository, out, program), repo=repository.path) == (
+        "the arguments deep were not recorded exactly; pass plain values, or name files in inputs"
+    )
+    program = SCRIPT.replace("config=dict", "config={}").replace('deep={"x": [1, None]}', "deep=object()")
+    assert refusal(made(repository, out, program), repo=repository.path) == (
+        "the arguments deep were not recorded; pass plain values, or name files in inputs"
+    )
+
+
+def test_a_configuration_that_does_not_come_back_is_refused_before_the_function_runs(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    program = SCRIPT.replace("config=dict", "config=lambda call: {'pid': __import__('os').getpid()}").replace(
+        "    text =", f"    Path({str(out)!r}, 'ran').touch()\n    text ="
+    )
+    path = made(repository, out, program)
+    (out / "ran").unlink()
+    reason = refusal(path, repo=repository.path)
+    document = json.loads(pathlib.Path(f"{path}.pyrepro.json").read_text())
+    assert reason.startswith("the configuration of the call hashes to ")
+    assert reason.endswith(f", and the record says {document['config_hash']}; what else it depends on is not recorded")
+    assert not (out / "ran").exists()
+
+
+def test_a_function_that_is_made_while_a_program_runs_is_not_found(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace("\n\n@Artifact", "\n\ndef make():\n  @Artifact", 1).replace("\ndef save", "\n  def save")
+    program = program.replace("\n    ", "\n      ").replace(
+        "    return outpath\n", "    return outpath\n  return save\n"
+    )
+    program = program.replace("print(save(", "print(make()(")
+    reason = refusal(made(repository, out, program), repo=repository.path)
+    assert reason.endswith("/step.py has no make.<locals>.save, or makes it only while it runs")
+
+
+def test_a_function_that_is_not_decorated_any_more_is_not_found(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace(
+        '    Path("main-ran")', "    import __main__\n    save = __main__.kept\n    Path('main-ran')"
+    )
+    program = program.replace("\n\nif __name__", "\n\nkept, save = save, len\n\nif __name__")
+    reason = refusal(made(repository, out, program), repo=repository.path)
+    assert reason.startswith("__main__:save is no decorated function of ")
+
+
+def test_a_function_that_fails_says_how(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace(
+        "    text =", "    1 / ('PYREPRO_ALLOW_DIRTY' not in __import__('os').environ)\n    text ="
+    )
+    reason = refusal(made(repository, out, program), repo=repository.path)
+    assert reason.startswith("its function failed:\nTraceback")
+    assert reason.endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_module_that_cannot_be_imported_says_what_it_needs(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace("import argparse", "if __name__ != '__main__': import no_such_module")
+    reason = refusal(made(repository, out, program), repo=repository.path)
+    assert reason.endswith("/step.py cannot be imported: No module named 'no_such_module'; install what it needs")
+
+
+def test_a_function_typed_in_a_session_is_in_no_file(repository: Repository, out: pathlib.Path) -> None:
+    code = SCRIPT.partition("\n\nif __name__")[0] + f"\nprint(save(None, {str(out / 'foo.txt')!r}))"
+    done = repository.run("-c", code)
+    assert refusal(done.stdout.strip(), repo=repository.path) == (
+        "its function was typed in a session, and is in no file; put it in one"
+    )
+
+
+def test_a_patch_that_was_left_out_or_never_taken_is_missing(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["code"] |= {"changes": "0" * 64, "patch_size": 11_000_000}
+    record.write_text(json.dumps(document))
+    ending = "; commit before you make what you keep"
+    assert refusal(path, repo=repository.path) == (
+        f"the patch of its uncommitted changes is 11000000 bytes long, and was left out{ending}"
+    )
+    document["code"]["patch_size"] = 0
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path) == f"the patch of its uncommitted changes was not kept{ending}"
+
+
+def test_changes_of_submodules_are_said_to_be_missing(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["code"] |= {"changes": "0" * 64, "left_out": ["sub/model.py"]}
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path) == "no patch holds the changes of submodules: sub/model.py; commit them"
+
+
+# Hostile records
+
+OUTSIDE = "diff --git a/{0} b/{0}\nnew file mode 100644\nindex 0000000..d95f3ad\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+content\n"
+BEYOND = (
+    "diff --git a/link b/link\nnew file mode 120000\nindex 0000000..1a2485c\n--- /dev/null\n+++ b/link\n@@ -0,0 +1 @@\n"
+    "+{outside}\n\\ No newline at end of file\n" + OUTSIDE.format("link/evil")
+)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        OUTSIDE.format("../evil"),
+        OUTSIDE.format("../../../../../../../../tmp/evil"),
+        OUTSIDE.format("/tmp/evil"),
+        OUTSIDE.format(".git/hooks/evil"),
+        BEYOND,
+        OUTSIDE.format("more.py"),
+        "",
+        "no patch",
+    ],
+)
+def test_a_patch_that_leads_elsewhere_or_gives_other_code_is_refused(
+    patch: str, repository: Repository, out: pathlib.Path
+) -> None:
+    repository.commit(step=SCRIPT)
+    repository.write("lib/model.py", "LAYERS = 3\n")
+    done = repository.run("step.py", out / "table.csv", out / "foo.txt")
+    assert done.returncode == 1
+    (out / "table.csv").write_text("1,2")
+    path = pathlib.Path(repository.run("step.py", out / "table.csv", out / "foo.txt").stdout.strip())
+    repository.git("checkout", "-q", ".")
+    assert reproduce(path, repo=repository.path).same
+    [file] = out.glob("*.patch")
+    file.write_text(patch.replace("{outside}", str(out)))
+    before = sorted(out.iterdir())
+    refusal(path, repo=repository.path)
+    assert sorted(out.iterdir()) == before
+    assert not os.path.exists("/tmp/evil")
+    assert not (repository.path / ".git" / "hooks" / "evil").exists()
+    file.unlink()
+    assert refusal(path, repo=repository.path).startswith("its patch cannot be read: [Errno 2]")
+
+
+@pytest.mark.parametrize("module", ["../step.py", "/etc/hostname", "gone.py", "lib", "link-out.py"])
+def test_a_module_outside_the_commit_is_not_run(module: str, repository: Repository, out: pathlib.Path) -> None:
+    (repository.path / "link-out.py").symlink_to("/etc/hostname")
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["code"]["module"] = module
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path) == f"its function is in {module}, which the commit does not hold"
+
+
+@pytest.mark.parametrize("outpath", ["../../evil.txt", "/etc/evil.txt", "~/evil.txt"])
+def test_a_hostile_output_path_stays_where_reproductions_go(
+    outpath: str, repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["paths"]["outpath"] = outpath
+    record.write_text(json.dumps(document))
+    reason = refusal(path, repo=repository.path)
+    assert reason.startswith("its function did not write it, but ")
+    assert not os.path.exists("/etc/evil.txt")
+
+
+def test_without_a_record_there_is_nothing_to_go_by(out: pathlib.Path) -> None:
+    with pytest.raises(RecordError):
+        reproduce(out / "foo.txt")

@@ -16,21 +16,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pyrepro import Artifact
+from pyrepro import Artifact, Tag
 
 OUTPUT = Path(__file__).parent / "output"
 MEASURES = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 COLORS = {"Adelie": "#c1440e", "Chinstrap": "#6a3d9a", "Gentoo": "#1b7837"}
 
 
-@Artifact(keyword="outpath", config={"measures": MEASURES})
+@Artifact(keyword="outpath", config={"measures": MEASURES}, record=True)
 def clean_table(outpath: Path) -> Path:
     """An ETL step: the penguins whose measures are all there."""
     load_penguins().dropna(subset=MEASURES)[["species", *MEASURES]].to_csv(outpath, index=False)
     return outpath
 
 
-@Artifact(keyword="outpath", config=dict, inputs="table")
+@Artifact(keyword="outpath", config=dict, inputs="table", record=True)
 def plot_bills(table: Path, outpath: Path, dpi: int = 150) -> Path:
     """A plot: the bills of the three species."""
     mpl.use("Agg")
@@ -41,12 +41,13 @@ def plot_bills(table: Path, outpath: Path, dpi: int = 150) -> Path:
         axes.scatter(group.bill_length_mm, group.bill_depth_mm, s=18, alpha=0.8, label=species, color=COLORS[species])
     axes.set(title="Bills of the Palmer penguins", xlabel="bill length (mm)", ylabel="bill depth (mm)")
     axes.legend(frameon=False)
-    figure.savefig(outpath, dpi=dpi)
+    # The tag goes into the file's own metadata, too, where it survives a renaming.
+    figure.savefig(outpath, dpi=dpi, metadata={"Description": str(Tag.from_path(outpath))})
     plt.close(figure)
     return outpath
 
 
-@Artifact(keyword="outpath", config=dict, inputs="table")
+@Artifact(keyword="outpath", config=dict, inputs="table", record=True)
 def train_model(table: Path, outpath: Path, c: float = 1.0) -> Path:
     """A trained model: the species that has these measures."""
     penguins = pd.read_csv(table)

@@ -21,6 +21,8 @@ def test_every_error_has_one_root_and_a_fitting_builtin() -> None:
         "ConfigError": (pyrepro.PyreproError, ValueError),
         "DirtyRepositoryError": (pyrepro.PyreproError, RuntimeError),
         "NotTaggedError": (pyrepro.PyreproError, ValueError),
+        "RecordError": (pyrepro.PyreproError, ValueError),
+        "ReproduceError": (pyrepro.PyreproError, RuntimeError),
     }
 
 
@@ -38,6 +40,8 @@ def test_every_error_and_every_public_name_is_exported() -> None:
         pyrepro.ConfigError("m", place="config"),
         pyrepro.DirtyRepositoryError("m", commit="c", changes="d", work_tree="/w", paths=("p",)),
         pyrepro.NotTaggedError("m", name="n"),
+        pyrepro.RecordError("m", path="/p"),
+        pyrepro.ReproduceError("m", path="/p"),
     ],
 )
 def test_an_error_carries_its_data_through_a_pickle(error: pyrepro.PyreproError) -> None:

@@ -8,7 +8,21 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from pyrepro import Artifact, CodeState, Tag, canonical_json, code_state, config_hash, file_hash, find, tag
+from pyrepro import (
+    Artifact,
+    CodeState,
+    Record,
+    Reproduction,
+    Tag,
+    canonical_json,
+    code_state,
+    config_hash,
+    file_hash,
+    find,
+    read_record,
+    reproduce,
+    tag,
+)
 
 
 @Artifact("outpath", config={"lr": 0.1}, allow_dirty=True)
@@ -117,3 +131,7 @@ assert_type(code_state(), CodeState)
 assert_type(config_hash([1]), str)
 assert_type(canonical_json({}), bytes)
 assert_type(file_hash(Path("foo")), str)
+assert_type(read_record("foo"), Record)
+assert_type(read_record(Path("foo")).matches(read_record(b"foo")), bool)
+assert_type(reproduce("foo", repo=Path()), Reproduction)
+assert_type(reproduce("foo").same, bool)

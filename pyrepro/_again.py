@@ -24,7 +24,7 @@ class _RefusalError(Exception):
 
 def _main(request: dict[str, Any]) -> dict[str, Any]:
     sys.argv = request["argv"] or [""]
-    sys.path[:0] = request["path"]
+    sys.path[:1] = request["path"]  # in the place of the directory of this file
     try:
         decorated = _function(request)
     except ImportError as error:

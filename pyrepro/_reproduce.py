@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from pyrepro import _code
+from pyrepro import _code, _work_tree
 from pyrepro._git import run
 from pyrepro._inputs import digests_of, file_hash
 from pyrepro._record import Record, packages_now, python_now, read_record
@@ -163,18 +163,28 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
     import tempfile
 
     code = record.code
-    # Neither hooks of the user nor what the record names may run when files are checked out.
-    quiet = ["-c", f"core.hooksPath={os.devnull}"]
-    with tempfile.TemporaryDirectory(prefix="pyrepro-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="pyrepro-") as scratch, contextlib.ExitStack() as stack:
         tree = os.path.join(os.path.realpath(scratch), "code")
-        try:
-            _git(record, top, [*quiet, "worktree", "add", "--quiet", "--detach", tree, code["commit"]])
-            if code["patch"] is not None:
-                _apply(record, tree)
-            yield tree
-        finally:
-            with contextlib.suppress(CodeStateError):
-                run(top, ["worktree", "remove", "--force", "--force", tree])
+        _check_out(record, top, code["commit"], tree, stack)
+        if code["patch"] is not None:
+            _apply(record, tree)
+        yield tree
+
+
+def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextlib.ExitStack) -> None:
+    """Check a commit out into a work tree of its own, with those of its submodules that the repository has."""
+    # No hooks: what the record names is not to run before the function does.
+    add = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--quiet", "--detach", tree, commit]
+    stack.callback(_remove_work_tree, top, tree)
+    _git(record, top, add)
+    for path, submodule in _work_tree.submodules_of(tree):
+        if os.path.lexists(os.path.join(top, path, ".git")):
+            _check_out(record, os.path.join(top, path), submodule, os.path.join(tree, path), stack)
+
+
+def _remove_work_tree(top: str, tree: str) -> None:
+    with contextlib.suppress(CodeStateError):
+        run(top, ["worktree", "remove", "--force", "--force", tree])
 
 
 def _apply(record: Record, tree: str) -> None:
@@ -232,7 +242,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
     environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pyrepro._again"],
+        [sys.executable, os.path.join(os.path.dirname(__file__), "_again.py")],
         input=json.dumps(request).encode(),
         cwd=tree,
         env=environment,

@@ -204,6 +204,18 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Mom
     return Snapshot(commit, changes)
 
 
+def submodules_of(top: str) -> list[tuple[str, str]]:
+    """The submodules in the index of a work tree, and their commits.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    if not os.path.lexists(os.path.join(top, ".gitmodules")):
+        return []
+    entries = _parse_stages(run(top, ["ls-files", "--stage", "-z"]))
+    return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
+
+
 def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
     """A snapshot, with what the work tree now holds at the files of modules loaded since.
 

@@ -531,6 +531,30 @@ def test_the_patch_is_that_of_the_code_as_it_was_read(repository: Repository, ou
     assert b"+VALUES = [2]\n" in (out / code["patch"]).read_bytes()
 
 
+def test_code_that_the_function_loads_is_in_the_patch(repository: Repository, out: pathlib.Path) -> None:
+    repository.commit(
+        late=f"""\
+from pyrepro import Artifact
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    import forgotten
+    open(outpath, "w").write("good job")
+    return outpath
+
+if __name__ == "__main__":
+    print(save("{out}/foo.txt"))
+"""
+    )
+    repository.write("forgotten.py", "X = 1\n")
+    path = pathlib.Path(repository.run("late.py").stdout.strip())
+    code = document(path)["code"]
+    assert f"-dirty-{code['changes'][:12]}-" in path.name
+    assert b"+X = 1\n" in (out / code["patch"]).read_bytes()
+    (repository.path / "forgotten.py").unlink()
+    assert pyrepro.reproduce(path, repo=repository.path).same
+
+
 # What is read
 
 

@@ -203,6 +203,22 @@ def test_several_reproductions_at_once_do_not_disturb_each_other_or_a_committer(
         assert [result.result().same for result in results] == [True] * 5
 
 
+def test_code_in_submodules_is_checked_out_too(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for name in ("inner", "absent"):
+        lab = repository.clone(tmp_path / name)
+        lab.commit(lablib="X = 'of the submodule'\n")
+        repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(lab.path), f"sub/{name}")
+    program = SCRIPT.replace("import argparse", "sys.path.insert(0, 'sub/inner'); from lablib import X").replace(
+        "import sys\n", "", 1
+    )
+    path = made(repository, out, "import sys\n" + program.replace("{text} ", "{text} {X} "))
+    repository.git("submodule", "deinit", "-f", "-q", "sub/absent")
+    assert reproduce(path, repo=repository.path).same
+    assert Repository(repository.path / "sub" / "inner").git("worktree", "list").count("\n") == 0
+
+
 def test_hooks_of_the_user_are_not_run(repository: Repository, out: pathlib.Path) -> None:
     path = made(repository, out)
     repository.write(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {out}/hook-ran\n").chmod(0o755)

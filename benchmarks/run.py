@@ -331,6 +331,7 @@ def plotted(curves: list[Curve], path: Path) -> None:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "pyrepro"
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
     for ax, curve in zip(axes.flat, curves, strict=False):
@@ -340,6 +341,8 @@ def plotted(curves: list[Curve], path: Path) -> None:
         ax.set_xscale("symlog" if curve.amounts[0] == 0 else "log")
         ax.set_xticks(curve.amounts, [f"{amount:,}" for amount in curve.amounts])
         ax.minorticks_off()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.grid(alpha=0.3)
         ax.legend(frameon=False)
     for ax in axes.flat[len(curves) :]:

@@ -24,7 +24,8 @@ class _RefusalError(Exception):
 
 def _main(request: dict[str, Any]) -> dict[str, Any]:
     sys.argv = request["argv"] or [""]
-    sys.path[:1] = request["path"]  # in the place of the directory of this file
+    sys.path[:1] = request["path"]  # in the place of the directory that this was started in
+    os.chdir(request["tree"])
     try:
         decorated = _function(request)
     except ImportError as error:
@@ -39,9 +40,6 @@ def _main(request: dict[str, Any]) -> dict[str, Any]:
     arguments |= request["arguments"]
     for name, value in request["paths"].items():
         arguments[name] = _typed(value, request["types"].get(name, "str"))
-    unknown = sorted(arguments.keys() - parameters.keys())
-    if unknown:
-        raise _RefusalError(f"{request['function']} has no parameter {unknown[0]!r}")
     found = naming.config_hash(arguments)
     if found != request["config_hash"]:
         raise _RefusalError(
@@ -81,7 +79,7 @@ def _typed(value: Any, kind: str) -> Any:
     return None if value is None else _TYPES[kind](value)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no branch
     _request = json.load(sys.stdin)
     try:
         _answer = _main(_request)

@@ -41,8 +41,7 @@ class Binding:
         try:
             return self._bind(*args, **kwargs)
         except TypeError:
-            self._signature.bind(*args, **kwargs)  # says it of the function, not of what is compiled here
-            raise
+            return self._signature.bind(*args, **kwargs).arguments  # raises, and says it of the function
 
 
 def _source(signature: inspect.Signature) -> str:

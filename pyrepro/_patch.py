@@ -98,7 +98,7 @@ def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, 
             found[path] = mode, output.decode().strip()
         elif mode == _work_tree.ABSENT[0]:
             found[path] = _work_tree.ABSENT
-        elif os.path.isfile(on_disk):
+        else:
             files[path] = mode
     return found | _work_tree.hashed(top, files, ["-w"], environment)
 

@@ -231,6 +231,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     request = {
         "file": file,
         "function": call["function"],
+        "tree": tree,
         "path": list(dict.fromkeys([root, tree])),
         "argv": call["argv"],
         "arguments": {name: value for name, value in call["arguments"].items() if name not in defaults},
@@ -242,9 +243,9 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
     environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, os.path.join(os.path.dirname(__file__), "_again.py")],
+        [sys.executable, "-m", "pyrepro._again"],
         input=json.dumps(request).encode(),
-        cwd=tree,
+        cwd=os.path.dirname(tree),  # from where nothing of the recorded code can be imported yet
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -133,9 +133,7 @@ class State:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
             self._reading, _, self._patch = self._moment()
-        reading = self._reading
-        if isinstance(reading, Reading):
-            reading = reading._replace(loaded=())
+        reading = self._reading._replace(loaded=()) if isinstance(self._reading, Reading) else self._reading
         elsewhere = {
             "_reading": reading,
             "_modules": _NO_MODULES,

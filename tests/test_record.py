@@ -222,8 +222,31 @@ def save(outpath):
 print(save("foo.txt"))
 """
     )
-    done = repository.run(repository.path / "step.py", cwd=out, env={"PYTHONPATH": str(lab.path)})
+    environment = {"PYTHONPATH": str(lab.path)}
+    done = repository.run(repository.path / "step.py", cwd=out, env=environment)
     assert document(out / done.stdout.strip())["code"]["others"]["lablib"] == lab.head
+    lab.git("update-ref", "-d", "HEAD")
+    done = repository.run(repository.path / "step.py", cwd=out, env=environment)
+    assert document(out / done.stdout.strip())["code"]["others"]["lablib"] is None
+
+
+def test_a_file_that_git_reads_otherwise_each_time_is_in_no_patch(repository: Repository, out: pathlib.Path) -> None:
+    repository.write(".gitattributes", "*.noise filter=noise\n")
+    repository.write("a.noise", "a\n")
+    repository.commit()
+    repository.git("config", "filter.noise.clean", "od -N 8 /dev/urandom")
+    repository.write("a.noise", "b\n")
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(pyrepro.CodeStateError) as error:
+        save("foo.txt")
+    assert str(error.value) == (
+        f"files of the work tree {repository.path} changed each time that they were read; "
+        f"let what writes them end, and run again"
+    )
 
 
 # When it is written

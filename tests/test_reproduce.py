@@ -103,6 +103,15 @@ def test_a_script_makes_its_artifact_again_without_its_main_part(repository: Rep
     assert not (repository.path / "main-ran").exists()
 
 
+def test_lists_of_inputs_come_back(repository: Repository, out: pathlib.Path) -> None:
+    program = SCRIPT.replace("Path(table).read_text()", '"".join(Path(path).read_text() for path in table)').replace(
+        "save(sys.argv[1],", "save([sys.argv[1], sys.argv[1]],"
+    )
+    path = made(repository, out, program)
+    assert path.read_text().startswith("1,21,2 ")
+    assert reproduce(path, repo=repository.path).same
+
+
 def test_the_reproduced_artifact_is_kept_as_long_as_the_result(repository: Repository, out: pathlib.Path) -> None:
     result = reproduce(made(repository, out), repo=repository.path)
     assert os.path.exists(result.reproduced)

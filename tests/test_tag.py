@@ -28,7 +28,11 @@ def test_a_tag_is_a_frozen_value_that_pickles() -> None:
     assert pickle.loads(pickle.dumps(DIRTY)) == DIRTY
     assert {CLEAN: 1}[Tag("0123456789ab", None, "44136fa355b3")] == 1
     with pytest.raises(AttributeError, match="cannot assign to field 'commit'"):
-        CLEAN.commit = "0" * 12  # type: ignore[misc]
+        CLEAN.commit = "0" * 12
+    with pytest.raises(AttributeError, match="cannot delete field 'commit'"):
+        del CLEAN.commit
+    assert repr(CLEAN) == "Tag(commit='0123456789ab', changes=None, config='44136fa355b3')"
+    assert CLEAN != "0123456789ab-44136fa355b3"
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,19 @@ def test_an_element_that_moves_from_one_list_to_the_next_is_seen(repository_once
     assert Tag.from_path(save("foo")).config == config_hash({"first": [1, 2], "second": []})[:12]
 
 
+def test_a_list_that_stands_in_two_places_is_seen_in_both(repository_once: Repository) -> None:
+    shared = [1]
+    config = {"first": shared, "second": shared}
+
+    @Artifact("outpath", config=config, repo=repository_once.path)
+    def save(outpath: str) -> str:
+        return outpath
+
+    for number in range(3):
+        assert Tag.from_path(save("foo")).config == config_hash(config)[:12]
+        shared.append(number)
+
+
 def test_what_holds_an_array_is_hashed_at_every_call(repository_once: Repository) -> None:
     config = {"weights": np.zeros(3), "deep": [{"x": (1, [2])}]}
 

@@ -236,16 +236,18 @@ class State:
 
     def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch]:
         """A reading, and the patch of the changes that it found, where that is kept."""
+        top: str | None = None
         for _ in range(_ATTEMPTS):
             reading = read()
-            if not self._records or reading.work_tree is None or not reading.changes:
+            top = reading.work_tree
+            if not self._records or top is None or not reading.changes:
                 return reading, NO_PATCH
             with contextlib.suppress(StaleError):
-                return reading, taken(reading.work_tree, reading.state.commit, reading.changes)
+                return reading, taken(top, reading.state.commit, reading.changes)
         raise CodeStateError(
-            f"files of the work tree {reading.work_tree} changed each time that they were read; "
+            f"files of the work tree {top} changed each time that they were read; "
             f"let what writes them end, and run again",
-            work_tree=reading.work_tree,
+            work_tree=top,
         )
 
     def _take_up_later_modules(self) -> None:

@@ -56,8 +56,6 @@ class Record(Value):
     seconds: float
     path: str
 
-    __hash__ = None  # type: ignore[assignment]  # a record holds dicts
-
     @property
     def tag(self) -> Tag:
         """The tag in the artifact's name."""

@@ -42,8 +42,6 @@ class Reproduction(Value):
     same: bool
     environment: dict[str, tuple[str | None, str | None]]
 
-    __hash__ = None  # type: ignore[assignment]  # a reproduction holds dicts
-
     def __str__(self) -> str:
         lines = [
             f"{self.original} and {self.reproduced} are {'the same bytes' if self.same else 'different'}",

@@ -129,3 +129,12 @@ def repository(template: Path, tmp_path: Path) -> Repository:
     path = (tmp_path / "repository").resolve()
     shutil.copytree(template, path, symlinks=True)
     return Repository(path)
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory, which is the working directory."""
+    path = tmp_path / "out"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path

@@ -33,15 +33,6 @@ def name(repository: Repository) -> Any:
     return named
 
 
-@pytest.fixture
-def out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """An empty directory, which is the working directory."""
-    path = tmp_path / "out"
-    path.mkdir()
-    monkeypatch.chdir(path)
-    return path
-
-
 class Step:
     """A cached function that counts how often it runs."""
 

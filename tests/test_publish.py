@@ -29,15 +29,6 @@ def name(repository: Repository) -> str:
     return f"{repository.head[:12]}-{EMPTY}"
 
 
-@pytest.fixture
-def out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """An empty directory, which is the working directory."""
-    path = tmp_path / "out"
-    path.mkdir()
-    monkeypatch.chdir(path)
-    return path
-
-
 def files(directory: pathlib.Path) -> dict[str, str]:
     """Everything in a directory: files with their content, links with their targets, empty directories."""
     found = {}

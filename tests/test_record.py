@@ -22,15 +22,6 @@ SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "record.schema.json
 DIGEST = hashlib.sha256(b"good job").hexdigest()
 
 
-@pytest.fixture
-def out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """An empty directory, which is the working directory."""
-    path = tmp_path / "out"
-    path.mkdir()
-    monkeypatch.chdir(path)
-    return path
-
-
 def document(path: Any) -> Any:
     """The record of an artifact as it stands on disk, which the schema describes."""
     text = pathlib.Path(f"{os.fspath(path)}.pyrepro.json").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 from importlib.metadata import version
 from pathlib import Path
@@ -240,7 +241,7 @@ def processes(tree: Path, directory: Path) -> list[Row]:
         "first": python(str(program), str(directory / "first.txt")),
         "status": lambda: subprocess.run(status, capture_output=True, check=True),
     }
-    median = side_by_side(cases, rounds=31)
+    median = side_by_side(cases, rounds=61)
     over_bare = {name: median[name] - median["bare"] for name in ("git", "pyrepro")}
     return [
         Row("import pyrepro, over a bare interpreter", "import git", over_bare["pyrepro"] / over_bare["git"], "≤ 0.7"),
@@ -358,7 +359,8 @@ def main() -> None:
         trees = {files: repository(top / f"tree{files}", files) for files in (100, 10_000, 100_000)}
         out = top / "out"
         out.mkdir()
-        os.sync()  # or the disk is still busy with the files of the trees
+        os.sync()
+        time.sleep(20)  # or the machine is still busy with the files of the trees
         rows, files = reading(trees)
         curves = [files, loaded_modules(trees[10_000]), dirty_files(trees[10_000]), decorations(trees[100])]
         rows += calls(trees[100], out)

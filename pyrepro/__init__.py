@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pyrepro._artifact import Artifact, tag
 from pyrepro._code import CodeState, code_state
 from pyrepro._config import canonical_json, config_hash, to_json
-from pyrepro._find import find
 from pyrepro._inputs import file_hash
-from pyrepro._record import Record, read_record
-from pyrepro._reproduce import Reproduction, reproduce
 from pyrepro._tag import Tag
 from pyrepro.errors import (
     ArtifactMismatchError,
@@ -21,6 +20,11 @@ from pyrepro.errors import (
     RecordError,
     ReproduceError,
 )
+
+if TYPE_CHECKING:
+    from pyrepro._find import find
+    from pyrepro._record import Record, read_record
+    from pyrepro._reproduce import Reproduction, reproduce
 
 __all__ = [
     "Artifact",
@@ -49,9 +53,28 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
+# Imported when they are first asked for: what writes artifacts does not need them.
+_LATER = {
+    "Record": "_record",
+    "Reproduction": "_reproduce",
+    "find": "_find",
+    "read_record": "_record",
+    "reproduce": "_reproduce",
+}
+
+
+def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
         return version("pyrepro")
-    raise AttributeError(f"module 'pyrepro' has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'pyrepro' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"pyrepro.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import time
 import types
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro import _code, _loaded
@@ -15,12 +14,8 @@ from pyrepro._binding import Binding
 from pyrepro._code import CodeState
 from pyrepro._config import JSON, digest, has_fields, json_form, to_json
 from pyrepro._inputs import file_hash
-from pyrepro._publish import Publication, Target, are_completed
-from pyrepro._record import SUFFIX, document_of, patch_name
-from pyrepro._record import Call as RecordedCall
-from pyrepro._session import Typed
 from pyrepro._state import State, checked
-from pyrepro._tag import DIGITS, Tag, change_paths, paths_in
+from pyrepro._tag import DIGITS, Tag
 from pyrepro._watch import Watch
 from pyrepro._wrapper import Decorated, wrap
 from pyrepro.errors import ConfigError
@@ -181,7 +176,7 @@ class Artifact(Generic[_IsCached]):
         if options.caches and not options.reads_call:
             _check_seen(function, signature, {*options.paths, *options.inputs, *options.ignore})
         state = State(function, options.repo, options.allow_dirty, records=options.records)
-        naming = _Naming(function, signature, options, state)
+        naming = Naming(function, signature, options, state)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = naming.state.at_decoration
         wrapper.tagged = naming.tagged
@@ -211,7 +206,11 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     form = json_form({} if config is None else config)
     is_allowed, where = _checked_flag("allow_dirty", allow_dirty), _checked_repo(repo)
     file = _loaded.caller_file()
-    typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename) if file is None else None
+    typed = None
+    if file is None:
+        from pyrepro._session import Typed  # imported where something was typed
+
+        typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename)
     reading = _code.read([file], where, typed)
     _code.warn_of_other_work_trees(reading)
     return _tag_of(checked(reading, is_allowed).state, digest(form))
@@ -230,13 +229,14 @@ class _Configuration(NamedTuple):
     hash: str
 
 
-class _Naming:
+class Naming:
     """How the calls of one function are named."""
 
     def __init__(
         self, function: Callable[..., Any], signature: inspect.Signature, options: _Options, state: State
     ) -> None:
         self.function = function
+        self.name = _shown(function)
         self.signature = signature
         self.options = options
         self.state = state
@@ -246,29 +246,31 @@ class _Naming:
         self._reads_call = options.reads_call
         self._left_out = frozenset((*options.paths, *options.inputs, *options.ignore))
         self._last: tuple[Watch, _Configuration] | None = None
+        self._tag: tuple[CodeState, _Configuration, Tag] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "binding"} | {"_last": None}
+        return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
+            "_last": None,
+            "_tag": None,
+        }
 
     @functools.cached_property
     def binding(self) -> Binding:
         """How calls are taken apart, compiled at the first one."""
         return Binding(self.signature)
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> _Call:
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
         state = self.state.before_call()
         arguments = self.binding.arguments(args, kwargs)
         configuration = self._configuration(arguments)
         if plain is not None:
-            plain.update((name, arguments[name]) for name in self._paths)
-        self._put_tag(_tag_of(state, configuration.hash), arguments)
-        return _Call(self, arguments, state, configuration)
-
-    def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _PublishedCall:
-        """A call whose outputs are staged under paths that carry the tag."""
-        plain: dict[str, Any] = {}
-        return _PublishedCall(self.begin(args, kwargs, plain), plain)
+            plain.update({name: arguments[name] for name in self._paths})
+        known = self._tag
+        if known is None or known[0] is not state or known[1] is not configuration:
+            self._tag = known = state, configuration, _tag_of(state, configuration.hash)
+        self._put_tag(known[2], arguments)
+        return Call(self, arguments, state, configuration)
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -346,16 +348,16 @@ class _Naming:
                 del form[name]
             elif name not in self.signature.parameters:
                 raise ConfigError(
-                    f"ignore names {name!r}, which is neither a parameter of {_shown(self.function)} nor a key of the "
+                    f"ignore names {name!r}, which is neither a parameter of {self.name} nor a key of the "
                     f"configuration; correct the name",
                 )
         return form
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """A call under way: what is passed to the function, and what its paths say."""
 
-    naming: _Naming
+    naming: Naming
     arguments: dict[str, Any]
     state: CodeState
     configuration: _Configuration
@@ -364,141 +366,27 @@ class _Call(NamedTuple):
         """Call the function with the tagged paths."""
         return self.naming.binding.call(self.naming.function, self.arguments)
 
+    def tags(self) -> tuple[Tag, Tag]:
+        """The tag that its paths carry, and the one of the code that has run."""
+        state = self.naming.state.after_call()
+        return _tag_of(self.state, self.configuration.hash), _tag_of(state, self.configuration.hash)
+
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
 
         Raises:
             DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
         """
-        state = self.naming.state.after_call()
-        if state == self.state:
+        old, new = self.tags()
+        if old == new:
             return
-        old, new = (_tag_of(state, self.configuration.hash) for state in (self.state, state))
         paths = self.naming.options.paths
         renamed = [name for path in paths for name in _renamed(self.arguments[path], old, new)]
         refusal = self.naming.state.refusal()
         if refusal is not None:
             written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
-            refusal.args = (f"{refusal}\n{_shown(self.naming.function)} loaded them while it ran; {written}.",)
+            refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
             raise refusal
-
-
-class _PublishedCall:
-    """A call under way whose outputs are staged, and moved into place when it ends."""
-
-    def __init__(self, call: _Call, plain: dict[str, Any]) -> None:
-        self._call = call
-        self._plain = plain
-        self._paths = {name: call.arguments[name] for name in call.naming.options.paths}
-        targets = [Target.of(path) for argument in self._paths.values() for path in paths_in(argument)]
-        maker, beside = call.naming.maker, SUFFIX if call.naming.options.records else ""
-        if beside:
-            _check_lengths(targets, beside)
-        self.is_done = maker is not None and are_completed(targets, maker, beside)
-        if not self.is_done:
-            self._publication = Publication(targets, maker, beside)
-
-    def __enter__(self) -> _PublishedCall:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._publication.close()
-
-    def turns(self) -> Iterator[None]:
-        """Yield as long as another call makes the artifacts."""
-        yield from self._publication.turns()
-        self.is_done = self._publication.is_done
-
-    def run(self) -> Any:
-        """Call the function with paths in staging directories."""
-        self._arguments = dict(self._call.arguments)
-        self._directory = os.getcwd()
-        self._started = time.time(), time.perf_counter()
-        for name, argument in self._paths.items():
-            self._call.arguments[name] = self._publication.staged(argument)
-        return self._call.run()
-
-    def end(self, result: Any) -> Any:
-        """Publish what the function wrote; what the call returns.
-
-        Raises:
-            ArtifactMissingError: it did not write an artifact.
-            TypeError: a cached function returned a value of its own.
-        """
-        naming = self._call.naming
-        if self.is_done:
-            return naming.paths_of(self._paths)
-        states = self._call.state, naming.state.after_call()
-        old, new = (_tag_of(state, self._call.configuration.hash) for state in states)
-        paths = {
-            name: change_paths(functools.partial(new.put_instead, old), argument)
-            for name, argument in self._paths.items()
-        }
-        returned = self._publication.final(result, str(old), str(new))
-        is_own = naming.maker is not None and not _is_of(returned, paths)
-        beside = self._record() if naming.options.records else _nothing_beside
-        self._publication.publish(str(old), str(new), is_cacheable=not is_own, beside=beside)
-        if is_own:
-            raise TypeError(
-                f"{_shown(naming.function)} returned {returned!r}, which a later call could not return without running "
-                f"it; return None or the path from a function with cache=True. What it wrote is complete: "
-                f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
-            )
-        return returned if naming.maker is None else naming.paths_of(paths)
-
-    def _record(self) -> Callable[[str, str], dict[str, bytes]]:
-        """The record of each artifact, and the patch that it names."""
-        naming, configuration = self._call.naming, self._call.configuration
-        parameters, state = naming.signature.parameters, naming.state
-        options = naming.options
-        others = {
-            name: list(value) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else value
-            for name, value in self._arguments.items()
-            if name not in (*options.paths, *options.inputs)
-        }
-        recorded = RecordedCall(
-            function=state.name,
-            paths=self._plain,
-            inputs={name: self._arguments[name] for name in options.inputs},
-            arguments=others,
-            defaults=[name for name, value in others.items() if value is parameters[name].default],
-            directory=self._directory,
-            form=configuration.form,
-            config_hash=configuration.hash,
-        )
-        reading, patch = state.reading, state.patch
-        started, seconds = self._started[0], time.perf_counter() - self._started[1]
-
-        def beside(name: str, staged: str) -> dict[str, bytes]:
-            document = document_of(name, staged, recorded, reading, patch, state.file, started, seconds)
-            files = {} if patch.content is None else {patch_name(reading): patch.content}
-            return files | {name + SUFFIX: document}
-
-        return beside
-
-
-def _nothing_beside(name: str, staged: str) -> dict[str, bytes]:
-    return {}
-
-
-def _check_lengths(targets: list[Target], suffix: str) -> None:
-    for target in targets:
-        if len(os.fsencode(target.name + suffix)) > 255:
-            raise ValueError(
-                f"{target.name!r} with the suffix {suffix} of its record is longer than the 255 bytes that a name may "
-                f"have; use a shorter stem"
-            )
-
-
-def _is_of(returned: Any, paths: Mapping[str, Any]) -> bool:
-    """Whether a function returned nothing but paths of its artifacts, or nothing."""
-    if returned is None:
-        return True
-    items = paths_in(returned)
-    known = {os.path.abspath(os.fsdecode(path)) for argument in paths.values() for path in paths_in(argument)}
-    return bool(items) and all(
-        isinstance(item, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(item)) in known for item in items
-    )
 
 
 def _renamed(path: Any, old: Tag, new: Tag) -> list[str]:

@@ -8,14 +8,17 @@ import os
 import re
 import types
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
-from pyrepro import _loaded, _session, _work_tree
+from pyrepro import _loaded, _work_tree
 from pyrepro._loaded import Loaded
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError
+
+if TYPE_CHECKING:
+    from pyrepro._session import Typed
 
 _logger = logging.getLogger("pyrepro")
 
@@ -105,7 +108,7 @@ def code_state(of: object = None) -> CodeState:
 def read(
     files: Iterable[str | None],
     repo: str | None = None,
-    typed: _session.Typed | None = None,
+    typed: Typed | None = None,
 ) -> Reading:
     """The state of the repository that holds the first of some files, or that is named.
 
@@ -126,7 +129,9 @@ def read(
         return _declared_instead(declared, typed, error)
     # What runs is in no file: that is nothing that a declared state could stand in for.
     if _loaded.is_interactive():
-        _session.refuse_edited_modules(top)
+        from pyrepro._session import refuse_edited_modules  # imported where something was typed
+
+        refuse_edited_modules(top)
     try:
         reading = _read_work_tree(top, known, inputs)
     except CodeStateError as error:
@@ -173,7 +178,7 @@ def state_of(top: str) -> CodeState:
     return _reading(top, snapshot.commit, snapshot.changes, ()).state
 
 
-def _declared_instead(declared: CodeState | None, typed: _session.Typed | None, error: CodeStateError) -> Reading:
+def _declared_instead(declared: CodeState | None, typed: Typed | None, error: CodeStateError) -> Reading:
     """The declared state in the place of the one that cannot be read, or the error that says why not."""
     if declared is None:
         raise error

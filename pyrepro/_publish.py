@@ -20,9 +20,6 @@ from pyrepro._inputs import file_hash
 from pyrepro._tag import change_paths, is_url, made_like, split_path, split_text
 from pyrepro.errors import ArtifactMismatchError, ArtifactMissingError, ConfigError
 
-POLL = 0.05
-"""Seconds between two looks at what another call is making."""
-
 _logger = logging.getLogger("pyrepro")
 
 _ROOM = ".pyrepro"
@@ -96,27 +93,24 @@ class Target(NamedTuple):
         return f"{self.directory}{_ROOM}{os.sep}{_digest(self.name)}{suffix}"
 
 
-class _Extent(NamedTuple):
+_Extent = tuple[int | None, int, int]
+"""How many files a directory holds, None of a file; bytes; and the time of modification in nanoseconds."""
+
+
+def _extent(path: str) -> _Extent | None:
     """What can be seen of an artifact without reading it: another one was written by another call."""
-
-    files: int | None  # None of a file, which is not in a directory
-    size: int
-    modified: int  # nanoseconds
-
-    @classmethod
-    def of(cls, path: str) -> _Extent | None:
-        try:
-            status = os.stat(path)
-        except OSError:
-            return None
-        if not stat.S_ISDIR(status.st_mode):
-            return cls(None, status.st_size, status.st_mtime_ns)
-        files: list[os.stat_result] = []
-        for above, directories, names in os.walk(path):
-            directories[:] = [name for name in directories if name != _ROOM]
-            files += [_status(os.path.join(above, name)) for name in names]
-        modified = max((file.st_mtime_ns for file in files), default=0)
-        return cls(len(files), sum(file.st_size for file in files), modified)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return None, status.st_size, status.st_mtime_ns
+    files: list[os.stat_result] = []
+    for above, directories, names in os.walk(path):
+        directories[:] = [name for name in directories if name != _ROOM]
+        files += [_status(os.path.join(above, name)) for name in names]
+    modified = max((file.st_mtime_ns for file in files), default=0)
+    return len(files), sum(file.st_size for file in files), modified
 
 
 class _Marker(NamedTuple):
@@ -129,7 +123,7 @@ class _Marker(NamedTuple):
 
     @classmethod
     def of(cls, path: str, maker: str) -> _Marker | None:
-        extent = _Extent.of(path)
+        extent = _extent(path)
         return None if extent is None else cls(maker, extent, _content(path), os.path.basename(path))
 
     @classmethod
@@ -138,7 +132,8 @@ class _Marker(NamedTuple):
 
         try:
             maker, extent, content, artifact = json.loads(text)
-            return cls(str(maker), _Extent(*extent), content, artifact)
+            files, size, modified = extent
+            return cls(str(maker), (files, size, modified), content, artifact)
         except (ValueError, TypeError):
             return None
 
@@ -162,19 +157,21 @@ def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bo
     Raises:
         ArtifactMismatchError: an artifact is another function's.
     """
-    completed = [_is_completed(target, maker) and os.path.exists(target.path + beside) for target in targets]
+    completed = [
+        _is_completed(target, maker) and (not beside or os.path.exists(target.path + beside)) for target in targets
+    ]
     return bool(completed) and all(completed)
 
 
 def _is_completed(target: Target, maker: str) -> bool:
     path = target.own_file(".json")
     text = _text(path)
-    extent = _Extent.of(target.path) if text else None
+    extent = _extent(target.path) if text else None
     if extent is None:
         return False
-    files = "null" if extent.files is None else extent.files
+    files, size, modified = extent
     # This is how the marker begins if all is well, which is quicker to see than to parse it.
-    if text.startswith(f"[{_quoted(maker)}, [{files}, {extent.size}, {extent.modified}], "):
+    if text.startswith(f"[{_quoted(maker)}, [{'null' if files is None else files}, {size}, {modified}], "):
         return True
     marker = _Marker.parsed(text)
     if marker is None:

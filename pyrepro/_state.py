@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import itertools
 import logging
 import operator
@@ -11,15 +10,16 @@ import os
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState, Reading
 from pyrepro._loaded import Loaded
 from pyrepro._patch import NO_PATCH, Patch, StaleError, taken
-from pyrepro._publish import maker_of
-from pyrepro._session import Typed
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
+
+if TYPE_CHECKING:
+    from pyrepro._session import Typed
 
 _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
@@ -61,6 +61,12 @@ class _Modules:
         """The files of the modules that are not among these, or were loaded again."""
         specs = {module.name: module.spec for module in self._loaded}
         return [module.file for module in loaded if specs.get(module.name, self) is not module.spec]
+
+
+def _typed(function: object) -> Typed:
+    from pyrepro._session import Typed  # imported where something was typed
+
+    return Typed.of(function)
 
 
 def _keys() -> tuple[int, str | None]:
@@ -117,7 +123,7 @@ class State:
         self._repo = repo
         self._records = records
         self._is_interactive = _loaded.is_interactive()
-        self._typed = Typed.of(function) if self._is_interactive and file is None else None
+        self._typed = _typed(function) if self._is_interactive and file is None else None
         self._is_allowed = is_allowed
         self._is_late = False
         self._reading, self._modules, self._patch = self._shared_moment()
@@ -172,6 +178,8 @@ class State:
     @property
     def maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
+        from pyrepro._publish import maker_of  # for caches only
+
         top = self._reading.work_tree if isinstance(self._reading, Reading) else None
         return maker_of(self.file, top, self._module or "", self._name)
 
@@ -209,6 +217,8 @@ class State:
 
     def _checked(self) -> Reading:
         if isinstance(self._reading, CodeStateError):
+            import copy  # not needed where all is well
+
             raise copy.copy(self._reading)  # a raised error collects tracebacks
         return checked(self._reading, self._is_allowed or self._is_late)
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from pyrepro._code import CodeState
-from pyrepro._publish import POLL
+
+if TYPE_CHECKING:
+    from pyrepro._artifact import Naming
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
 _R_co = TypeVar("_R_co", covariant=True)
 _R = TypeVar("_R")
 _S = TypeVar("_S")
+
+_POLL = 0.05  # seconds between two looks at what another call is making
 
 
 class Decorated(Protocol[_P, _R_co]):
@@ -48,55 +52,6 @@ class Decorated(Protocol[_P, _R_co]):
     def __get__(
         self: Decorated[Concatenate[_S, _Q], _R], instance: _S, owner: type | None = None
     ) -> Decorated[_Q, _R]: ...
-
-
-class Call(Protocol):
-    """A call under way."""
-
-    def run(self) -> Any:
-        """Call the function with the tagged paths."""
-        ...
-
-    def end(self) -> None:
-        """Do what is left to do when the function has returned."""
-        ...
-
-
-class PublishedCall(Protocol):
-    """A call under way whose outputs are staged."""
-
-    def __enter__(self) -> PublishedCall: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the function need not run."""
-        ...
-
-    def turns(self) -> Iterator[None]:
-        """Yield as long as another call does the same."""
-        ...
-
-    def run(self) -> Any:
-        """Call the function with the staged paths."""
-        ...
-
-    def end(self, result: Any) -> Any:
-        """Publish what the function wrote; what the call returns."""
-        ...
-
-
-class Naming(Protocol):
-    """How the calls of one function are named."""
-
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """A call whose paths carry the tag."""
-        ...
-
-    def begin_published(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PublishedCall:
-        """A call whose outputs are staged under paths that carry the tag."""
-        ...
 
 
 def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> Any:
@@ -166,26 +121,28 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
 
 
 def _publishing(function: Callable[..., Any]) -> Any:
+    from pyrepro._published_call import PublishedCall  # imported where something is published
+
     wrapper: Any
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
-        call = wrapper._naming.begin_published(args, kwargs)
+        call = PublishedCall(wrapper._naming, args, kwargs)
         if call.is_done:
             return call.end(None)
         with call:
             for _ in call.turns():
                 import asyncio
 
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(_POLL)
             return call.end(None if call.is_done else await call.run())
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
-        call = wrapper._naming.begin_published(args, kwargs)
+        call = PublishedCall(wrapper._naming, args, kwargs)
         if call.is_done:
             return call.end(None)
         with call:
             for _ in call.turns():
-                time.sleep(POLL)
+                time.sleep(_POLL)
             return call.end(None if call.is_done else call.run())
 
     wrapper = coroutine_function if inspect.iscoroutinefunction(function) else plain_function

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,8 @@ import pytest
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=False)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("default")
+
+GUIDES = Path(__file__).parent.parent / "docs" / "how-to"
 
 SCRIPT = """\
 import sys
@@ -129,6 +132,23 @@ def repository(template: Path, tmp_path: Path) -> Repository:
     path = (tmp_path / "repository").resolve()
     shutil.copytree(template, path, symlinks=True)
     return Repository(path)
+
+
+@pytest.fixture
+def guide(repository: Repository) -> Callable[..., Repository]:
+    """Commits programs of the how-to guides to a repository that ignores what they write."""
+
+    def committed(*programs: str) -> Repository:
+        for program in programs:
+            target = repository.path / program
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(GUIDES / program, target)
+        repository.write(".gitignore", "figures/\nout/\n*.log\n")
+        repository.write("raw.txt", "1\n-2\n3\n")
+        repository.commit()
+        return repository
+
+    return committed
 
 
 @pytest.fixture

@@ -1,0 +1,9 @@
+# %%
+# %load_ext autoreload
+# %autoreload 2
+
+# %%
+import steps
+
+# %%
+print(steps.clean("raw.txt", "out/clean.txt"))

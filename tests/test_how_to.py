@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
-from conftest import Repository
+import pytest
+from conftest import GUIDES, Repository
 
+from pyrepro import Tag, config_hash, read_record
+
+GALLERY = sorted(GUIDES.parent.glob("gallery/*.pyrepro.json"))
 Guide = Callable[..., Repository]
 
 
@@ -35,3 +41,11 @@ def test_a_stable_name(guide: Guide) -> None:
         newest = repository.run("stable_name.py").stdout.strip()
         assert f"figures/{os.readlink(repository.path / 'figures' / 'bills.svg')}" == newest
         assert repository.head[:12] in newest
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.name.partition("-")[0])
+def test_what_the_gallery_shows_is_what_its_records_say(path: Path) -> None:
+    record = read_record(path)
+    artifact = path.with_name(record.artifact["name"])
+    assert hashlib.sha256(artifact.read_bytes()).hexdigest() == record.artifact["sha256"]
+    assert Tag.from_path(artifact) == Tag(record.code["commit"][:12], None, config_hash(record.config)[:12])

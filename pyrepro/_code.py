@@ -14,6 +14,7 @@ import rfc8785
 
 from pyrepro import _loaded, _work_tree
 from pyrepro._loaded import Loaded
+from pyrepro._porcelain import Entry
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError
 
@@ -61,7 +62,7 @@ class Reading(NamedTuple):
 
     state: CodeState
     work_tree: str | None
-    changes: dict[bytes, _work_tree.Entry]
+    changes: dict[bytes, Entry]
     loaded: Sequence[Loaded]
 
     @property
@@ -238,7 +239,7 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
     return _reading(top, snapshot.commit, changes, loaded)
 
 
-def _reading(top: str, commit: str, changes: dict[bytes, _work_tree.Entry], loaded: Sequence[Loaded]) -> Reading:
+def _reading(top: str, commit: str, changes: dict[bytes, Entry], loaded: Sequence[Loaded]) -> Reading:
     entries = sorted([_named(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
     return Reading(CodeState(commit, digest), top, changes, loaded)

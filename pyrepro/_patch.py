@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pyrepro import _work_tree
 from pyrepro._git import run
-from pyrepro._work_tree import Entry
+from pyrepro._porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 
 LARGEST = 10_000_000
 """Bytes beyond which a patch is left out."""
@@ -66,7 +66,7 @@ def taken(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
         if _stored(top, carried, environment) != carried:
             raise StaleError
         # What goes makes room for what comes: a directory where a file was.
-        entries = sorted(carried.items(), key=lambda item: (item[1] != _work_tree.ABSENT, item[0]))
+        entries = sorted(carried.items(), key=lambda item: (item[1] != ABSENT, item[0]))
         lines = [f"{mode} {object_id or '0' * len(commit)}\t".encode() + path for path, (mode, object_id) in entries]
         run(top, ["update-index", "-z", "--index-info"], stdin=b"\0".join([*lines, b""]), environment=environment)
         content = run(top, [*_DIFF, commit], environment=environment)
@@ -92,12 +92,12 @@ def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, 
     found: dict[bytes, Entry] = {}
     for path, (mode, _) in entries.items():
         on_disk = _work_tree.on_disk(top, path)
-        if mode == _work_tree.LINK and os.path.islink(on_disk):
+        if mode == LINK and os.path.islink(on_disk):
             target = os.fsencode(os.readlink(on_disk))
             output = run(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
             found[path] = mode, output.decode().strip()
-        elif mode == _work_tree.ABSENT[0]:
-            found[path] = _work_tree.ABSENT
+        elif mode == ABSENT[0]:
+            found[path] = ABSENT
         else:
             files[path] = mode
     return found | _work_tree.hashed(top, files, ["-w"], environment)
@@ -105,11 +105,11 @@ def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, 
 
 def _submodules(top: str, commit: str, changes: Mapping[bytes, Entry]) -> set[bytes]:
     """The submodules at and above some paths."""
-    found = {path for path, (mode, _) in changes.items() if mode == _work_tree.SUBMODULE}
+    found = {path for path, (mode, _) in changes.items() if mode == SUBMODULE}
     asked = sorted({*changes, *(above for path in changes for above in _work_tree.directories_above(path))} - {b""})
     for some in _work_tree.in_portions(asked):
         output = run(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
-        found.update(path for path, (mode, _) in _work_tree.parse_tree(output) if mode == _work_tree.SUBMODULE)
+        found.update(path for path, (mode, _) in parse_entries(output) if mode == SUBMODULE)
     return found
 
 

@@ -1,7 +1,6 @@
 """What the work tree of a repository holds in place of what its commit holds.
 
-Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tree(1),
-git-hash-object(1), gitrepository-layout(5).
+Sources: git-ls-files(1), git-ls-tree(1), git-hash-object(1), gitrepository-layout(5).
 """
 
 from __future__ import annotations
@@ -16,12 +15,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import NamedTuple
 
 from pyrepro._git import finish, run, started
+from pyrepro._porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
 from pyrepro.errors import CodeStateError
 
-ABSENT = ("000000", "")
-SUBMODULE = "160000"
-LINK = "120000"
-_DIRECTORY = "040000"
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
 
@@ -31,8 +27,6 @@ _STATUS = (
     *("--porcelain=v2", "--branch", "-z"),
     *("--untracked-files=no", "--ignore-submodules=untracked", "--no-ahead-behind", "--no-renames"),
 )
-Entry = tuple[str, str]
-"""A mode as git writes it and an object id; ABSENT where there is nothing."""
 
 
 class Snapshot(NamedTuple):
@@ -175,19 +169,19 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Mom
     options = _MODES if honours_modes else []
     with started(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
         loaded = set(loaded_now())
-        index = _Index(finish(listing))
+        index = Index(finish(listing))
         hidden = index.hidden()
         tracked = {path for path in loaded if path in index}
         hidden.update(dict.fromkeys(_touched_since(top, before, tracked), False))
-        commit, committed, unmerged = _parse_status(finish(status), top)
+        commit, committed, unmerged = parse_status(finish(status), top)
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
         output = run(top, ["ls-files", "--stage", "-z"])
-        for path, entry in _parse_stages(output):
+        for path, entry in parse_entries(output):
             if path in hidden or entry[0] == SUBMODULE:
                 committed.setdefault(path, entry)
     if unmerged:
         output = run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
-        tree = dict(parse_tree(output))
+        tree = dict(parse_entries(output))
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
@@ -212,7 +206,7 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     """
     if not os.path.lexists(os.path.join(top, ".gitmodules")):
         return []
-    entries = _parse_stages(run(top, ["ls-files", "--stage", "-z"]))
+    entries = parse_entries(run(top, ["ls-files", "--stage", "-z"]))
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
@@ -232,7 +226,7 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
     committed: dict[bytes, Entry] = {}
     for some in in_portions(asked):
         output = run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
-        committed.update(entry for entry in parse_tree(output) if entry[1][0] != _DIRECTORY)
+        committed.update(entry for entry in parse_entries(output) if entry[1][0] != DIRECTORY)
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys(), committed.keys())
     outside -= ignored
@@ -311,80 +305,6 @@ def _honours_modes(top: str) -> bool:
     head = os.path.join(git_directories(top)[0], "HEAD")
     # A file system without mode bits shows every file as executable, this one too.
     return os.name != "nt" and not (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR)
-
-
-class _Index:
-    """The paths of the index, as ``ls-files -v -z`` lists them: sorted, each after a letter and a space."""
-
-    def __init__(self, listing: bytes) -> None:
-        self._listing = listing
-
-    def __contains__(self, path: object) -> bool:
-        assert isinstance(path, bytes)
-        # To search the sorted text takes no time, beside making a set of a hundred thousand paths.
-        low, high = 0, len(self._listing)
-        while low < high:
-            start = self._listing.rfind(b"\0", low, (low + high) // 2) + 1 or low
-            end = self._listing.index(b"\0", start)
-            found = self._listing[start + 2 : end]
-            if found == path:
-                return True
-            low, high = (end + 1, high) if found < path else (low, start)
-        return False
-
-    def hidden(self) -> dict[bytes, bool]:
-        """The paths whose changes git hides: True if one need not be on disk."""
-        entries = self._listing.count(b"\0")
-        if entries == self._listing.count(b"\0H ") + self._listing.startswith(b"H "):
-            return {}
-        ordinary = (b"H ", b"M ")
-        listed = self._listing.split(b"\0")[:-1]
-        return {entry[2:]: entry[:1] in b"Ss" for entry in listed if entry[:2] not in ordinary}
-
-
-def _parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:
-    """The commit, what it holds at each path that git reports, and the unmerged paths, of which it does not say."""
-    commit = ""
-    committed: dict[bytes, Entry] = {}
-    unmerged: list[bytes] = []
-    for line in output.split(b"\0")[:-1]:
-        kind = line[:2]
-        if kind == b"1 ":
-            _, _, _, mode, _, _, object_id, _, path = line.split(b" ", 8)
-            committed[path] = _entry(mode, object_id)
-        elif kind == b"u ":
-            unmerged.append(line.split(b" ", 10)[10])
-        elif line.startswith(b"# branch.oid "):
-            commit = line.rpartition(b" ")[2].decode()
-        elif kind != b"# ":
-            raise CodeStateError(
-                f"git status in {top} printed {line!r}, which is not known here; "
-                f"report it to the authors of pyrepro, with the version of git",
-                work_tree=top,
-            )
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
-        raise CodeStateError(
-            f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top
-        )
-    return commit, committed, unmerged
-
-
-def _parse_stages(output: bytes) -> Iterator[tuple[bytes, Entry]]:
-    for line in output.split(b"\0")[:-1]:
-        fields, _, path = line.partition(b"\t")
-        mode, object_id, _ = fields.split(b" ")
-        yield path, _entry(mode, object_id)
-
-
-def parse_tree(output: bytes) -> Iterator[tuple[bytes, Entry]]:
-    for line in output.split(b"\0")[:-1]:
-        fields, _, path = line.partition(b"\t")
-        mode, _, object_id = fields.split(b" ")
-        yield path, _entry(mode, object_id)
-
-
-def _entry(mode: bytes, object_id: bytes) -> Entry:
-    return ABSENT if mode == b"000000" else (mode.decode(), object_id.decode())
 
 
 def directories_above(path: bytes) -> Iterator[bytes]:

@@ -144,3 +144,18 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert pyrepro.__version__ == version("pyrepro")
     with pytest.raises(AttributeError, match="^module 'pyrepro' has no attribute 'gone'$"):
         pyrepro.gone  # noqa: B018
+
+
+def test_every_public_name_is_listed_and_there_whether_or_not_it_was_imported_before() -> None:
+    ask = (
+        "import pyrepro; print(set(pyrepro.__all__) <= set(dir(pyrepro))); from pyrepro import *; print(find.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\nfind\n"
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    import pyrepro
+
+    with pytest.raises(AttributeError, match="^module 'pyrepro' has no attribute 'artefact'$"):
+        pyrepro.artefact  # noqa: B018

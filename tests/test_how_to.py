@@ -43,6 +43,40 @@ def test_a_stable_name(guide: Guide) -> None:
         assert repository.head[:12] in newest
 
 
+def test_the_tutorial(guide: Guide) -> None:
+    repository = guide("train.py")
+    clean = [repository.run("train.py", lr).stdout.strip() for lr in ("0.1", "0.2")]
+    assert [Tag.from_path(path) for path in clean] == [
+        Tag(repository.head[:12], None, "9c9ba942d8bb"),
+        Tag(repository.head[:12], None, "d719c908f8bd"),
+    ]
+    repository.write("train.py", (repository.path / "train.py").read_text().replace("a model", "the model"))
+    refused = repository.run("train.py", "0.1")
+    assert refused.stderr.splitlines()[-3:] == [
+        f"pyrepro.errors.DirtyRepositoryError: the work tree {repository.path} has changes that commit "
+        f"{repository.head[:12]} does not hold:",
+        "  train.py",
+        "Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.",
+    ]
+    dirty = repository.run("train.py", "0.1", env={"PYREPRO_ALLOW_DIRTY": "1"}).stdout.strip()
+    assert (repository.path / dirty).read_text() == "the model trained with lr=0.1\n"
+    found = repository.run("-c", "import pyrepro; print(*pyrepro.find('model.txt', {'lr': 0.1}))")
+    assert found.stdout.split() == [dirty, clean[0]]
+
+
+def test_a_library_that_is_edited_beside_the_project_is_in_the_configuration(guide: Guide, tmp_path: Path) -> None:
+    repository = guide("two_repositories.py")
+    library = repository.clone(tmp_path / "library")
+    paths = []
+    for layers in (2, 3):
+        library.commit(lab=f"LAYERS = {layers}\n")
+        done = repository.run("two_repositories.py", env={"PYTHONPATH": str(library.path)})
+        paths.append(done.stdout.strip())
+        configuration = config_hash({"lr": 0.1, "lab": library.head})
+        assert (Tag.from_path(paths[-1]).config, done.stderr) == (configuration[:12], "")
+    assert [(repository.path / path).read_text() for path in paths] == ["2 layers\n", "3 layers\n"]
+
+
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.name.partition("-")[0])
 def test_what_the_gallery_shows_is_what_its_records_say(path: Path) -> None:
     record = read_record(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from conftest import Repository
@@ -34,6 +35,18 @@ def test_make_stops_where_there_is_no_name(guide: Guide) -> None:
     assert (done.returncode, (repository.path / "out").exists()) == (2, False)
     assert "pyrepro.errors.DirtyRepositoryError: " in done.stderr
     assert done.stderr.endswith("*** there is no name to make; the reason is printed above.  Stop.\n")
+
+
+def test_make_makes_a_stable_name_anew_when_the_script_is_newer(guide: Guide) -> None:
+    repository = guide("stable_name.py", "stable_name.mk")
+    make = ("make", "-f", "stable_name.mk")
+    first, second = (run(repository, *make) for _ in range(2))
+    assert (first.returncode, second.stdout) == (0, "make: 'figures/bills.svg' is up to date.\n"), first.stderr
+    assert repository.head[:12] in os.readlink(repository.path / "figures" / "bills.svg")
+    repository.write("stable_name.py", (repository.path / "stable_name.py").read_text() + "# edited\n")
+    repository.commit()
+    assert run(repository, *make).returncode == 0
+    assert repository.head[:12] in os.readlink(repository.path / "figures" / "bills.svg")
 
 
 @needs("dvc")

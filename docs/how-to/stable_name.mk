@@ -1,0 +1,2 @@
+figures/bills.svg: stable_name.py
+	python stable_name.py

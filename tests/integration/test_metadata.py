@@ -1,0 +1,17 @@
+"""Matplotlib and Pillow: the tag in a file's own metadata."""
+
+from __future__ import annotations
+
+from systems import Guide, needs
+
+from pyrepro import Tag
+
+pytestmark = [needs("matplotlib"), needs("PIL")]
+
+
+def test_the_tag_is_read_from_a_file_that_was_renamed(guide: Guide) -> None:
+    repository = guide("metadata.py")
+    path = repository.run("metadata.py").stdout.strip()
+    (repository.path / path).rename(repository.path / "plot-please-work.png")
+    ask = "from PIL import Image; print(Image.open('plot-please-work.png').info['Description'])"
+    assert repository.run("-c", ask).stdout.strip() == str(Tag.from_path(path))

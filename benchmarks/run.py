@@ -163,6 +163,21 @@ def calls(tree: Path, directory: Path) -> list[Row]:
     ]
 
 
+def many_calls(tree: Path) -> Curve:
+    def bare(outpath: str) -> str:
+        return outpath
+
+    curve = Curve("calls", [1, 10, 100, 1_000, 10_000], {"pyrepro": [], "bare": []})
+    functions = {"pyrepro": Artifact("outpath", config=NESTED, repo=tree)(bare), "bare": bare}
+    for amount in curve.amounts:
+        cases: Cases = {
+            name: lambda function=function, amount=amount: [function("foo.txt") for _ in range(amount)]
+            for name, function in functions.items()
+        }
+        _add(curve, side_by_side(cases, rounds=25))
+    return curve
+
+
 def configurations(tree: Path) -> Curve:
     import numpy as np
 
@@ -364,7 +379,7 @@ def main() -> None:
         rows, files = reading(trees)
         curves = [files, loaded_modules(trees[10_000]), dirty_files(trees[10_000]), decorations(trees[100])]
         rows += calls(trees[100], out)
-        curves.append(configurations(trees[100]))
+        curves += [configurations(trees[100]), many_calls(trees[100])]
         rows += cache_hits(trees[100], out) + processes(trees[100], out) + memory(trees[100], out)
         os.chdir(top)
     RESULTS.mkdir(exist_ok=True)

@@ -410,7 +410,7 @@ class _NotGiven:
         return f"<{self.name} was not given>"
 
 
-@to_json.register
+@to_json.register(_NotGiven)
 def _(value: _NotGiven) -> NoReturn:
     raise ConfigError(f"the configuration reads the argument {value.name!r}, which tagged() was not given; pass it")
 

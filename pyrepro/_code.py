@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import types
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,7 @@ import rfc8785
 from pyrepro import _loaded, _work_tree
 from pyrepro._loaded import Loaded
 from pyrepro._porcelain import Entry
-from pyrepro._value import Value
+from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("pyrepro")
 
-_DECLARED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})(?:-dirty-([0-9a-f]{64}))?")
 _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
 _SESSION = b""  # the path of what was typed, which no file can have
 
@@ -47,7 +45,7 @@ class CodeState(Value):
 
     def __init__(self, commit: str, changes: str | None = None) -> None:
         super().__init__(commit=commit, changes=changes)
-        if not _DECLARED.fullmatch(str(self)):
+        if not is_hex(commit, 40, 64) or not (changes is None or is_hex(changes, 64)):
             raise ValueError(
                 f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; "
                 f"pass the 40 or 64 hex digits of a full commit, and the 64 of a changes digest or None"
@@ -195,13 +193,14 @@ def _declared() -> CodeState | None:
     text = os.environ.get("PYREPRO_CODE_STATE")
     if not text:
         return None
-    match = _DECLARED.fullmatch(text)
-    if match is None:
+    commit, is_dirty, changes = text.partition("-dirty-")
+    try:
+        return CodeState(commit, changes if is_dirty else None)
+    except ValueError:
         raise CodeStateError(
             f"PYREPRO_CODE_STATE={text!r} is neither <full commit> nor <full commit>-dirty-<full changes digest>; "
             f'print the value with: python -c "import pyrepro; print(pyrepro.code_state())"'
-        )
-    return CodeState(match[1], match[2])
+        ) from None
 
 
 def _top_of(files: list[str], repo: str | None) -> str:

@@ -5,9 +5,9 @@ Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tre
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from pyrepro._value import is_hex
 from pyrepro.errors import CodeStateError
 
 ABSENT = ("000000", "")
@@ -68,7 +68,7 @@ def parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list
                 f"report it to the authors of pyrepro, with the version of git",
                 work_tree=top,
             )
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    if not is_hex(commit, 40, 64):
         raise CodeStateError(
             f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top
         )

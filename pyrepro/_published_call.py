@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyrepro._patch import NO_PATCH
 from pyrepro._publish import Publication, Target, are_completed
 from pyrepro._record import SUFFIX, document_of, patch_name
 from pyrepro._record import Call as RecordedCall
@@ -106,7 +107,7 @@ class PublishedCall:
             form=configuration.form,
             config_hash=configuration.hash,
         )
-        reading, patch = state.reading, state.patch
+        reading, patch = state.reading, state.patch or NO_PATCH
         started, seconds = self._started[0], time.perf_counter() - self._started[1]
 
         def beside(name: str, staged: str) -> dict[str, bytes]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyrepro import _code, _loaded
 from pyrepro._code import CodeState, Reading
 from pyrepro._loaded import Loaded
-from pyrepro._patch import NO_PATCH, Patch, StaleError, taken
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
+    from pyrepro._patch import Patch
     from pyrepro._session import Typed
 
 _logger = logging.getLogger("pyrepro")
@@ -85,7 +85,7 @@ class _Moment(NamedTuple):
 
     reading: Reading | CodeStateError
     modules: _Modules
-    patch: Patch
+    patch: Patch | None  # None where there are no changes, or no records are kept
 
 
 class _Shared(NamedTuple):
@@ -161,7 +161,7 @@ class State:
         return self._reading
 
     @property
-    def patch(self) -> Patch:
+    def patch(self) -> Patch | None:
         """What turns the commit into that code, where that is kept."""
         return self._patch
 
@@ -242,16 +242,18 @@ class State:
             _code.warn_of_other_work_trees(reading)
             return _Moment(reading, _Modules(keys, _inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:
-            return _Moment(error, _NO_MODULES, NO_PATCH)
+            return _Moment(error, _NO_MODULES, None)
 
-    def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch]:
+    def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch | None]:
         """A reading, and the patch of the changes that it found, where that is kept."""
         top: str | None = None
         for _ in range(_ATTEMPTS):
             reading = read()
             top = reading.work_tree
             if not self._records or top is None or not reading.changes:
-                return reading, NO_PATCH
+                return reading, None
+            from pyrepro._patch import StaleError, taken  # for records only
+
             with contextlib.suppress(StaleError):
                 return reading, taken(top, reading.state.commit, reading.changes)
         raise CodeStateError(

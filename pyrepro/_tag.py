@@ -13,13 +13,12 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from pyrepro._value import Value
+from pyrepro._value import Value, is_hex
 from pyrepro.errors import NotTaggedError
 
 DIGITS = 12
 """How many hex digits of each hash stand in a name."""
 
-_FIELD = rf"[0-9a-f]{{{DIGITS}}}"
 # Names are read more seldom than written, so these are compiled when they are first needed.
 _LAST_PAIR = rf"(?is)(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])"
 _DIRTY_END = rf"(?is).*-([0-9a-f]{{{DIGITS}}})-dirty"
@@ -56,7 +55,7 @@ class Tag(Value):
         for name, value in vars(self).items():
             if name == "changes" and value is None:
                 continue
-            if not isinstance(value, str) or not re.fullmatch(_FIELD, value):
+            if not is_hex(value, DIGITS):
                 raise ValueError(f"Tag {name}={value!r} is not {DIGITS} lower-case hex digits; pass {name}[:{DIGITS}]")
 
     def __str__(self) -> str:

@@ -9,6 +9,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 
+def is_hex(value: object, *lengths: int) -> bool:
+    """Whether a value is the text of so many lower-case hex digits."""
+    return isinstance(value, str) and len(value) in lengths and not value.strip("0123456789abcdef")
+
+
 class Value:
     """A value of named fields, which a subclass gives and checks."""
 

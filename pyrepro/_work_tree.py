@@ -132,7 +132,12 @@ def _may_lie_elsewhere(top: str) -> bool:
     """Whether git may see another work tree here than the directory that holds .git."""
     git_dir, common_dir = git_directories(top)
     files = (os.path.join(common_dir, "config"), os.path.join(git_dir, "config.worktree"))
-    return os.pathsep in top or any(re.search(rb"(?i)\bworktree\s*=", _content(file)) for file in files)
+    return os.pathsep in top or any(_names_a_work_tree(_content(file)) for file in files)
+
+
+def _names_a_work_tree(configuration: bytes) -> bool:
+    # Most name none, which is seen without an expression to compile.
+    return b"worktree" in configuration.lower() and bool(re.search(rb"(?i)\bworktree\s*=", configuration))
 
 
 class _Moment(NamedTuple):

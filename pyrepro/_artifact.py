@@ -368,8 +368,9 @@ class Call(NamedTuple):
 
     def tags(self) -> tuple[Tag, Tag]:
         """The tag that its paths carry, and the one of the code that has run."""
-        state = self.naming.state.after_call()
-        return _tag_of(self.state, self.configuration.hash), _tag_of(state, self.configuration.hash)
+        states = self.state, self.naming.state.after_call()
+        old, new = (_tag_of(state, self.configuration.hash) for state in states)
+        return old, new
 
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
@@ -377,6 +378,8 @@ class Call(NamedTuple):
         Raises:
             DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
         """
+        if self.naming.state.after_call() is self.state:  # as it is of nearly every call
+            return
         old, new = self.tags()
         if old == new:
             return

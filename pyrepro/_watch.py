@@ -23,11 +23,12 @@ class Watch:
     equal value that is another object counts as a change: ``True`` is not ``1``.
     """
 
-    __slots__ = ("_below", "_kind", "_lengths", "_objects")
+    __slots__ = ("_below", "_config", "_lengths", "_objects", "_views")
 
-    def __init__(self, kind: type, below: tuple[Any, ...], lengths: list[int], objects: list[Any]) -> None:
-        self._kind = kind
+    def __init__(self, config: Any, below: tuple[Any, ...], lengths: list[int], objects: list[Any]) -> None:
+        self._config = config
         self._below = below
+        self._views = _views(config) + below
         self._lengths = lengths
         self._objects = objects
 
@@ -49,11 +50,14 @@ class Watch:
                         views.extend(_views(value))
                 elif kind not in _LEAVES:
                     return None
-        return cls(type(config), tuple(views[len(_views(config)) :]), [*map(len, views)], objects)
+        return cls(config, tuple(views[len(_views(config)) :]), [*map(len, views)], objects)
 
     def sees(self, config: Any) -> bool:
         """Whether a configuration is what this one was; another container of the same objects is."""
-        if type(config) is not self._kind:
+        if config is self._config:
+            views = self._views
+        elif type(config) is type(self._config):
+            views = _views(config) + self._below
+        else:
             return False
-        views = _views(config) + self._below
         return [*map(len, views)] == self._lengths and all(map(is_, chain.from_iterable(views), self._objects))

@@ -8,211 +8,23 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import errno
-import functools
-import hashlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from pyrepro._inputs import file_hash
-from pyrepro._tag import change_paths, is_url, made_like, split_path, split_text
-from pyrepro.errors import ArtifactMismatchError, ArtifactMissingError, ConfigError
+from pyrepro._marker import ROOM, Marker, Target, are_completed
+from pyrepro._tag import change_paths, made_like, split_path
+from pyrepro.errors import ArtifactMissingError
 
 _logger = logging.getLogger("pyrepro")
 
-_ROOM = ".pyrepro"
-_ELSEWHERE = ".../"
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-_LARGEST = 1 << 16
-_BINARY = getattr(os, "O_BINARY", 0)
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 _being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
 _without_locks: set[str] = set()
-
-
-def maker_of(file: str | None, work_tree: str | None, module: str, name: str) -> str:
-    """Which function makes an artifact: its file in the work tree, and its qualified name.
-
-    Args:
-        file: the real file of its module, None where it was typed.
-        work_tree: the work tree whose state the names carry, None where that was declared.
-        module: the name of its module.
-        name: its qualified name.
-    """
-    if file is None:
-        return f"<session>:{name}"
-    if work_tree is not None and file.startswith(os.path.join(work_tree, "")):
-        return f"{os.path.relpath(file, work_tree).replace(os.sep, '/')}:{name}"
-    # Where the work tree is not known, as much of the path is as the name of the module gives.
-    steps = file.split(os.sep)
-    known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    return f"{_ELSEWHERE}{'/'.join(steps[-known:])}:{name}"
-
-
-def _is_same_maker(one: str, other: str) -> bool:
-    if not (one.startswith(_ELSEWHERE) or other.startswith(_ELSEWHERE)):
-        return one == other
-    short, long = sorted((one.removeprefix(_ELSEWHERE), other.removeprefix(_ELSEWHERE)), key=len)
-    return f"/{long}".endswith(f"/{short}")
-
-
-class Target(NamedTuple):
-    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
-
-    directory: str
-    name: str
-
-    @classmethod
-    def of(cls, path: Any) -> Target:
-        """The target of a tagged path.
-
-        Raises:
-            ValueError: it is on no local file system.
-        """
-        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-        if text is None or ("://" in text and is_url(text)):
-            raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
-            )
-        head, name, _ = split_text(text)
-        return cls(head, name)
-
-    @property
-    def path(self) -> str:
-        return self.directory + self.name
-
-    def absolute(self) -> Target:
-        return Target(os.path.join(os.getcwd(), self.directory), self.name)
-
-    def own_file(self, suffix: str) -> str:
-        """A file of this artifact in the room of its directory, where its name may be too long to take a suffix."""
-        return f"{self.directory}{_ROOM}{os.sep}{_digest(self.name)}{suffix}"
-
-
-_Extent = tuple[int | None, int, int]
-"""How many files a directory holds, None of a file; bytes; and the time of modification in nanoseconds."""
-
-
-def _extent(path: str) -> _Extent | None:
-    """What can be seen of an artifact without reading it: another one was written by another call."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    if not stat.S_ISDIR(status.st_mode):
-        return None, status.st_size, status.st_mtime_ns
-    files: list[os.stat_result] = []
-    for above, directories, names in os.walk(path):
-        directories[:] = [name for name in directories if name != _ROOM]
-        files += [_status(os.path.join(above, name)) for name in names]
-    modified = max((file.st_mtime_ns for file in files), default=0)
-    return len(files), sum(file.st_size for file in files), modified
-
-
-class _Marker(NamedTuple):
-    """Says that a function completed an artifact, and what the artifact was then."""
-
-    maker: str
-    extent: _Extent
-    content: str | None
-    artifact: str
-
-    @classmethod
-    def of(cls, path: str, maker: str) -> _Marker | None:
-        extent = _extent(path)
-        return None if extent is None else cls(maker, extent, _content(path), os.path.basename(path))
-
-    @classmethod
-    def parsed(cls, text: str) -> _Marker | None:
-        import json
-
-        try:
-            maker, extent, content, artifact = json.loads(text)
-            files, size, modified = extent
-            return cls(str(maker), (files, size, modified), content, artifact)
-        except (ValueError, TypeError):
-            return None
-
-    def write(self, path: str) -> None:
-        import json
-
-        beside = f"{path}.{os.urandom(8).hex()}"
-        with open(beside, "x", encoding="utf-8") as file:
-            json.dump(self, file)
-        os.replace(beside, path)
-
-
-def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bool:
-    """Whether earlier calls of a function completed these artifacts, and what belongs beside each.
-
-    Args:
-        targets: where the artifacts belong.
-        maker: the function.
-        beside: the suffix of the file that belongs beside each.
-
-    Raises:
-        ArtifactMismatchError: an artifact is another function's.
-    """
-    completed = [
-        _is_completed(target, maker) and (not beside or os.path.exists(target.path + beside)) for target in targets
-    ]
-    return bool(completed) and all(completed)
-
-
-def _is_completed(target: Target, maker: str) -> bool:
-    path = target.own_file(".json")
-    text = _text(path)
-    extent = _extent(target.path) if text else None
-    if extent is None:
-        return False
-    files, size, modified = extent
-    # This is how the marker begins if all is well, which is quicker to see than to parse it.
-    if text.startswith(f"[{_quoted(maker)}, [{'null' if files is None else files}, {size}, {modified}], "):
-        return True
-    marker = _Marker.parsed(text)
-    if marker is None:
-        return False
-    if not _is_same_maker(marker.maker, maker):
-        raise ArtifactMismatchError(
-            f"{target.absolute().path} was made by {marker.maker}, and {maker} would take it for its own; "
-            f"pass another stem to one of them",
-            path=target.absolute().path,
-            maker=marker.maker,
-        )
-    # Copies have times of their own; what was written anew has another content.
-    if extent[:2] != marker.extent[:2] or marker.content is None or marker.content != _content(target.path):
-        return False
-    with contextlib.suppress(OSError):
-        marker._replace(maker=maker, extent=extent).write(path)
-    return True
-
-
-@functools.lru_cache(maxsize=256)
-def _digest(name: str) -> str:
-    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-
-
-@functools.lru_cache(maxsize=256)
-def _quoted(maker: str) -> str:
-    import json
-
-    return json.dumps(maker)
-
-
-def _text(path: str) -> str:
-    """What a small file holds; nothing if it cannot be read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _BINARY)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, _LARGEST).decode(errors="replace")
-    finally:
-        os.close(descriptor)
 
 
 class Publication:
@@ -308,11 +120,11 @@ class Publication:
                 os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
                 if (staged, renamed) not in names:
                     others.append((os.path.join(staged, renamed), os.path.join(directory, renamed)))
-        markers: list[tuple[Target, _Marker]] = []
+        markers: list[tuple[Target, Marker]] = []
         missing = [target for target in targets if not os.path.lexists(self._staging_of(target, target.name))]
         if is_cacheable and self._maker is not None:
             for target in targets:
-                marker = _Marker.of(self._staging_of(target, target.name), self._maker)
+                marker = Marker.of(self._staging_of(target, target.name), self._maker)
                 markers += [(target, marker)] if marker else []
         companions = [
             (target, name, content)
@@ -325,10 +137,10 @@ class Publication:
         for source, path in sorted(others):
             _merge(source, path)
         for target, name, content in companions:
-            _put(content, os.path.join(target.directory, name), self._staging_of(target, _ROOM))
+            _put(content, os.path.join(target.directory, name), self._staging_of(target, ROOM))
         for target in targets:
             if target not in missing:
-                _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, _ROOM))
+                _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, ROOM))
         if missing:
             raise ArtifactMissingError(_missing(missing, [path for _, path in others]), path=missing[0].path)
         if markers:
@@ -406,14 +218,14 @@ class Publication:
 
     def _staged_path(self, path: Any) -> Any:
         staged = self._staging_of(Target.of(path).absolute())
-        return split_path(path, accepted="a path").inside(_ROOM, os.path.basename(staged))
+        return split_path(path, accepted="a path").inside(ROOM, os.path.basename(staged))
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
         for staged in self._staged.values():
-            inside = os.path.join(_ROOM, os.path.basename(staged), "")
+            inside = os.path.join(ROOM, os.path.basename(staged), "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
@@ -422,7 +234,7 @@ class Publication:
 
 
 def _room(directory: str) -> str:
-    return os.path.join(directory, _ROOM)
+    return os.path.join(directory, ROOM)
 
 
 def _make_like(directory: str, path: str) -> None:
@@ -457,7 +269,7 @@ def _settle(directory: str, staged: str, final: str) -> None:
         if entry.is_symlink():
             _relink(entry.path, staged, final)
         elif entry.is_dir():
-            if entry.name == _ROOM:
+            if entry.name == ROOM:
                 _remove(entry.path)
             else:
                 _settle(entry.path, staged, final)
@@ -549,20 +361,6 @@ def _remove(path: str) -> None:
 def _unlink(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
-
-
-def _status(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError:
-        return os.lstat(path)
-
-
-def _content(path: str) -> str | None:
-    try:
-        return file_hash(path)
-    except (OSError, ConfigError):
-        return None
 
 
 def _like(path: Any, text: str) -> Any:

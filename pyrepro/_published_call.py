@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyrepro._marker import Target, are_completed
 from pyrepro._patch import NO_PATCH
-from pyrepro._publish import Publication, Target, are_completed
+from pyrepro._publish import Publication
 from pyrepro._record import SUFFIX, document_of, patch_name
 from pyrepro._record import Call as RecordedCall
 from pyrepro._tag import change_paths, paths_in

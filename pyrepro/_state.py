@@ -178,7 +178,7 @@ class State:
     @property
     def maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
-        from pyrepro._publish import maker_of  # for caches only
+        from pyrepro._marker import maker_of  # for caches only
 
         top = self._reading.work_tree if isinstance(self._reading, Reading) else None
         return maker_of(self.file, top, self._module or "", self._name)

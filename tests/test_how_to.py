@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from pyrepro import Tag, config_hash, read_record
 
 GALLERY = sorted(GUIDES.parent.glob("gallery/*.pyrepro.json"))
 Guide = Callable[..., Repository]
+
+
+@pytest.mark.parametrize("page", sorted(GUIDES.glob("*.rst")), ids=lambda page: page.stem)
+def test_a_guide_includes_its_code_and_shows_nothing_else_but_commands_and_output(page: Path) -> None:
+    languages = set(re.findall(r"^\.\. code-block:: (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert languages <= {"console", "diff", "json", "text"}
+
+
+def test_every_program_of_the_guides_is_run_by_a_test() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py"))
+    programs = [path.relative_to(GUIDES).as_posix() for path in GUIDES.rglob("*") if path.is_file()]
+    assert [name for name in programs if not name.endswith((".rst", ".pyc")) and f'"{name}"' not in tests] == []
 
 
 def test_never_leave_half_a_file(guide: Guide) -> None:

@@ -1,0 +1,3 @@
+from PIL import Image
+
+print(Image.open("plot-please-work.png").info["Description"])

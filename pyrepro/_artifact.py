@@ -378,11 +378,9 @@ class Call(NamedTuple):
         Raises:
             DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
         """
-        if self.naming.state.after_call() is self.state:  # as it is of nearly every call
+        if self.naming.state.after_call() == self.state:
             return
         old, new = self.tags()
-        if old == new:
-            return
         paths = self.naming.options.paths
         renamed = [name for path in paths for name in _renamed(self.arguments[path], old, new)]
         refusal = self.naming.state.refusal()

@@ -27,7 +27,7 @@ class Value:
         raise AttributeError(f"cannot delete field {name!r}: a {type(self).__name__} is a value; make another one")
 
     def __eq__(self, other: object) -> bool:
-        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+        return self is other or (self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented)
 
     def __hash__(self) -> int:
         return hash((type(self), *self.__dict__.values()))

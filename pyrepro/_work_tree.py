@@ -83,7 +83,7 @@ def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         if attempt:
             # A random part of a time that doubles, so that those who wait for each other do not meet again.
-            time.sleep(os.urandom(1)[0] / 256 * 0.01 * 2**attempt)
+            time.sleep(os.urandom(1)[0] / 256 * 0.02 * 2**attempt)
         before = _moment(top)
         try:
             snapshot = _read_once(top, loaded, before)

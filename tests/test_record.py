@@ -486,14 +486,15 @@ def test_a_fresh_clone_and_the_patch_give_back_the_code_that_ran_and_it_makes_th
 
 
 def test_a_thousand_records_of_one_state_hold_one_patch(repository: Repository, out: pathlib.Path) -> None:
+    program = (
+        "import os, sys\nfrom pyrepro import Artifact\n"
+        "os.fsync = lambda descriptor: None  # the disk takes longer than all the rest\n"
+        "@Artifact('outpath', record=True, allow_dirty=True)\ndef save(outpath):\n    open(outpath, 'x').close()\n"
+        "for number in range(1_000):\n    save(f'{sys.argv[1]}/{number}.txt')\n"
+    )
+    repository.commit(thousand=program)
     unstaged(repository)
-
-    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
-    def save(outpath: pathlib.Path) -> None:
-        outpath.write_text("good job")
-
-    for number in range(1_000):
-        save(out / f"{number}.txt")
+    assert repository.run("thousand.py", out).returncode == 0
     suffixes = [path.suffix for path in out.iterdir()]
     assert {suffix: suffixes.count(suffix) for suffix in set(suffixes)} == {".txt": 1000, ".json": 1000, ".patch": 1}
 
@@ -633,6 +634,12 @@ def test_what_is_no_path_is_a_type_error() -> None:
         read_record(3)  # type: ignore[arg-type]
 
 
+def write_anew(path: pathlib.Path, content: bytes) -> None:
+    """Write a file that is not there: to write over one, thousands of times, keeps some file systems busy."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
 def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -655,7 +662,7 @@ def test_a_record_with_a_field_of_a_wrong_type_is_refused_as_the_schema_refuses_
                 holder = holder[key]
             holder[("top", *place)[-1]] = value
             content = holder["top"] if not place else bad
-            (out / "bad.pyrepro.json").write_text(json.dumps(content))
+            write_anew(out / "bad.pyrepro.json", json.dumps(content).encode())
             is_valid = validator.is_valid(content)
             outcomes.add(is_valid)
             if is_valid:
@@ -689,7 +696,7 @@ def test_a_record_that_lacks_or_has_a_field_is_refused(repository: Repository, o
 def test_a_record_that_is_cut_off_anywhere_is_refused(repository: Repository, out: pathlib.Path) -> None:
     content = recorded(repository, out).read_bytes()
     for length in range(len(content.rstrip())):
-        (out / "cut.pyrepro.json").write_bytes(content[:length])
+        write_anew(out / "cut.pyrepro.json", content[:length])
         with pytest.raises(RecordError):
             read_record("cut")
 

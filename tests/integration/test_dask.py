@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import Repository
 from systems import SEEDS, Guide, names, needs, runs
 
 pytestmark = needs("distributed")
@@ -66,4 +65,4 @@ def test_a_worker_whose_checkout_is_another_commit_is_refused(guide: Guide, tmp_
         f"{other.head}; unset PYREPRO_CODE_STATE, or check out what it declares"
     )
     assert not (other.path / "out").exists()
-    assert Repository(other.path).git("status", "--porcelain") == ""
+    assert other.git("status", "--porcelain") == ""

@@ -9,7 +9,7 @@ import pytest
 from conftest import Repository
 from systems import Guide, needs, run, written
 
-from pyrepro import Tag, config_hash
+from pyrepro import Tag, config_hash, file_hash
 
 pytestmark = [needs("jupytext"), needs("nbclient"), needs("ipykernel")]
 
@@ -82,7 +82,7 @@ def test_papermill_parameters_are_the_configuration(guide: Guide) -> None:
         done = run(repository, "papermill", "report.ipynb", "-p", "minimum", minimum, f"out-{minimum}.ipynb")
         assert done.returncode == 0, done.stderr
     contents = {"2.0": "3\n", "0.0": "1\n3\n"}
-    raw = "sha256:" + repository.run("-c", "import pyrepro; print(pyrepro.file_hash('raw.txt')[7:])").stdout.strip()
+    raw = file_hash(repository.path / "raw.txt")
     assert {name: (repository.path / "out" / name).read_text() for name in written(repository)} == {
         Tag(repository.head[:12], None, config_hash({"raw": raw, "minimum": float(minimum)})[:12]).put(
             "clean.txt"

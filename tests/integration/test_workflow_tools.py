@@ -16,6 +16,7 @@ def commits(repository: Repository) -> list[str]:
     return [Tag.from_path(name).commit for name in written(repository)]
 
 
+@needs_program("make")
 def test_make_makes_what_this_code_and_these_data_have_not_made(guide: Guide) -> None:
     repository = guide("steps.py", "Makefile")
     first, second = (run(repository, "make") for _ in range(2))
@@ -28,6 +29,7 @@ def test_make_makes_what_this_code_and_these_data_have_not_made(guide: Guide) ->
     assert len(written(repository)) == 4
 
 
+@needs_program("make")
 def test_make_stops_where_there_is_no_name(guide: Guide) -> None:
     repository = guide("steps.py", "Makefile")
     repository.write("steps.py", (repository.path / "steps.py").read_text() + "# edited\n")
@@ -37,6 +39,7 @@ def test_make_stops_where_there_is_no_name(guide: Guide) -> None:
     assert done.stderr.endswith("*** there is no name to make; the reason is printed above.  Stop.\n")
 
 
+@needs_program("make")
 def test_make_makes_a_stable_name_anew_when_the_script_is_newer(guide: Guide) -> None:
     repository = guide("stable_name.py", "stable_name.mk")
     make = ("make", "-f", "stable_name.mk")

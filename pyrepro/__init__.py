@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyrepro._artifact import Artifact, tag
-from pyrepro._code import CodeState, code_state
-from pyrepro._config import canonical_json, config_hash, to_json
-from pyrepro._inputs import file_hash
+from pyrepro._code.state import CodeState, code_state
+from pyrepro._config.file_hash import file_hash
+from pyrepro._config.forms import canonical_json, config_hash, to_json
 from pyrepro._tag import Tag
 from pyrepro.errors import (
     ArtifactMismatchError,
@@ -23,8 +23,8 @@ from pyrepro.errors import (
 
 if TYPE_CHECKING:
     from pyrepro._find import find
-    from pyrepro._record import Record, read_record
-    from pyrepro._reproduce import Reproduction, reproduce
+    from pyrepro._record.record import Record, read_record
+    from pyrepro._record.reproduce import Reproduction, reproduce
 
 __all__ = [
     "Artifact",
@@ -55,11 +55,11 @@ __all__ = [
 
 # Imported when they are first asked for: what writes artifacts does not need them.
 _LATER = {
-    "Record": "_record",
-    "Reproduction": "_reproduce",
+    "Record": "_record.record",
+    "Reproduction": "_record.reproduce",
     "find": "_find",
-    "read_record": "_record",
-    "reproduce": "_reproduce",
+    "read_record": "_record.record",
+    "reproduce": "_record.reproduce",
 }
 
 

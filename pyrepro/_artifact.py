@@ -9,14 +9,15 @@ import types
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar, Union, overload
 
-from pyrepro import _code, _loaded
 from pyrepro._binding import Binding
-from pyrepro._code import CodeState
-from pyrepro._config import JSON, digest, has_fields, json_form, to_json
-from pyrepro._inputs import file_hash
-from pyrepro._state import State, checked
+from pyrepro._code import modules as _loaded
+from pyrepro._code import state as _code
+from pyrepro._code.state import CodeState
+from pyrepro._code.tracker import State, checked
+from pyrepro._config.file_hash import file_hash
+from pyrepro._config.forms import JSON, digest, has_fields, json_form, to_json
+from pyrepro._config.unchanged import Watch
 from pyrepro._tag import DIGITS, Tag
-from pyrepro._watch import Watch
 from pyrepro._wrapper import Decorated, wrap
 from pyrepro.errors import ConfigError
 
@@ -208,7 +209,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     file = _loaded.caller_file()
     typed = None
     if file is None:
-        from pyrepro._session import Typed  # imported where something was typed
+        from pyrepro._code.session import Typed  # imported where something was typed
 
         typed = Typed("the code that calls tag()", _loaded.caller_frame().f_code.co_filename)
     reading = _code.read([file], where, typed)

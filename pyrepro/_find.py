@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, TypeVar
 
-from pyrepro._config import config_hash
+from pyrepro._config.forms import config_hash
 from pyrepro._tag import DIGITS, Tag, split_path, split_suffix
 from pyrepro.errors import NotTaggedError
 

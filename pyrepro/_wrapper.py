@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from pyrepro._code import CodeState
+from pyrepro._code.state import CodeState
 
 if TYPE_CHECKING:
     from pyrepro._artifact import Naming
@@ -121,7 +121,7 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
 
 
 def _publishing(function: Callable[..., Any]) -> Any:
-    from pyrepro._published_call import PublishedCall  # imported where something is published
+    from pyrepro._publish.call import PublishedCall  # imported where something is published
 
     wrapper: Any
 

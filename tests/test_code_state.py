@@ -535,4 +535,4 @@ def test_a_corrupt_head_is_an_error_and_not_the_repository_around_it(repository:
 
 
 def test_a_module_imported_by_pytest_has_its_own_repository() -> None:
-    assert pyrepro.code_state.__module__ == "pyrepro._code"
+    assert pyrepro.code_state.__module__ == "pyrepro._code.state"

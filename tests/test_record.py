@@ -18,7 +18,7 @@ from conftest import Repository
 import pyrepro
 from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
 
-SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "record.schema.json").read_text())
+SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "_record" / "schema.json").read_text())
 DIGEST = hashlib.sha256(b"good job").hexdigest()
 
 

@@ -208,7 +208,7 @@ def test_a_hook_in_the_git_directory_is_in_no_work_tree(repository: Repository) 
 
 
 def test_the_scripts_directory_of_the_environment_is_installed() -> None:
-    from pyrepro._loaded import is_installed
+    from pyrepro._code.modules import is_installed
 
     assert is_installed(os.path.join(sysconfig.get_path("scripts"), "tool"))
     assert is_installed(os.__file__)

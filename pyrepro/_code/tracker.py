@@ -12,14 +12,15 @@ import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyrepro import _code, _loaded
-from pyrepro._code import CodeState, Reading
-from pyrepro._loaded import Loaded
+from pyrepro._code import modules as _loaded
+from pyrepro._code import state as _code
+from pyrepro._code.modules import Loaded
+from pyrepro._code.state import CodeState, Reading
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
-    from pyrepro._patch import Patch
-    from pyrepro._session import Typed
+    from pyrepro._code.patch import Patch
+    from pyrepro._code.session import Typed
 
 _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
@@ -64,7 +65,7 @@ class _Modules:
 
 
 def _typed(function: object) -> Typed:
-    from pyrepro._session import Typed  # imported where something was typed
+    from pyrepro._code.session import Typed  # imported where something was typed
 
     return Typed.of(function)
 
@@ -178,7 +179,7 @@ class State:
     @property
     def maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
-        from pyrepro._marker import maker_of  # for caches only
+        from pyrepro._publish.marker import maker_of  # for caches only
 
         top = self._reading.work_tree if isinstance(self._reading, Reading) else None
         return maker_of(self.file, top, self._module or "", self._name)
@@ -252,7 +253,7 @@ class State:
             top = reading.work_tree
             if not self._records or top is None or not reading.changes:
                 return reading, None
-            from pyrepro._patch import StaleError, taken  # for records only
+            from pyrepro._code.patch import StaleError, taken  # for records only
 
             with contextlib.suppress(StaleError):
                 return reading, taken(top, reading.state.commit, reading.changes)

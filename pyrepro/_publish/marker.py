@@ -14,7 +14,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pyrepro._inputs import file_hash
+from pyrepro._config.file_hash import file_hash
 from pyrepro._tag import is_url, split_text
 from pyrepro.errors import ArtifactMismatchError, ConfigError
 

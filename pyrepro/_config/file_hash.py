@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 
-from pyrepro._config import config_hash
+from pyrepro._config.forms import config_hash
 from pyrepro.errors import ConfigError
 
 _CHUNK = 1 << 20

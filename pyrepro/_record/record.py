@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pyrepro import _code
-from pyrepro._code import Reading
-from pyrepro._config import JSON, json_form
-from pyrepro._git import run
-from pyrepro._inputs import digests_of
-from pyrepro._patch import Patch
+from pyrepro._code import state as _code
+from pyrepro._code.git import run
+from pyrepro._code.patch import Patch
+from pyrepro._code.state import Reading
+from pyrepro._config.file_hash import digests_of
+from pyrepro._config.forms import JSON, json_form
 from pyrepro._tag import DIGITS, Tag, paths_in
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, RecordError
@@ -374,7 +374,7 @@ def _schema() -> Any:
     import json
     from importlib.resources import files
 
-    return json.loads(files("pyrepro").joinpath("record.schema.json").read_text(encoding="utf-8"))
+    return json.loads(files("pyrepro._record").joinpath("schema.json").read_text(encoding="utf-8"))
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
-from pyrepro import _loaded, _work_tree
-from pyrepro._loaded import Loaded
-from pyrepro._porcelain import Entry
+from pyrepro._code import modules as _loaded
+from pyrepro._code import work_tree as _work_tree
+from pyrepro._code.modules import Loaded
+from pyrepro._code.porcelain import Entry
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
 
 if TYPE_CHECKING:
-    from pyrepro._session import Typed
+    from pyrepro._code.session import Typed
 
 _logger = logging.getLogger("pyrepro")
 
@@ -128,7 +129,7 @@ def read(
         return _declared_instead(declared, typed, error)
     # What runs is in no file: that is nothing that a declared state could stand in for.
     if _loaded.is_interactive():
-        from pyrepro._session import refuse_edited_modules  # imported where something was typed
+        from pyrepro._code.session import refuse_edited_modules  # imported where something was typed
 
         refuse_edited_modules(top)
     try:

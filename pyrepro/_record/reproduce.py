@@ -14,10 +14,11 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from pyrepro import _code, _work_tree
-from pyrepro._git import run
-from pyrepro._inputs import digests_of, file_hash
-from pyrepro._record import Record, packages_now, python_now, read_record
+from pyrepro._code import state as _code
+from pyrepro._code import work_tree as _work_tree
+from pyrepro._code.git import run
+from pyrepro._config.file_hash import digests_of, file_hash
+from pyrepro._record.record import Record, packages_now, python_now, read_record
 from pyrepro._tag import paths_in
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, ReproduceError
@@ -241,7 +242,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
     environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pyrepro._again"],
+        [sys.executable, "-m", "pyrepro._record.worker"],
         input=json.dumps(request).encode(),
         cwd=os.path.dirname(tree),  # from where nothing of the recorded code can be imported yet
         env=environment,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._code import CodeState
+from pyrepro._code.state import CodeState
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pyrepro._git import finish, run, started
-from pyrepro._porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
+from pyrepro._code.git import finish, run, started
+from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10

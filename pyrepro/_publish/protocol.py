@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pyrepro._marker import ROOM, Marker, Target, are_completed
+from pyrepro._publish.marker import ROOM, Marker, Target, are_completed
 from pyrepro._tag import change_paths, made_like, split_path
 from pyrepro.errors import ArtifactMissingError
 

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pyrepro import _work_tree
-from pyrepro._git import run
-from pyrepro._porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
+from pyrepro._code import work_tree as _work_tree
+from pyrepro._code.git import run
+from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 
 LARGEST = 10_000_000
 """Bytes beyond which a patch is left out."""

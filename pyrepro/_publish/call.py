@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pyrepro._marker import Target, are_completed
-from pyrepro._patch import NO_PATCH
-from pyrepro._publish import Publication
-from pyrepro._record import SUFFIX, document_of, patch_name
-from pyrepro._record import Call as RecordedCall
+from pyrepro._code.patch import NO_PATCH
+from pyrepro._publish.marker import Target, are_completed
+from pyrepro._publish.protocol import Publication
+from pyrepro._record.record import SUFFIX, document_of, patch_name
+from pyrepro._record.record import Call as RecordedCall
 from pyrepro._tag import change_paths, paths_in
 
 if TYPE_CHECKING:

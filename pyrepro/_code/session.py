@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from pyrepro import _loaded
+from pyrepro._code import modules as _loaded
 from pyrepro.errors import CodeStateError
 
 

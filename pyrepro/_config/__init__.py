@@ -1,0 +1,1 @@
+"""With which configuration and data."""

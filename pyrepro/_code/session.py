@@ -9,6 +9,7 @@ import sys
 from typing import Any, NamedTuple
 
 from pyrepro._code import modules as _loaded
+from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError
 
 
@@ -74,9 +75,8 @@ def refuse_edited_modules(top: str) -> None:
     Raises:
         CodeStateError: what runs is in no commit and in no file.
     """
-    inside = os.path.join(top, "")
     for name, _, spec, file in _loaded.loaded_modules():
-        if not file.startswith(inside):
+        if not is_inside(file, top):
             continue
         now = _Seen(spec, _reloaded_by_ipython(name, file), _digest_of(file))
         before = _seen.setdefault(name, now)

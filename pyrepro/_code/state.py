@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
+from pyrepro import _environ
 from pyrepro._code import modules as _loaded
 from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.modules import Loaded
 from pyrepro._code.porcelain import Entry
+from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
 
@@ -191,17 +193,8 @@ def _declared_instead(declared: CodeState | None, typed: Typed | None, error: Co
 
 
 def _declared() -> CodeState | None:
-    text = os.environ.get("PYREPRO_CODE_STATE")
-    if not text:
-        return None
-    commit, is_dirty, changes = text.partition("-dirty-")
-    try:
-        return CodeState(commit, changes if is_dirty else None)
-    except ValueError:
-        raise CodeStateError(
-            f"PYREPRO_CODE_STATE={text!r} is neither <full commit> nor <full commit>-dirty-<full changes digest>; "
-            f'print the value with: python -c "import pyrepro; print(pyrepro.code_state())"'
-        ) from None
+    declared = _environ.declared_code_state()
+    return None if declared is None else CodeState(*declared)
 
 
 def _top_of(files: list[str], repo: str | None) -> str:
@@ -258,8 +251,7 @@ def _shown(path: bytes) -> str:
 
 def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
     """The files in a work tree, relative to its top, as git writes paths."""
-    inside = os.path.join(top, "")
-    return {os.fsencode(file[len(inside) :].replace(os.sep, "/")) for file in files if file.startswith(inside)}
+    return {os.fsencode(relative_to(file, top)) for file in files if is_inside(file, top)}
 
 
 _told: set[str] = set()
@@ -281,10 +273,12 @@ def other_work_trees(reading: Reading) -> dict[str, str]:
     """The other work trees that modules are loaded from, by package."""
     top = reading.work_tree
     found: dict[str, str] = {}
+    if top is None:
+        return found
     known: dict[str, str | None] = {}
-    for name, _, _, file in reading.loaded if top is not None else ():
+    for name, _, _, file in reading.loaded:
         package = name.partition(".")[0]
-        if file.startswith(os.path.join(top or "", "")) or package in ("pyrepro", "__main__", "__mp_main__"):
+        if is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:

@@ -6,16 +6,17 @@ import contextlib
 import itertools
 import logging
 import operator
-import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyrepro import _environ
 from pyrepro._code import modules as _loaded
 from pyrepro._code import state as _code
 from pyrepro._code.modules import Loaded
 from pyrepro._code.state import CodeState, Reading
+from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _keys() -> tuple[int, str | None]:
 
 
 def _inside(top: str | None, loaded: Sequence[Loaded]) -> list[Loaded]:
-    return [module for module in loaded if top and module.file.startswith(os.path.join(top, ""))]
+    return [module for module in loaded if top and is_inside(module.file, top)]
 
 
 _NO_MODULES = _Modules((0, None), [])
@@ -129,7 +130,7 @@ class State:
         self._is_late = False
         self._reading, self._modules, self._patch = self._shared_moment()
         try:
-            self._is_allowed = is_allowed or _environment_allows_dirty()
+            self._is_allowed = is_allowed or _environ.allows_dirty()
             self._checked()
         except (CodeStateError, DirtyRepositoryError) as error:
             if _loaded.is_own_program():
@@ -211,7 +212,7 @@ class State:
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""
-        return None if self._is_allowed or _environment_allows_dirty() else _dirty(self.reading)
+        return None if self._is_allowed or _environ.allows_dirty() else _dirty(self.reading)
 
     def _spec_now(self) -> object:
         return _loaded.spec_of(sys.modules.get(self._module or ""))
@@ -270,8 +271,11 @@ class State:
         keys = _keys()
         loaded = _inside(self._reading.work_tree, _loaded.loaded_modules())
         before, files = self._reading, self._modules.files_of_others(loaded)
-        reading, patch = self._with_patch(lambda: _code.read_later(before, files))
-        if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
+        reading, patch = _code.read_later(before, files), self._patch
+        # The patch of a state that has not changed is kept: files may have been edited since it was taken.
+        if reading.state != before.state:
+            reading, patch = self._with_patch(lambda: _code.read_later(before, files))
+        if reading.state != before.state and not (self._is_allowed or _environ.allows_dirty()):
             self._is_late = True
             _warned.add(reading.state)
             _logger.error(
@@ -290,7 +294,7 @@ def checked(reading: Reading, is_allowed: bool) -> Reading:
         DirtyRepositoryError: it is dirty, and that is not allowed.
     """
     if reading.state.changes is not None:
-        if not (is_allowed or _environment_allows_dirty()):
+        if not (is_allowed or _environ.allows_dirty()):
             raise _dirty(reading)
         if reading.state not in _warned:
             _warned.add(reading.state)
@@ -308,15 +312,6 @@ def _release_finished_body() -> None:
         frame = frame.f_back
     if frame is None:
         _shared = None
-
-
-def _environment_allows_dirty() -> bool:
-    text = os.environ.get("PYREPRO_ALLOW_DIRTY", "")
-    if text not in ("", "0", "1"):
-        raise CodeStateError(
-            f"PYREPRO_ALLOW_DIRTY={text!r} is neither 1 nor 0; set it to 1 to allow a dirty tree, or unset it"
-        )
-    return text == "1"
 
 
 def uncommitted(reading: Reading) -> str:

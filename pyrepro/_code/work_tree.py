@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pyrepro._code.git import finish, run, started
 from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
+from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -101,7 +102,7 @@ def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
 
 
 def _is_within(path: str, top: str) -> bool:
-    return path == top or path.startswith(os.path.join(top, ""))
+    return path == top or is_inside(path, top)
 
 
 def _is_git_directory(path: str) -> bool:

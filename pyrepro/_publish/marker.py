@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyrepro._config.file_hash import file_hash
-from pyrepro._tag import is_url, split_text
+from pyrepro._paths import is_inside, is_url, relative_to, split_text
 from pyrepro.errors import ArtifactMismatchError, ConfigError
 
 ROOM = ".pyrepro"
@@ -37,8 +37,8 @@ def maker_of(file: str | None, work_tree: str | None, module: str, name: str) ->
     """
     if file is None:
         return f"<session>:{name}"
-    if work_tree is not None and file.startswith(os.path.join(work_tree, "")):
-        return f"{os.path.relpath(file, work_tree).replace(os.sep, '/')}:{name}"
+    if work_tree is not None and is_inside(file, work_tree):
+        return f"{relative_to(file, work_tree)}:{name}"
     # Where the work tree is not known, as much of the path is as the name of the module gives.
     steps = file.split(os.sep)
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")

@@ -14,8 +14,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pyrepro._paths import change_paths, is_inside, made_like, split_path
 from pyrepro._publish.marker import ROOM, Marker, Target, are_completed
-from pyrepro._tag import change_paths, made_like, split_path
 from pyrepro.errors import ArtifactMissingError
 
 _logger = logging.getLogger("pyrepro")
@@ -284,7 +284,7 @@ def _relink(link: str, staged: str, final: str) -> None:
     staged, final, place = map(os.path.realpath, (staged, final, os.path.dirname(link)))
     parent, name = os.path.split(os.path.join(place, target))
     aim = os.path.normpath(os.path.join(os.path.realpath(parent), name))
-    is_staged = f"{aim}{os.sep}".startswith(os.path.join(staged, ""))
+    is_staged = aim == staged or is_inside(aim, staged)
     if os.path.isabs(target) == is_staged:
         moved = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
         at = os.path.join(final, os.path.relpath(place, staged))

@@ -29,9 +29,17 @@ def _is_worker() -> bool:
     process = sys.modules.get("multiprocessing.process")
     # A worker that is started anew knows its parent, and has a main file, only after it has imported
     # the program of its parent; until then it is marked as inheriting.
-    return process is not None and (
-        process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
+    return _is_execnet_worker() or (
+        process is not None
+        and (process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False))
     )
+
+
+def _is_execnet_worker() -> bool:
+    """Whether this process serves execnet, as pytest-xdist's do: python -c, with nobody who types."""
+    gateway = sys.modules.get("execnet.gateway_base")
+    main = getattr(sys.modules.get("__main__"), "__dict__", {})
+    return gateway is not None and main.get("serve", gateway) is getattr(gateway, "serve", None)
 
 
 def _main_file() -> str | None:

@@ -114,7 +114,7 @@ def spec_of(module: object) -> object:
     return module.__dict__.get("__spec__") if isinstance(module, types.ModuleType) else None
 
 
-class Loaded(NamedTuple):
+class LoadedModule(NamedTuple):
     """A loaded module outside installed environments."""
 
     name: str
@@ -133,7 +133,7 @@ class _Look(NamedTuple):
 _last_look = _Look([], [])
 
 
-def loaded_modules() -> list[Loaded]:
+def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
     global _last_look
     present = dict(sys.modules)
@@ -151,7 +151,7 @@ def loaded_modules() -> list[Loaded]:
         file = file_of_module(module) if isinstance(module, types.ModuleType) else None
         real = None if file is None or is_installed(file) else _real_file(file, real_directories)
         if real is not None and not is_installed(real):
-            loaded.append(Loaded(names[position], module, spec, real))
+            loaded.append(LoadedModule(names[position], module, spec, real))
             still_open.append(position)
         elif not _is_settled(module, spec):
             still_open.append(position)

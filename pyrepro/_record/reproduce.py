@@ -124,7 +124,7 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
     looked_at = []
     for place in [os.fspath(repo)] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
         with contextlib.suppress(CodeStateError):
-            top = _code.top_of(place)
+            top = _code.work_tree_of(place)
             looked_at.append(top)
             run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
@@ -196,7 +196,7 @@ def _apply(record: Record, tree: str) -> None:
         raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
     # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
     _git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
-    state = _code.state_of(tree)
+    state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
         raise _error(
             record,

@@ -325,6 +325,9 @@ def test_a_repository_of_another_user_is_an_error_with_the_words_of_git(
         pytest.skip("only root can give a repository away")
     for path in (repository.path, repository.path / ".git"):
         os.chown(path, 65534, 65534)
+    # Git is asked, not its version: Debian 11 has backported safe.directory to 2.30.2.
+    if repository.git("rev-parse", "HEAD", check=False):
+        pytest.skip("this git reads the repositories of other users; safe.directory came with 2.35.2")
     message = error_of(repository.path)
     assert message.startswith(
         f"git cannot read the code state of {repository.path}: fatal: detected dubious ownership in repository at "

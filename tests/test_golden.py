@@ -148,9 +148,76 @@ def test_the_changes_digest_of_a_dirty_tree_never_changes(
     assert code_state(repository.path).changes == expected
 
 
+CLEAN, DIRTY = Tag("0" * 12, None, "1" * 12), Tag("0" * 12, "2" * 12, "1" * 12)
+
+# These may never change.
+TAGGED = {
+    "table.csv": "table-000000000000-111111111111.csv",
+    # Compression suffixes take the suffix before them along,
+    "model.tar.gz": "model-000000000000-111111111111.tar.gz",
+    "table.csv.gz": "table-000000000000-111111111111.csv.gz",
+    "table.csv.bz2": "table-000000000000-111111111111.csv.bz2",
+    "table.csv.xz": "table-000000000000-111111111111.csv.xz",
+    "table.csv.zst": "table-000000000000-111111111111.csv.zst",
+    "table.csv.lz4": "table-000000000000-111111111111.csv.lz4",
+    "table.csv.br": "table-000000000000-111111111111.csv.br",
+    "table.csv.Z": "table-000000000000-111111111111.csv.Z",
+    # one of them, where there is one,
+    "table.gz": "table-000000000000-111111111111.gz",
+    "table.01.gz": "table.01-000000000000-111111111111.gz",
+    "table.csv.gz.xz": "table.csv-000000000000-111111111111.gz.xz",
+    "a.b.csv.gz": "a.b-000000000000-111111111111.csv.gz",
+    # and other suffixes do not: these are near misses.
+    "table.csv.GZ": "table.csv-000000000000-111111111111.GZ",
+    "table.csv.gzip": "table.csv-000000000000-111111111111.gzip",
+    "table.csv.tgz": "table.csv-000000000000-111111111111.tgz",
+    "table.csv.bz": "table.csv-000000000000-111111111111.bz",
+    "table.csv.XZ": "table.csv-000000000000-111111111111.XZ",
+    "table.csv.lzma": "table.csv-000000000000-111111111111.lzma",
+    "table.csv.lz": "table.csv-000000000000-111111111111.lz",
+    "table.csv.lzo": "table.csv-000000000000-111111111111.lzo",
+    "table.csv.zstd": "table.csv-000000000000-111111111111.zstd",
+    "table.csv.sz": "table.csv-000000000000-111111111111.sz",
+    "table.csv.z": "table.csv-000000000000-111111111111.z",
+    "table.csv.zip": "table.csv-000000000000-111111111111.zip",
+    "table.csv.7z": "table.csv-000000000000-111111111111.7z",
+    "table.csv.rar": "table.csv-000000000000-111111111111.rar",
+    "model.tar.tar": "model.tar-000000000000-111111111111.tar",
+    # A suffix is letters and digits, of which one is a letter.
+    "archive.7z": "archive-000000000000-111111111111.7z",
+    "song.mp3": "song-000000000000-111111111111.mp3",
+    "lr0.01": "lr0.01-000000000000-111111111111",
+    "lr0.01.csv": "lr0.01-000000000000-111111111111.csv",
+    "lr1.5e3": "lr1-000000000000-111111111111.5e3",
+    "code.c++": "code.c++-000000000000-111111111111",
+    "plot.a_b": "plot.a_b-000000000000-111111111111",
+    "plot.png~": "plot.png~-000000000000-111111111111",
+    "plot.é": "plot.é-000000000000-111111111111",
+    "plot.": "plot.-000000000000-111111111111",
+    "plot": "plot-000000000000-111111111111",
+    "table.csv.": "table.csv.-000000000000-111111111111",
+    # A dot file has none by its first dot.
+    ".bashrc": ".bashrc-000000000000-111111111111",
+    ".gz": ".gz-000000000000-111111111111",
+    ".csv.gz": ".csv-000000000000-111111111111.gz",
+    ".config.json": ".config-000000000000-111111111111.json",
+    "..csv": "..csv-000000000000-111111111111",
+    # The last component counts, and separators behind it stay.
+    "out.d/plot": "out.d/plot-000000000000-111111111111",
+    "out/.hidden": "out/.hidden-000000000000-111111111111",
+    "out.zarr/": "out-000000000000-111111111111.zarr/",
+    "out.csv.gz//": "out-000000000000-111111111111.csv.gz//",
+    "s3://bucket/a//table.csv.gz": "s3://bucket/a//table-000000000000-111111111111.csv.gz",
+}
+
+
+@pytest.mark.parametrize("plain", TAGGED)
+def test_where_the_tag_stands_in_a_name_never_changes(plain: str) -> None:
+    assert CLEAN.put(plain) == TAGGED[plain]
+
+
 def test_the_grammar_of_a_name_never_changes() -> None:
-    clean, dirty = Tag("0" * 12, None, "1" * 12), Tag("0" * 12, "2" * 12, "1" * 12)
-    names: list[Any] = [tag.put("run.v1.2.csv.gz") for tag in (clean, dirty)]
+    names: list[Any] = [tag.put("run.v1.2.csv.gz") for tag in (CLEAN, DIRTY)]
     assert names == [
         "run.v1.2-000000000000-111111111111.csv.gz",
         "run.v1.2-000000000000-dirty-222222222222-111111111111.csv.gz",

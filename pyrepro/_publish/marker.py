@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyrepro._config.file_hash import file_hash
-from pyrepro._paths import is_inside, is_url, relative_to, split_text
+from pyrepro._paths import is_inside, relative_to
+from pyrepro._publish.files import ROOM, Target
 from pyrepro.errors import ArtifactMismatchError, ConfigError
-
-ROOM = ".pyrepro"
-"""The directory beside artifacts for what belongs to them and is none."""
 
 _ELSEWHERE = ".../"
 _LARGEST = 1 << 16
@@ -50,40 +47,6 @@ def _is_same_maker(one: str, other: str) -> bool:
         return one == other
     short, long = sorted((one.removeprefix(_ELSEWHERE), other.removeprefix(_ELSEWHERE)), key=len)
     return f"/{long}".endswith(f"/{short}")
-
-
-class Target(NamedTuple):
-    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
-
-    directory: str
-    name: str
-
-    @classmethod
-    def of(cls, path: Any) -> Target:
-        """The target of a tagged path.
-
-        Raises:
-            ValueError: it is on no local file system.
-        """
-        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-        if text is None or ("://" in text and is_url(text)):
-            raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
-            )
-        head, name, _ = split_text(text)
-        return cls(head, name)
-
-    @property
-    def path(self) -> str:
-        return self.directory + self.name
-
-    def absolute(self) -> Target:
-        return Target(os.path.join(os.getcwd(), self.directory), self.name)
-
-    def own_file(self, suffix: str) -> str:
-        """A file of this artifact in the room of its directory, where its name may be too long to take a suffix."""
-        return f"{self.directory}{ROOM}{os.sep}{_digest(self.name)}{suffix}"
 
 
 _Extent = tuple[int | None, int, int]
@@ -182,11 +145,6 @@ def _is_completed(target: Target, maker: str) -> bool:
     with contextlib.suppress(OSError):
         marker._replace(maker=maker, extent=extent).write(path)
     return True
-
-
-@functools.lru_cache(maxsize=256)
-def _digest(name: str) -> str:
-    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import errno
 import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pyrepro._paths import change_paths, is_inside, made_like, split_path
-from pyrepro._publish.marker import ROOM, Marker, Target, are_completed
+from pyrepro._paths import change_paths, made_like, split_path
+from pyrepro._publish.files import (
+    ROOM,
+    Target,
+    _leave_room,
+    _make_like,
+    _merge,
+    _put,
+    _remove,
+    _replace,
+    _room,
+    _settle,
+    _sync,
+    _unlink,
+    _write_gitignore,
+)
+from pyrepro._publish.marker import Marker, are_completed
 from pyrepro.errors import ArtifactMissingError
 
 _logger = logging.getLogger("pyrepro")
-
-_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 _being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
 _without_locks: set[str] = set()
@@ -231,146 +242,6 @@ class Publication:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
                 return _like(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
         return path
-
-
-def _room(directory: str) -> str:
-    return os.path.join(directory, ROOM)
-
-
-def _make_like(directory: str, path: str) -> None:
-    """Make a directory that lets in whom another one lets in."""
-    os.mkdir(path)
-    os.chmod(path, stat.S_IMODE(os.stat(directory).st_mode))
-
-
-def _leave_room(directory: str) -> None:
-    """Remove the room of a directory if nothing is in it any more."""
-    room = _room(directory)
-    with contextlib.suppress(OSError):
-        while not set(os.listdir(room)) - {".gitignore"}:
-            _unlink(os.path.join(room, ".gitignore"))
-            try:
-                os.rmdir(room)
-                return
-            except OSError as error:
-                if error.errno not in _NOT_EMPTY:
-                    raise
-                _write_gitignore(directory)  # another call has entered it meanwhile
-
-
-def _write_gitignore(directory: str) -> None:
-    with contextlib.suppress(FileExistsError), open(os.path.join(_room(directory), ".gitignore"), "x") as file:
-        file.write("*\n")
-
-
-def _settle(directory: str, staged: str, final: str) -> None:
-    """Make what was staged fit to be moved: on the disk, without what calls kept for themselves, links that hold."""
-    for entry in list(os.scandir(directory)):
-        if entry.is_symlink():
-            _relink(entry.path, staged, final)
-        elif entry.is_dir():
-            if entry.name == ROOM:
-                _remove(entry.path)
-            else:
-                _settle(entry.path, staged, final)
-        elif entry.is_file():
-            _sync(entry.path)
-    _sync(directory)
-
-
-def _relink(link: str, staged: str, final: str) -> None:
-    """Lead a link to where it will lead to the same thing."""
-    target = os.readlink(link)
-    staged, final, place = map(os.path.realpath, (staged, final, os.path.dirname(link)))
-    parent, name = os.path.split(os.path.join(place, target))
-    aim = os.path.normpath(os.path.join(os.path.realpath(parent), name))
-    is_staged = aim == staged or is_inside(aim, staged)
-    if os.path.isabs(target) == is_staged:
-        moved = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
-        at = os.path.join(final, os.path.relpath(place, staged))
-        os.unlink(link)
-        os.symlink(moved if os.path.isabs(target) else os.path.relpath(moved, at), link)
-
-
-def _sync(path: str) -> None:
-    with contextlib.suppress(PermissionError):  # what may not be read, like a directory on Windows
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in _CANNOT_SYNC:
-                raise
-        finally:
-            os.close(descriptor)
-
-
-def _merge(source: str, path: str) -> None:
-    """Move a file, or every file in a directory, and leave what else is in the directory there."""
-    if _is_directory(source):
-        with contextlib.suppress(OSError):
-            os.rename(source, path)
-            return
-        for name in os.listdir(source):
-            _merge(os.path.join(source, name), os.path.join(path, name))
-    else:
-        os.replace(source, path)
-
-
-def _put(content: bytes, path: str, aside: str) -> None:
-    """Write a file whole, if it does not hold that already: a thousand artifacts share one patch."""
-    if _holds(path, content):
-        return
-    os.makedirs(aside, exist_ok=True)
-    beside = os.path.join(aside, os.urandom(8).hex())
-    with open(beside, "xb") as file:
-        file.write(content)
-    _sync(beside)
-    os.replace(beside, path)
-
-
-def _holds(path: str, content: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(content) + 1) == content
-    except OSError:
-        return False
-
-
-def _replace(source: str, path: str, aside: str) -> None:
-    """Move an artifact into place; an old one that a rename cannot replace is moved aside first."""
-    if not _is_directory(source) and not _is_directory(path):
-        os.replace(source, path)
-        return
-    os.makedirs(aside, exist_ok=True)
-    while True:
-        old = os.path.join(aside, os.urandom(8).hex())
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path, old)
-        try:
-            os.rename(source, path)
-            return
-        except OSError as error:
-            # Another call may have published the same artifact meanwhile.
-            if error.errno not in (*_NOT_EMPTY, errno.ENOTDIR, errno.EISDIR):
-                with contextlib.suppress(OSError):
-                    os.rename(old, path)
-                raise
-
-
-def _is_directory(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
-
-
-def _remove(path: str) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)
-    _unlink(path)
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
 
 
 def _like(path: Any, text: str) -> Any:

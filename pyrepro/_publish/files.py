@@ -71,6 +71,17 @@ def _make_like(directory: str, path: str) -> None:
     os.chmod(path, stat.S_IMODE(os.stat(directory).st_mode))
 
 
+def _enter_room(directory: str) -> None:
+    """Make the room of a directory, which another call may be removing."""
+    while True:
+        os.makedirs(directory, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileExistsError):
+                _make_like(directory, _room(directory))
+            _write_gitignore(directory)
+            return
+
+
 def _leave_room(directory: str) -> None:
     """Remove the room of a directory if nothing is in it any more."""
     room = _room(directory)

@@ -6,10 +6,7 @@ Sources: rename(2), fsync(2), flock(2).
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import logging
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +14,7 @@ from pyrepro._paths import change_paths, made_like, split_path
 from pyrepro._publish.files import (
     ROOM,
     Target,
+    _enter_room,
     _leave_room,
     _make_like,
     _merge,
@@ -29,13 +27,9 @@ from pyrepro._publish.files import (
     _unlink,
     _write_gitignore,
 )
+from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Marker, are_completed
 from pyrepro.errors import ArtifactMissingError
-
-_logger = logging.getLogger("pyrepro")
-
-_being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
-_without_locks: set[str] = set()
 
 
 class Publication:
@@ -52,7 +46,7 @@ class Publication:
         self._maker = maker
         self._beside = beside
         self._process = os.getpid()
-        self._locks: list[Any] = []
+        self._locks = Locks(self._targets, maker)
         self._rooms: set[str] = set()
         self._staged: dict[str, str] = {}
         self.is_done = False
@@ -61,10 +55,10 @@ class Publication:
         """Remove what is staged still, and let others have their turn."""
         # A child that was forked while the function ran leaves everything to its parent.
         if self._process == os.getpid():
-            self._unlock()
+            self._locks.unlock()
             for staged in self._staged.values():
                 _remove(staged)
-            for directory in self._rooms:
+            for directory in self._rooms | self._locks.rooms:
                 _leave_room(directory)
 
     def turns(self) -> Iterator[None]:
@@ -79,7 +73,7 @@ class Publication:
             if is_ours:
                 self._stage()
                 return
-            is_ours = self._lock()
+            is_ours = self._locks.lock()
             if not is_ours:
                 yield
         self.is_done = True
@@ -163,63 +157,12 @@ class Publication:
     def _are_completed(self) -> bool:
         return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
 
-    def _lock(self) -> bool:
-        """Whether this call now holds the locks of its artifacts, those that can be had."""
-        import filelock
-
-        paths = {
-            target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
-        }
-        for target in sorted(paths):
-            path = target.own_file(".lock")
-            if path in _being_made.get():
-                raise RuntimeError(
-                    f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
-                    f"pass another path"
-                )
-            self._enter_room(target.directory)
-            mode = stat.S_IMODE(os.stat(_room(target.directory)).st_mode) & 0o666
-            lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
-            try:
-                lock.acquire(blocking=False)
-            except (filelock.Timeout, FileNotFoundError):
-                self._unlock()
-                return False
-            except OSError as error:
-                if target.directory not in _without_locks:
-                    _without_locks.add(target.directory)
-                    _logger.warning(
-                        "%s has no locks, so calls may compute twice: %s", target.directory.rstrip(os.sep), error
-                    )
-            else:
-                self._locks.append(lock)
-                _being_made.set(_being_made.get() | {path})
-        return True
-
-    def _unlock(self) -> None:
-        for lock in self._locks:
-            _being_made.set(_being_made.get() - {lock.lock_file})
-            # Whoever waits for this very file sees that it has gone, and opens the next one.
-            _unlink(lock.lock_file)
-            lock.release()
-        self._locks = []
-
-    def _enter_room(self, directory: str) -> None:
-        """Make the room of a directory, which another call may be removing."""
-        self._rooms.add(directory)
-        while True:
-            os.makedirs(directory, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                with contextlib.suppress(FileExistsError):
-                    _make_like(directory, _room(directory))
-                _write_gitignore(directory)
-                return
-
     def _stage(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):
             self._staged[directory] = staged = os.path.join(_room(directory), os.urandom(8).hex())
             while not os.path.isdir(staged):
-                self._enter_room(directory)
+                self._rooms.add(directory)
+                _enter_room(directory)
                 with contextlib.suppress(FileNotFoundError):
                     _make_like(directory, staged)
             _write_gitignore(directory)  # another call may have removed it before the room was in use

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from typing import Any
 
-from pyrepro._publish.files import Target, _enter_room, _room, _unlink
+from pyrepro._publish.files import Target, make_state_directory, state_directory_of, unlink_if_possible
 
 _logger = logging.getLogger("pyrepro")
 
@@ -27,7 +27,7 @@ class Locks:
         self._targets = targets
         self._maker = maker
         self._locks: list[Any] = []
-        self.rooms: set[str] = set()
+        self.directories: set[str] = set()
 
     def lock(self) -> bool:
         """Whether this call now holds the locks of its artifacts, those that can be had."""
@@ -37,15 +37,15 @@ class Locks:
             target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
         }
         for target in sorted(paths):
-            path = target.own_file(".lock")
+            path = target.state_file(".lock")
             if path in _being_made.get():
                 raise RuntimeError(
                     f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
                     f"pass another path"
                 )
-            self.rooms.add(target.directory)
-            _enter_room(target.directory)
-            mode = stat.S_IMODE(os.stat(_room(target.directory)).st_mode) & 0o666
+            self.directories.add(target.directory)
+            make_state_directory(target.directory)
+            mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
             lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(blocking=False)
@@ -67,6 +67,6 @@ class Locks:
         for lock in self._locks:
             _being_made.set(_being_made.get() - {lock.lock_file})
             # Whoever waits for this very file sees that it has gone, and opens the next one.
-            _unlink(lock.lock_file)
+            unlink_if_possible(lock.lock_file)
             lock.release()
         self._locks = []

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pyrepro._config.file_hash import file_hash
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._publish.files import ROOM, Target
+from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
 from pyrepro.errors import ArtifactMismatchError, ConfigError
 
 _ELSEWHERE = ".../"
@@ -63,7 +63,7 @@ def _extent(path: str) -> _Extent | None:
         return None, status.st_size, status.st_mtime_ns
     files: list[os.stat_result] = []
     for above, directories, names in os.walk(path):
-        directories[:] = [name for name in directories if name != ROOM]
+        directories[:] = [name for name in directories if name != STATE_DIRECTORY]
         files += [_status(os.path.join(above, name)) for name in names]
     modified = max((file.st_mtime_ns for file in files), default=0)
     return len(files), sum(file.st_size for file in files), modified
@@ -96,10 +96,7 @@ class Marker(NamedTuple):
     def write(self, path: str) -> None:
         import json
 
-        beside = f"{path}.{os.urandom(8).hex()}"
-        with open(beside, "x", encoding="utf-8") as file:
-            json.dump(self, file)
-        os.replace(beside, path)
+        write_then_rename(json.dumps(self).encode(), path, f"{path}.{os.urandom(8).hex()}", syncs=False)
 
 
 def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bool:
@@ -120,7 +117,7 @@ def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bo
 
 
 def _is_completed(target: Target, maker: str) -> bool:
-    path = target.own_file(".json")
+    path = target.state_file(".json")
     text = _text(path)
     extent = _extent(target.path) if text else None
     if extent is None:

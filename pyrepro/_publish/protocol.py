@@ -12,20 +12,21 @@ from typing import Any
 
 from pyrepro._paths import change_paths, made_like, split_path
 from pyrepro._publish.files import (
-    ROOM,
+    STATE_DIRECTORY,
     Target,
-    _enter_room,
-    _leave_room,
-    _make_like,
-    _merge,
-    _put,
-    _remove,
-    _replace,
-    _room,
-    _settle,
-    _sync,
-    _unlink,
-    _write_gitignore,
+    holds_exactly,
+    make_directory_like,
+    make_state_directory,
+    merge_into,
+    move_into_place,
+    prepare_for_move,
+    remove_state_directory,
+    remove_tree,
+    state_directory_of,
+    sync_to_disk,
+    unlink_if_possible,
+    write_gitignore,
+    write_then_rename,
 )
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Marker, are_completed
@@ -47,7 +48,7 @@ class Publication:
         self._beside = beside
         self._process = os.getpid()
         self._locks = Locks(self._targets, maker)
-        self._rooms: set[str] = set()
+        self._state_directories: set[str] = set()
         self._staged: dict[str, str] = {}
         self.is_done = False
 
@@ -57,9 +58,9 @@ class Publication:
         if self._process == os.getpid():
             self._locks.unlock()
             for staged in self._staged.values():
-                _remove(staged)
-            for directory in self._rooms | self._locks.rooms:
-                _leave_room(directory)
+                remove_tree(staged)
+            for directory in self._state_directories | self._locks.directories:
+                remove_state_directory(directory)
 
     def turns(self) -> Iterator[None]:
         """Yield as long as another call makes these artifacts; then they are done, or this call's to make.
@@ -119,7 +120,7 @@ class Publication:
         names = {(self._staging_of(target), target.name) for target in targets}
         others: list[tuple[str, str]] = []
         for directory, staged in self._staged.items():
-            _settle(staged, staged, directory)
+            prepare_for_move(staged, staged, directory)
             for name in os.listdir(staged):
                 renamed = name.replace(f"-{old}", f"-{new}")
                 os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
@@ -138,48 +139,54 @@ class Publication:
             for name, content in beside(target.name, self._staging_of(target, target.name)).items()
         ]
         for target in targets:
-            _unlink(target.own_file(".json"))
+            unlink_if_possible(target.state_file(".json"))
         for source, path in sorted(others):
-            _merge(source, path)
+            merge_into(source, path)
         for target, name, content in companions:
-            _put(content, os.path.join(target.directory, name), self._staging_of(target, ROOM))
+            path, aside = os.path.join(target.directory, name), self._staging_of(target, STATE_DIRECTORY)
+            # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
+            if not holds_exactly(path, content):
+                os.makedirs(aside, exist_ok=True)
+                write_then_rename(content, path, os.path.join(aside, os.urandom(8).hex()), syncs=True)
         for target in targets:
             if target not in missing:
-                _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, ROOM))
+                move_into_place(
+                    self._staging_of(target, target.name), target.path, self._staging_of(target, STATE_DIRECTORY)
+                )
         if missing:
             raise ArtifactMissingError(_missing(missing, [path for _, path in others]), path=missing[0].path)
         if markers:
             for directory in self._staged:
-                _sync(directory)
+                sync_to_disk(directory)
             for target, marker in markers:
-                marker.write(target.own_file(".json"))
+                marker.write(target.state_file(".json"))
 
     def _are_completed(self) -> bool:
         return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
 
     def _stage(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):
-            self._staged[directory] = staged = os.path.join(_room(directory), os.urandom(8).hex())
+            self._staged[directory] = staged = os.path.join(state_directory_of(directory), os.urandom(8).hex())
             while not os.path.isdir(staged):
-                self._rooms.add(directory)
-                _enter_room(directory)
+                self._state_directories.add(directory)
+                make_state_directory(directory)
                 with contextlib.suppress(FileNotFoundError):
-                    _make_like(directory, staged)
-            _write_gitignore(directory)  # another call may have removed it before the room was in use
+                    make_directory_like(directory, staged)
+            write_gitignore(directory)  # another call may have removed it before the room was in use
 
     def _staging_of(self, target: Target, *names: str) -> str:
         return os.path.join(self._staged[target.directory], *names)
 
     def _staged_path(self, path: Any) -> Any:
         staged = self._staging_of(Target.of(path).absolute())
-        return split_path(path, accepted="a path").inside(ROOM, os.path.basename(staged))
+        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, os.path.basename(staged))
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
         for staged in self._staged.values():
-            inside = os.path.join(ROOM, os.path.basename(staged), "")
+            inside = os.path.join(STATE_DIRECTORY, os.path.basename(staged), "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._paths import change_paths, paths_in
-from pyrepro._publish.marker import Target, are_completed
+from pyrepro._publish.files import Target
+from pyrepro._publish.marker import are_completed
 from pyrepro._publish.protocol import Publication
 from pyrepro._record.record import SUFFIX, document_of, patch_name
 from pyrepro._record.record import Call as RecordedCall

@@ -19,7 +19,8 @@ from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run
 from pyrepro._config.file_hash import digests_of, file_hash
 from pyrepro._paths import is_inside, paths_in
-from pyrepro._record.record import Record, packages_now, python_now, read_record
+from pyrepro._record.environment import packages_now, python_now
+from pyrepro._record.record import Record, read_record
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, ReproduceError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import sys
@@ -16,7 +15,7 @@ from pyrepro._code.state import Reading
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import is_inside, paths_in, relative_to
-from pyrepro._record.environment import _packages, python_now
+from pyrepro._record.environment import loaded_packages, python_now
 from pyrepro._record.secrets import _without_credentials, _without_home
 from pyrepro.errors import CodeStateError, ConfigError
 
@@ -71,7 +70,7 @@ def document_of(
         "code": {
             "commit": state.commit,
             "changes": state.changes,
-            "remote": None if top is None else _remote(top, state.commit),
+            "remote": None if top is None else _remote_url(top),
             "module": None if module is None else _portable(module, top),
             "others": _others(reading),
             "patch": None if patch.content is None else patch_name(reading),
@@ -91,7 +90,7 @@ def document_of(
             **_arguments(call.arguments, call.defaults),
             "defaults": sorted(call.defaults),
         },
-        "environment": python_now() | {"packages": _packages()},
+        "environment": {**python_now(), "packages": loaded_packages()},
         "started": f"{when.isoformat(timespec='milliseconds')}Z",
         "seconds": seconds,
     }
@@ -173,9 +172,8 @@ def _size(path: str) -> int:
     return sum(os.stat(os.path.join(above, name)).st_size for above, _, names in os.walk(path) for name in names)
 
 
-@functools.lru_cache(maxsize=16)
-def _remote(top: str, commit: str) -> str | None:
-    """Where the commit of a work tree may be fetched from."""
+def _remote_url(top: str) -> str | None:
+    """Where the commits of a work tree may be fetched from, read anew: a remote can be set at any time."""
     try:
         output = run(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
     except CodeStateError:

@@ -287,5 +287,5 @@ def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | N
 
 def _differences(record: Record) -> dict[str, tuple[str | None, str | None]]:
     then = {name: record.environment[name] for name in ("python", "platform")} | record.environment["packages"]
-    now: dict[str, str] = python_now() | packages_now(record.environment["packages"])
+    now: dict[str, Any] = {**python_now()} | packages_now(record.environment["packages"])
     return {name: (then[name], now.get(name)) for name in then if then[name] != now.get(name)}

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from pyrepro._config.forms import JSON
-from pyrepro._record.schema import _problem, _schema
+from pyrepro._record.schema import first_violation
 from pyrepro._tag import DIGITS, Tag
 from pyrepro._value import Value
 from pyrepro.errors import RecordError
@@ -116,7 +116,7 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
-    problem = _problem(document, _schema(), "record")
+    problem = first_violation(document)
     if problem is not None:
         raise RecordError(
             f"{file} is no record of this version of pyrepro: {problem}; take it from a backup", path=file

@@ -21,13 +21,13 @@ from urllib.parse import quote
 
 import hypothesis
 import pytest
-from conftest import IDENTITY
+from conftest import IDENTITY, posix_only
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pyrepro import CodeState, DirtyRepositoryError, Tag, code_state, tag
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and links are part of what is done")
+pytestmark = posix_only  # modes and links are part of what is done
 
 Entry = tuple[str, str]
 

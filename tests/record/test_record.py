@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import re
 import sys
 from importlib.metadata import version
@@ -86,7 +87,7 @@ def test_everything_that_made_the_artifact_is_recorded(
         },
         "environment": {
             "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
-            "platform": f"{os.uname().sysname} {os.uname().machine}",
+            "platform": f"{platform.system()} {platform.machine()}",
         },
     }
 

@@ -62,6 +62,11 @@ _LATER = {
     "reproduce": "_record.reproduce",
 }
 
+# Pickles, tracebacks and help() name the place that stays, not the file that may move.
+for _name in set(__all__) - set(_LATER):
+    globals()[_name].__module__ = __name__
+del _name
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
@@ -73,6 +78,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     value = globals()[name] = getattr(import_module(f"pyrepro.{_LATER[name]}"), name)
+    value.__module__ = __name__
     return value
 
 

@@ -6,7 +6,8 @@ import os
 from typing import Any, TypeVar
 
 from pyrepro._config.forms import config_hash
-from pyrepro._tag import DIGITS, Tag, split_path, split_suffix
+from pyrepro._paths import split_path
+from pyrepro._tag import DIGITS, Tag, split_suffix
 from pyrepro.errors import NotTaggedError
 
 _AnyPath = TypeVar("_AnyPath", bound="str | bytes | os.PathLike[Any]")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from pyrepro._code.state import CodeState
 
 if TYPE_CHECKING:
-    from pyrepro._artifact import Naming
+    from pyrepro._naming import Naming
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")

@@ -66,7 +66,7 @@ def test_the_tutorial(guide: Guide) -> None:
     repository.write("train.py", (repository.path / "train.py").read_text().replace("a model", "the model"))
     refused = repository.run("train.py", "0.1")
     assert refused.stderr.splitlines()[-3:] == [
-        f"pyrepro.errors.DirtyRepositoryError: the work tree {repository.path} has changes that commit "
+        f"pyrepro.DirtyRepositoryError: the work tree {repository.path} has changes that commit "
         f"{repository.head[:12]} does not hold:",
         "  train.py",
         "Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.",

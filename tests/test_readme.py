@@ -36,7 +36,7 @@ def test_the_example_can_be_called_again_after_its_first_artifact(example: Repos
 def test_after_an_edit_the_example_is_refused_without_allow_dirty(example: Repository) -> None:
     example.write("example.py", EXAMPLE.replace(", allow_dirty=True", ""))
     done = example.run("example.py")
-    assert "pyrepro.errors.DirtyRepositoryError" in done.stderr
+    assert "pyrepro.DirtyRepositoryError" in done.stderr
     assert list(example.path.glob("foo*")) == []
 
 

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pyrepro import _environ
 from pyrepro.errors import CodeStateError
 
 # Nothing that a user, a clone or a machine can set may change what is read:
@@ -135,7 +136,7 @@ def _no_git(directory: str, reason: str) -> CodeStateError:
 
 def finish(process: Any, stdin: bytes | None = None) -> bytes:
     """The output of a process that succeeds."""
-    seconds = _timeout()
+    seconds = _environ.git_timeout()
     top, command = process.args[2], " ".join(process.args[3 + len(_UNIFORM) :])
     try:
         output, errors = process.communicate(stdin, timeout=seconds)
@@ -157,16 +158,3 @@ def finish(process: Any, stdin: bytes | None = None) -> bytes:
             work_tree=top,
         )
     return output  # type: ignore[no-any-return]
-
-
-def _timeout() -> float:
-    text = os.environ.get("PYREPRO_GIT_TIMEOUT") or "60"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise CodeStateError(
-            f"PYREPRO_GIT_TIMEOUT={text!r} is not a number of seconds; set it to one, like 60, or unset it"
-        )
-    return seconds

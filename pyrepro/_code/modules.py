@@ -29,9 +29,17 @@ def _is_worker() -> bool:
     process = sys.modules.get("multiprocessing.process")
     # A worker that is started anew knows its parent, and has a main file, only after it has imported
     # the program of its parent; until then it is marked as inheriting.
-    return process is not None and (
-        process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
+    return _is_execnet_worker() or (
+        process is not None
+        and (process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False))
     )
+
+
+def _is_execnet_worker() -> bool:
+    """Whether this process serves execnet, as pytest-xdist's do: python -c, with nobody who types."""
+    gateway = sys.modules.get("execnet.gateway_base")
+    main = getattr(sys.modules.get("__main__"), "__dict__", {})
+    return gateway is not None and main.get("serve", gateway) is getattr(gateway, "serve", None)
 
 
 def _main_file() -> str | None:
@@ -106,7 +114,7 @@ def spec_of(module: object) -> object:
     return module.__dict__.get("__spec__") if isinstance(module, types.ModuleType) else None
 
 
-class Loaded(NamedTuple):
+class LoadedModule(NamedTuple):
     """A loaded module outside installed environments."""
 
     name: str
@@ -125,7 +133,7 @@ class _Look(NamedTuple):
 _last_look = _Look([], [])
 
 
-def loaded_modules() -> list[Loaded]:
+def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
     global _last_look
     present = dict(sys.modules)
@@ -143,7 +151,7 @@ def loaded_modules() -> list[Loaded]:
         file = file_of_module(module) if isinstance(module, types.ModuleType) else None
         real = None if file is None or is_installed(file) else _real_file(file, real_directories)
         if real is not None and not is_installed(real):
-            loaded.append(Loaded(names[position], module, spec, real))
+            loaded.append(LoadedModule(names[position], module, spec, real))
             still_open.append(position)
         elif not _is_settled(module, spec):
             still_open.append(position)

@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pyrepro._code import work_tree as _work_tree
+from pyrepro._code import work_tree
 from pyrepro._code.git import run
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
+from pyrepro._code.repository import git_directories
+from pyrepro._code.state import SESSION
 
 LARGEST = 10_000_000
 """Bytes beyond which a patch is left out."""
@@ -39,7 +41,7 @@ class StaleError(Exception):
     """What stands on disk is not what was read any more."""
 
 
-def taken(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
+def make_patch(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
     """The patch of exactly the changes that were read.
 
     An index of its own is filled with the commit and the changes, and their
@@ -55,15 +57,15 @@ def taken(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
         CodeStateError: git cannot say.
         StaleError: a file was changed since it was read.
     """
-    submodules = _submodules(top, commit, changes)
+    submodules = _submodules_among(top, commit, changes)
     carried = {path: entry for path, entry in changes.items() if path and not _is_below(path, submodules)}
-    left_out = tuple(sorted(os.fsdecode(path) or "<session>" for path in changes.keys() - carried.keys()))
+    left_out = tuple(sorted(os.fsdecode(path) or SESSION for path in changes.keys() - carried.keys()))
     if not carried:
         return Patch(None, 0, left_out)
     with tempfile.TemporaryDirectory() as scratch:
-        environment = _apart(top, scratch)
+        environment = _variables_for_scratch_objects(top, scratch)
         run(top, ["read-tree", commit], environment=environment)
-        if _stored(top, carried, environment) != carried:
+        if _store_objects(top, carried, environment) != carried:
             raise StaleError
         # What goes makes room for what comes: a directory where a file was.
         entries = sorted(carried.items(), key=lambda item: (item[1] != ABSENT, item[0]))
@@ -73,11 +75,11 @@ def taken(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
     return Patch(content if len(content) <= LARGEST else None, len(content), left_out)
 
 
-def _apart(top: str, scratch: str) -> dict[str, str]:
+def _variables_for_scratch_objects(top: str, scratch: str) -> dict[str, str]:
     """Variables that give git an index and new objects outside the repository."""
     objects = os.path.join(scratch, "objects")
     os.mkdir(objects)
-    borrowed = [os.path.join(_work_tree.git_directories(top)[1], "objects")]
+    borrowed = [os.path.join(git_directories(top)[1], "objects")]
     borrowed += filter(None, [os.environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES")])
     return {
         "GIT_INDEX_FILE": os.path.join(scratch, "index"),
@@ -86,12 +88,12 @@ def _apart(top: str, scratch: str) -> dict[str, str]:
     }
 
 
-def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, str]) -> dict[bytes, Entry]:
+def _store_objects(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, str]) -> dict[bytes, Entry]:
     """The entries of what now stands on disk, its content kept as objects of git."""
     files: dict[bytes, str] = {}
     found: dict[bytes, Entry] = {}
     for path, (mode, _) in entries.items():
-        on_disk = _work_tree.on_disk(top, path)
+        on_disk = work_tree.on_disk(top, path)
         if mode == LINK and os.path.islink(on_disk):
             target = os.fsencode(os.readlink(on_disk))
             output = run(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
@@ -100,14 +102,14 @@ def _stored(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, 
             found[path] = ABSENT
         else:
             files[path] = mode
-    return found | _work_tree.hashed(top, files, ["-w"], environment)
+    return found | work_tree.hash_files(top, files, ["-w"], environment)
 
 
-def _submodules(top: str, commit: str, changes: Mapping[bytes, Entry]) -> set[bytes]:
+def _submodules_among(top: str, commit: str, changes: Mapping[bytes, Entry]) -> set[bytes]:
     """The submodules at and above some paths."""
     found = {path for path, (mode, _) in changes.items() if mode == SUBMODULE}
-    asked = sorted({*changes, *(above for path in changes for above in _work_tree.directories_above(path))} - {b""})
-    for some in _work_tree.in_portions(asked):
+    asked = sorted({*changes, *(above for path in changes for above in work_tree.directories_above(path))} - {b""})
+    for some in work_tree.in_portions(asked):
         output = run(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
         found.update(path for path, (mode, _) in parse_entries(output) if mode == SUBMODULE)
     return found

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import linecache
 import os
 import sys
 from typing import Any, NamedTuple
 
-from pyrepro._code import modules as _loaded
+from pyrepro._code import modules
+from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError
 
 
-class Typed(NamedTuple):
+class TypedCode(NamedTuple):
     """Code that was typed: what it is called, and the file name that its code object carries."""
 
     name: str
     file: str
 
     @classmethod
-    def of(cls, function: object) -> Typed:
+    def of(cls, function: object) -> TypedCode:
         """The typed function."""
         code = getattr(function, "__code__", None)
         return cls(getattr(function, "__qualname__", repr(function)), getattr(code, "co_filename", ""))
@@ -57,15 +57,15 @@ def _input_of_command_line() -> list[str]:
     return [sys.orig_argv[at]] if sys.argv[:1] == ["-c"] and at > 0 else []
 
 
-class _Seen(NamedTuple):
+class _ModuleThen(NamedTuple):
     """A module as it was seen: it was loaded again when its spec or its time of reloading is another."""
 
     spec: object
     reloaded: float | None
-    digest: str | None  # None where there is no file any more
+    source: bytes | None  # None where there is no file any more
 
 
-_seen: dict[str, _Seen] = {}
+_modules_then: dict[str, _ModuleThen] = {}
 
 
 def refuse_edited_modules(top: str) -> None:
@@ -74,21 +74,20 @@ def refuse_edited_modules(top: str) -> None:
     Raises:
         CodeStateError: what runs is in no commit and in no file.
     """
-    inside = os.path.join(top, "")
-    for name, _, spec, file in _loaded.loaded_modules():
-        if not file.startswith(inside):
+    for name, _, spec, file in modules.loaded_modules():
+        if not is_inside(file, top):
             continue
-        now = _Seen(spec, _reloaded_by_ipython(name, file), _digest_of(file))
-        before = _seen.setdefault(name, now)
+        now = _ModuleThen(spec, _reloaded_by_ipython(name, file), _source_of(file))
+        before = _modules_then.setdefault(name, now)
         is_reloaded = None not in (before.reloaded, now.reloaded) and before.reloaded != now.reloaded
         is_loaded_again = is_reloaded or before.spec is not now.spec
-        if before.digest != now.digest and not is_loaded_again:
+        if before.source != now.source and not is_loaded_again:
             raise CodeStateError(
                 f"the module {name} was edited after it was loaded: what runs is not in {file} any more; "
                 f"type importlib.reload({name}), or restart the session",
                 work_tree=top,
             )
-        _seen[name] = now
+        _modules_then[name] = now
 
 
 def _reloaded_by_ipython(name: str, file: str) -> float | None:
@@ -110,9 +109,9 @@ def _ipython_shell() -> Any:
     return None if ipython is None else ipython.get_ipython()
 
 
-def _digest_of(file: str) -> str | None:
+def _source_of(file: str) -> bytes | None:
     try:
         with open(file, "rb") as opened:
-            return hashlib.sha256(opened.read()).hexdigest()
+            return opened.read()
     except OSError:
         return None

@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
-from pyrepro._code import modules as _loaded
-from pyrepro._code import work_tree as _work_tree
-from pyrepro._code.modules import Loaded
+from pyrepro import _environ
+from pyrepro._code import modules, repository, work_tree
+from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
+from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
 
 if TYPE_CHECKING:
-    from pyrepro._code.session import Typed
+    from pyrepro._code.session import TypedCode
 
 _logger = logging.getLogger("pyrepro")
 
 _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
-_SESSION = b""  # the path of what was typed, which no file can have
+SESSION = "<session>"
+"""What typed code is called, where code in a file has its path."""
+_SESSION_PATH = b""  # among changes, since no file can have it
 
 
 class CodeState(Value):
@@ -62,12 +65,12 @@ class Reading(NamedTuple):
     state: CodeState
     work_tree: str | None
     changes: dict[bytes, Entry]
-    loaded: Sequence[Loaded]
+    loaded: Sequence[LoadedModule]
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The changed paths, as they can be printed."""
-        return tuple(map(_shown, sorted(self.changes)))
+        return tuple(map(_printable_path, sorted(self.changes)))
 
 
 def code_state(of: object = None) -> CodeState:
@@ -85,30 +88,30 @@ def code_state(of: object = None) -> CodeState:
         TypeError: ``of`` is neither a path nor a module.
     """
     if of is None:
-        return read([_loaded.caller_file()]).state
+        return read_code([modules.caller_file()]).state
     if isinstance(of, types.ModuleType):
-        file = _loaded.file_of_module(of) or next(iter(getattr(of, "__path__", [])), None)
+        file = modules.file_of_module(of) or next(iter(getattr(of, "__path__", [])), None)
         if file is None:
             raise CodeStateError(f"the module {of.__name__} has no file; pass the path of its repository")
-        if _loaded.is_installed(file):
+        if modules.is_installed(file):
             raise CodeStateError(
                 f"the module {of.__name__} is installed at {file}, not in a work tree; "
                 f"put its version into the configuration: importlib.metadata.version({of.__name__!r})"
             )
-        reading = read([], repo=file)
+        reading = read_code([], repo=file)
     elif isinstance(of, (str, bytes, os.PathLike)):
-        reading = read([], repo=os.fsdecode(of))
+        reading = read_code([], repo=os.fsdecode(of))
     else:
         raise TypeError(f"code_state takes a path or a module, not {of!r} of type {type(of).__name__}")
     if reading.work_tree:
-        _told.add(reading.work_tree)  # whoever asks for its state knows of it
+        _work_trees_warned_of.add(reading.work_tree)  # whoever asks for its state knows of it
     return reading.state
 
 
-def read(
+def read_code(
     files: Iterable[str | None],
     repo: str | None = None,
-    typed: Typed | None = None,
+    typed: TypedCode | None = None,
 ) -> Reading:
     """The state of the repository that holds the first of some files, or that is named.
 
@@ -124,11 +127,11 @@ def read(
     declared = _declared()
     inputs = None if typed is None else typed.inputs()
     try:
-        top = _top_of(known, repo)
+        top = _top_of_work_tree(known, repo)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     # What runs is in no file: that is nothing that a declared state could stand in for.
-    if _loaded.is_interactive():
+    if modules.is_interactive():
         from pyrepro._code.session import refuse_edited_modules  # imported where something was typed
 
         refuse_edited_modules(top)
@@ -145,7 +148,7 @@ def read(
     return reading
 
 
-def read_later(reading: Reading, files: Iterable[str]) -> Reading:
+def read_later_modules(reading: Reading, files: Iterable[str]) -> Reading:
     """A reading, with what now stands in the files of modules that were loaded since.
 
     Raises:
@@ -155,30 +158,30 @@ def read_later(reading: Reading, files: Iterable[str]) -> Reading:
     inside = () if top is None else _paths_inside(top, files)
     if not inside or top is None:
         return reading
-    snapshot = _work_tree.read_later(top, _work_tree.Snapshot(reading.state.commit, reading.changes), inside)
+    snapshot = work_tree.update_snapshot(top, work_tree.Snapshot(reading.state.commit, reading.changes), inside)
     return _reading(top, snapshot.commit, snapshot.changes, reading.loaded)
 
 
-def top_of(path: str) -> str:
+def work_tree_of(path: str) -> str:
     """The top directory of the work tree that holds a path.
 
     Raises:
         CodeStateError: there is none.
     """
-    return _top_of([], path)
+    return _top_of_work_tree([], path)
 
 
-def state_of(top: str) -> CodeState:
+def state_of_work_tree(top: str) -> CodeState:
     """The state of a work tree, whatever modules are loaded, and whatever is declared.
 
     Raises:
         CodeStateError: git cannot say.
     """
-    snapshot = _work_tree.read(top, set)
+    snapshot = work_tree.read_snapshot(top, set)
     return _reading(top, snapshot.commit, snapshot.changes, ()).state
 
 
-def _declared_instead(declared: CodeState | None, typed: Typed | None, error: CodeStateError) -> Reading:
+def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
     """The declared state in the place of the one that cannot be read, or the error that says why not."""
     if declared is None:
         raise error
@@ -191,20 +194,11 @@ def _declared_instead(declared: CodeState | None, typed: Typed | None, error: Co
 
 
 def _declared() -> CodeState | None:
-    text = os.environ.get("PYREPRO_CODE_STATE")
-    if not text:
-        return None
-    commit, is_dirty, changes = text.partition("-dirty-")
-    try:
-        return CodeState(commit, changes if is_dirty else None)
-    except ValueError:
-        raise CodeStateError(
-            f"PYREPRO_CODE_STATE={text!r} is neither <full commit> nor <full commit>-dirty-<full changes digest>; "
-            f'print the value with: python -c "import pyrepro; print(pyrepro.code_state())"'
-        ) from None
+    declared = _environ.declared_code_state()
+    return None if declared is None else CodeState(*declared)
 
 
-def _top_of(files: list[str], repo: str | None) -> str:
+def _top_of_work_tree(files: list[str], repo: str | None) -> str:
     if repo is not None:
         path = os.path.realpath(repo)
         if not os.path.exists(path):
@@ -212,13 +206,13 @@ def _top_of(files: list[str], repo: str | None) -> str:
                 f"there is no {repo} to read the code state of; pass a path in the work tree of the code"
             )
         directory = path if os.path.isdir(path) else os.path.dirname(path)
-        return _work_tree.find_work_tree(path) or _work_tree.ask_for_top(directory)
+        return repository.find_work_tree(path) or repository.ask_for_top(directory)
     for file in files:
-        if not _loaded.is_installed(file) and (top := _work_tree.find_work_tree(*_loaded.real_files([file]))):
+        if not modules.is_installed(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
-    if _loaded.is_interactive() and not files[1:]:
+    if modules.is_interactive() and not files[1:]:
         directory = os.path.realpath(os.curdir)
-        if top := _work_tree.find_work_tree(directory):
+        if top := repository.find_work_tree(directory):
             return top
         raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}")
     looked_at = " and ".join(dict.fromkeys(files)) or "code without a file"
@@ -226,50 +220,49 @@ def _top_of(files: list[str], repo: str | None) -> str:
 
 
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
-    loaded: list[Loaded] = []
+    loaded: list[LoadedModule] = []
 
     def paths() -> set[bytes]:
-        loaded[:] = _loaded.loaded_modules()
-        return _paths_inside(top, [*(module.file for module in loaded), *_loaded.real_files(files)])
+        loaded[:] = modules.loaded_modules()
+        return _paths_inside(top, [*(module.file for module in loaded), *modules.real_files(files)])
 
-    snapshot = _work_tree.read(top, paths)
+    snapshot = work_tree.read_snapshot(top, paths)
     changes = dict(snapshot.changes)
     if inputs is not None:
-        changes[_SESSION] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
+        changes[_SESSION_PATH] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
     return _reading(top, snapshot.commit, changes, loaded)
 
 
-def _reading(top: str, commit: str, changes: dict[bytes, Entry], loaded: Sequence[Loaded]) -> Reading:
-    entries = sorted([_named(path), mode, object_id] for path, (mode, object_id) in changes.items())
+def _reading(top: str, commit: str, changes: dict[bytes, Entry], loaded: Sequence[LoadedModule]) -> Reading:
+    entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
     return Reading(CodeState(commit, digest), top, changes, loaded)
 
 
-def _named(path: bytes) -> str:
+def _digested_path(path: bytes) -> str:
     from urllib.parse import quote  # for changes only, and slow to import
 
-    return "<session>" if path == _SESSION else quote(path)
+    return SESSION if path == _SESSION_PATH else quote(path)
 
 
-def _shown(path: bytes) -> str:
+def _printable_path(path: bytes) -> str:
     text = os.fsdecode(path)
-    return text if text and text.isprintable() else _named(path)
+    return text if text and text.isprintable() else _digested_path(path)
 
 
 def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
     """The files in a work tree, relative to its top, as git writes paths."""
-    inside = os.path.join(top, "")
-    return {os.fsencode(file[len(inside) :].replace(os.sep, "/")) for file in files if file.startswith(inside)}
+    return {os.fsencode(relative_to(file, top)) for file in files if is_inside(file, top)}
 
 
-_told: set[str] = set()
+_work_trees_warned_of: set[str] = set()
 
 
 def warn_of_other_work_trees(reading: Reading) -> None:
     """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
     for package, other in other_work_trees(reading).items():
-        if other not in _told:
-            _told.add(other)
+        if other not in _work_trees_warned_of:
+            _work_trees_warned_of.add(other)
             _logger.warning(
                 "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; "
                 'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
@@ -281,15 +274,17 @@ def other_work_trees(reading: Reading) -> dict[str, str]:
     """The other work trees that modules are loaded from, by package."""
     top = reading.work_tree
     found: dict[str, str] = {}
+    if top is None:
+        return found
     known: dict[str, str | None] = {}
-    for name, _, _, file in reading.loaded if top is not None else ():
+    for name, _, _, file in reading.loaded:
         package = name.partition(".")[0]
-        if file.startswith(os.path.join(top or "", "")) or package in ("pyrepro", "__main__", "__mp_main__"):
+        if is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:
             try:
-                known[directory] = _work_tree.find_work_tree(file)
+                known[directory] = repository.find_work_tree(file)
             except CodeStateError:
                 known[directory] = None  # what git cannot read there is no reason not to write here
         other = known[directory]

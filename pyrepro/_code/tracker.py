@@ -1,4 +1,4 @@
-"""State: the code state of one decorated function, from the decoration through every call."""
+"""Tracker: the code state of one decorated function, from its decoration through its calls."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import contextlib
 import itertools
 import logging
 import operator
-import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyrepro._code import modules as _loaded
-from pyrepro._code import state as _code
-from pyrepro._code.modules import Loaded
-from pyrepro._code.state import CodeState, Reading
+from pyrepro import _environ
+from pyrepro._code import modules
+from pyrepro._code.modules import LoadedModule
+from pyrepro._code.state import CodeState, Reading, read_code, read_later_modules, warn_of_other_work_trees
+from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
     from pyrepro._code.patch import Patch
-    from pyrepro._code.session import Typed
+    from pyrepro._code.session import TypedCode
 
 _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
 
 _ATTEMPTS = 10
 
-_warned: set[CodeState] = set()
+_states_warned_of: set[CodeState] = set()
 
 
-class _Modules:
+class _ModulesThen:
     """The modules of one moment, to see which of them were loaded since.
 
     Args:
@@ -38,7 +38,7 @@ class _Modules:
         loaded: those whose code the commit could hold.
     """
 
-    def __init__(self, keys: tuple[int, str | None], loaded: Sequence[Loaded]) -> None:
+    def __init__(self, keys: tuple[int, str | None], loaded: Sequence[LoadedModule]) -> None:
         self._number, self._last = keys
         self._loaded = loaded
         self._names = [module.name for module in loaded]
@@ -58,48 +58,42 @@ class _Modules:
         are_there = all(map(operator.is_, map(known.get, self._names), self._modules))
         return are_there and all(map(operator.is_, map(dict.get, map(vars, self._modules), _SPEC), self._specs))
 
-    def files_of_others(self, loaded: Sequence[Loaded]) -> list[str]:
+    def files_of_others(self, loaded: Sequence[LoadedModule]) -> list[str]:
         """The files of the modules that are not among these, or were loaded again."""
         specs = {module.name: module.spec for module in self._loaded}
         return [module.file for module in loaded if specs.get(module.name, self) is not module.spec]
 
 
-def _typed(function: object) -> Typed:
-    from pyrepro._code.session import Typed  # imported where something was typed
+def _typed_code(function: object) -> TypedCode:
+    from pyrepro._code.session import TypedCode  # imported where something was typed
 
-    return Typed.of(function)
+    return TypedCode.of(function)
 
 
-def _keys() -> tuple[int, str | None]:
+def _keys_of_modules() -> tuple[int, str | None]:
     return len(sys.modules), next(reversed(sys.modules), None)
 
 
-def _inside(top: str | None, loaded: Sequence[Loaded]) -> list[Loaded]:
-    return [module for module in loaded if top and module.file.startswith(os.path.join(top, ""))]
+def _modules_inside(top: str | None, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
+    return [module for module in loaded if top and is_inside(module.file, top)]
 
 
-_NO_MODULES = _Modules((0, None), [])
+_NO_MODULES = _ModulesThen((0, None), [])
 
 
-class _Moment(NamedTuple):
+class _Observation(NamedTuple):
     """What was read, and the modules that were loaded before it was."""
 
     reading: Reading | CodeStateError
-    modules: _Modules
+    modules: _ModulesThen
     patch: Patch | None  # None where there are no changes, or no records are kept
 
 
-class _Shared(NamedTuple):
-    """What the decorations of one run of a module's body share."""
-
-    body: types.FrameType
-    moments: dict[tuple[object, ...], _Moment]
+_observations_of_bodies: dict[types.FrameType, dict[tuple[object, ...], _Observation]] = {}
+"""What the decorations of one run of a module's body share, by the frame of the body."""
 
 
-_shared: _Shared | None = None
-
-
-class State:
+class Tracker:
     """The code state of a decorated function: read, allowed or refused, and kept true.
 
     Args:
@@ -115,31 +109,31 @@ class State:
     """
 
     def __init__(self, function: object, repo: str | None, is_allowed: bool, *, records: bool = False) -> None:
-        function = _loaded.without_partials(function)
-        self._name = getattr(function, "__qualname__", repr(function))
+        function = modules.without_partials(function)
+        self.qualname: str = getattr(function, "__qualname__", repr(function))
         self._module = getattr(function, "__module__", None)
-        self._spec = self._spec_now()
-        file = _loaded.function_file(function)
-        self._files = (file, _loaded.caller_file())
+        self._spec = self._current_spec()
+        file = modules.function_file(function)
+        self._files = (file, modules.caller_file())
         self._repo = repo
         self._records = records
-        self._is_interactive = _loaded.is_interactive()
-        self._typed = _typed(function) if self._is_interactive and file is None else None
+        self._is_interactive = modules.is_interactive()
+        self._typed = _typed_code(function) if self._is_interactive and file is None else None
         self._is_allowed = is_allowed
-        self._is_late = False
-        self._reading, self._modules, self._patch = self._shared_moment()
+        self._is_too_late_to_refuse = False
+        self._reading, self._modules, self._patch = self._observe_once_per_body()
         try:
-            self._is_allowed = is_allowed or _environment_allows_dirty()
-            self._checked()
+            self._is_allowed = is_allowed or _environ.allows_dirty()
+            self._checked_reading()
         except (CodeStateError, DirtyRepositoryError) as error:
-            if _loaded.is_own_program():
+            if modules.is_own_program():
                 raise
             _logger.warning("calls that write artifacts will be refused: %s", error)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
-            self._reading, _, self._patch = self._moment()
+            self._reading, _, self._patch = self._observe()
         reading = self._reading._replace(loaded=()) if isinstance(self._reading, Reading) else self._reading
         elsewhere = {
             "_reading": reading,
@@ -169,20 +163,22 @@ class State:
     @property
     def file(self) -> str | None:
         """The real file of the function's module."""
-        return next(_loaded.real_files([self._files[0]]), None) if self._files[0] else None
+        return next(modules.real_files([self._files[0]]), None) if self._files[0] else None
 
     @property
-    def name(self) -> str:
+    def module(self) -> str:
+        """The name of the function's module; empty where it has none."""
+        return self._module or ""
+
+    @property
+    def function(self) -> str:
         """The function as ``module:qualname``."""
-        return f"{self._module}:{self._name}"
+        return f"{self._module}:{self.qualname}"
 
     @property
-    def maker(self) -> str:
-        """The function, as the markers of its artifacts name it."""
-        from pyrepro._publish.marker import maker_of  # for caches only
-
-        top = self._reading.work_tree if isinstance(self._reading, Reading) else None
-        return maker_of(self.file, top, self._module or "", self._name)
+    def work_tree(self) -> str | None:
+        """The work tree whose state the names carry, None where that was declared or cannot be read."""
+        return self._reading.work_tree if isinstance(self._reading, Reading) else None
 
     def before_call(self) -> CodeState:
         """The state of the code that a call is about to run.
@@ -191,59 +187,61 @@ class State:
             CodeStateError: there is none to be had.
             DirtyRepositoryError: it is dirty, and that is not allowed.
         """
-        _release_finished_body()
-        spec = self._spec_now()
+        # A body without a caller is the program's own, or holds nothing any more; to walk the stacks takes its time.
+        if any(body.f_back is not None for body in list(_observations_of_bodies)):
+            _forget_finished_bodies()
+        spec = self._current_spec()
         if self._spec is not None and spec is not None and spec is not self._spec:
             raise CodeStateError(
-                f"{self._name} is of an earlier load of the module {self._module}, so what runs may be in no file any "
-                f"more; take it from the module again"
+                f"{self.qualname} is of an earlier load of the module {self._module}, so what runs may be in no file "
+                f"any more; take it from the module again"
             )
         if self._is_interactive:
-            self._reading, self._modules, self._patch = self._moment()
+            self._reading, self._modules, self._patch = self._observe()
         else:
-            self._take_up_later_modules()
-        return self._checked().state
+            self._account_for_later_modules()
+        return self._checked_reading().state
 
     def after_call(self) -> CodeState:
         """The state of the code that a call has run, the modules that it loaded included."""
-        self._take_up_later_modules()
+        self._account_for_later_modules()
         return self.reading.state
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""
-        return None if self._is_allowed or _environment_allows_dirty() else _dirty(self.reading)
+        return None if self._is_allowed or _environ.allows_dirty() else _dirty(self.reading)
 
-    def _spec_now(self) -> object:
-        return _loaded.spec_of(sys.modules.get(self._module or ""))
+    def _current_spec(self) -> object:
+        return modules.spec_of(sys.modules.get(self._module or ""))
 
-    def _checked(self) -> Reading:
+    def _checked_reading(self) -> Reading:
         if isinstance(self._reading, CodeStateError):
             import copy  # not needed where all is well
 
             raise copy.copy(self._reading)  # a raised error collects tracebacks
-        return checked(self._reading, self._is_allowed or self._is_late)
+        return checked_reading(self._reading, self._is_allowed or self._is_too_late_to_refuse)
 
-    def _shared_moment(self) -> _Moment:
-        """One reading for the decorations of one run of a module's body."""
-        global _shared
-        body = _loaded.module_body(_loaded.caller_frame())
+    def _observe_once_per_body(self) -> _Observation:
+        """One observation for the decorations of one run of a module's body."""
+        body = modules.module_body(modules.caller_frame())
         if body is None or self._is_interactive:
-            return self._moment()
-        if _shared is None or _shared.body is not body:
-            _shared = _Shared(body, {})
+            return self._observe()
+        _forget_finished_bodies()
+        # Held here, since another thread may make the module forget the body while git is at work.
+        observations = _observations_of_bodies.setdefault(body, {})
         key = (*self._files, self._repo, self._records)
-        if key not in _shared.moments:
-            _shared.moments[key] = self._moment()
-        return _shared.moments[key]
+        if key not in observations:
+            observations[key] = self._observe()
+        return observations[key]
 
-    def _moment(self) -> _Moment:
-        keys = _keys()
+    def _observe(self) -> _Observation:
+        keys = _keys_of_modules()
         try:
-            reading, patch = self._with_patch(lambda: _code.read(self._files, self._repo, self._typed))
-            _code.warn_of_other_work_trees(reading)
-            return _Moment(reading, _Modules(keys, _inside(reading.work_tree, reading.loaded)), patch)
+            reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed))
+            warn_of_other_work_trees(reading)
+            return _Observation(reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:
-            return _Moment(error, _NO_MODULES, None)
+            return _Observation(error, _NO_MODULES, None)
 
     def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch | None]:
         """A reading, and the patch of the changes that it found, where that is kept."""
@@ -253,36 +251,39 @@ class State:
             top = reading.work_tree
             if not self._records or top is None or not reading.changes:
                 return reading, None
-            from pyrepro._code.patch import StaleError, taken  # for records only
+            from pyrepro._code.patch import StaleError, make_patch  # for records only
 
             with contextlib.suppress(StaleError):
-                return reading, taken(top, reading.state.commit, reading.changes)
+                return reading, make_patch(top, reading.state.commit, reading.changes)
         raise CodeStateError(
             f"files of the work tree {top} changed each time that they were read; "
             f"let what writes them end, and run again",
             work_tree=top,
         )
 
-    def _take_up_later_modules(self) -> None:
+    def _account_for_later_modules(self) -> None:
         """What was loaded since the reading runs, too: it is what its files hold now."""
         if not isinstance(self._reading, Reading) or self._modules.are_loaded():
             return
-        keys = _keys()
-        loaded = _inside(self._reading.work_tree, _loaded.loaded_modules())
+        keys = _keys_of_modules()
+        loaded = _modules_inside(self._reading.work_tree, modules.loaded_modules())
         before, files = self._reading, self._modules.files_of_others(loaded)
-        reading, patch = self._with_patch(lambda: _code.read_later(before, files))
-        if reading.state != self._reading.state and not (self._is_allowed or _environment_allows_dirty()):
-            self._is_late = True
-            _warned.add(reading.state)
+        reading, patch = read_later_modules(before, files), self._patch
+        # The patch of a state that has not changed is kept: files may have been edited since it was taken.
+        if reading.state != before.state:
+            reading, patch = self._with_patch(lambda: read_later_modules(before, files))
+        if reading.state != before.state and not (self._is_allowed or _environ.allows_dirty()):
+            self._is_too_late_to_refuse = True
+            _states_warned_of.add(reading.state)
             _logger.error(
                 "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
         self._reading, self._patch = reading, patch
-        self._modules = _Modules(keys, loaded)
+        self._modules = _ModulesThen(keys, loaded)
 
 
-def checked(reading: Reading, is_allowed: bool) -> Reading:
+def checked_reading(reading: Reading, is_allowed: bool) -> Reading:
     """The reading, if it is clean or allowed to be dirty.
 
     Raises:
@@ -290,33 +291,25 @@ def checked(reading: Reading, is_allowed: bool) -> Reading:
         DirtyRepositoryError: it is dirty, and that is not allowed.
     """
     if reading.state.changes is not None:
-        if not (is_allowed or _environment_allows_dirty()):
+        if not (is_allowed or _environ.allows_dirty()):
             raise _dirty(reading)
-        if reading.state not in _warned:
-            _warned.add(reading.state)
+        if reading.state not in _states_warned_of:
+            _states_warned_of.add(reading.state)
             _logger.warning("%s", uncommitted(reading))
     return reading
 
 
-def _release_finished_body() -> None:
-    """Let go of a module body that has run: its frame holds everything that its callers hold."""
-    global _shared
-    if _shared is None or _shared.body.f_back is None:
-        return
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and frame is not _shared.body:
-        frame = frame.f_back
-    if frame is None:
-        _shared = None
-
-
-def _environment_allows_dirty() -> bool:
-    text = os.environ.get("PYREPRO_ALLOW_DIRTY", "")
-    if text not in ("", "0", "1"):
-        raise CodeStateError(
-            f"PYREPRO_ALLOW_DIRTY={text!r} is neither 1 nor 0; set it to 1 to allow a dirty tree, or unset it"
-        )
-    return text == "1"
+def _forget_finished_bodies() -> None:
+    """Let go of the module bodies that have run: a frame holds everything that its callers hold."""
+    running: set[types.FrameType] = set()
+    for innermost in sys._current_frames().values():
+        frame: types.FrameType | None = innermost
+        while frame is not None:
+            running.add(frame)
+            frame = frame.f_back
+    for body in list(_observations_of_bodies):  # a copy, since other threads decorate, too
+        if body not in running:
+            _observations_of_bodies.pop(body, None)
 
 
 def uncommitted(reading: Reading) -> str:

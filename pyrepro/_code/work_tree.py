@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pyrepro._code.git import finish, run, started
 from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
+from pyrepro._code.repository import bytes_of, git_directories
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -36,40 +37,7 @@ class Snapshot(NamedTuple):
     changes: dict[bytes, Entry]
 
 
-def find_work_tree(path: str) -> str | None:
-    """The top directory of the innermost work tree that holds a path, or None.
-
-    Args:
-        path: an absolute path without symbolic links.
-
-    Raises:
-        CodeStateError: git has to be asked, and fails.
-    """
-    directory = path
-    while True:
-        if _is_git_directory(directory):
-            return None
-        marker = os.path.join(directory, ".git")
-        if os.path.isfile(marker) or _is_git_directory(marker):
-            top = ask_for_top(directory) if _may_lie_elsewhere(directory) else directory
-            return top if _is_within(path, top) else None
-        parent = os.path.dirname(directory)
-        if parent == directory:
-            return None
-        directory = parent
-
-
-def ask_for_top(directory: str) -> str:
-    """The top directory of the work tree that git itself finds from a directory.
-
-    Raises:
-        CodeStateError: git finds none; the message holds git's own words.
-    """
-    output = run(directory, ["rev-parse", "--show-toplevel"], is_top=False)
-    return os.path.realpath(os.fsdecode(output.rstrip(b"\n")))
-
-
-def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
+def read_snapshot(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
     """What the work tree holds, all of it at one moment.
 
     Args:
@@ -84,14 +52,14 @@ def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
         if attempt:
             # A random part of a time that doubles, so that those who wait for each other do not meet again.
             time.sleep(os.urandom(1)[0] / 256 * 0.02 * 2**attempt)
-        before = _moment(top)
+        before = _git_stamp(top)
         try:
             snapshot = _read_once(top, loaded, before)
         except CodeStateError:
-            if _moment(top) == before:
+            if _git_stamp(top) == before:
                 raise
         else:
-            if _moment(top) == before:
+            if _git_stamp(top) == before:
                 return snapshot
     raise CodeStateError(
         f"the work tree {top} was read {_ATTEMPTS} times, and each time HEAD or the index changed meanwhile; "
@@ -100,68 +68,28 @@ def read(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
     )
 
 
-def _is_within(path: str, top: str) -> bool:
-    return path == top or path.startswith(os.path.join(top, ""))
-
-
-def _is_git_directory(path: str) -> bool:
-    if not os.path.isfile(os.path.join(path, "HEAD")):
-        return False
-    return all(os.path.isdir(os.path.join(path, name)) for name in ("objects", "refs"))
-
-
-def git_directories(top: str) -> tuple[str, str]:
-    """The git directory of a work tree, and the one that it shares with other work trees, most often the same."""
-    git_dir = os.path.join(top, ".git")
-    if os.path.isfile(git_dir):
-        target = _content(git_dir).partition(b"gitdir:")[2].strip()
-        git_dir = os.path.join(top, os.fsdecode(target))
-    common = _content(os.path.join(git_dir, "commondir")).strip()
-    return git_dir, os.path.join(git_dir, os.fsdecode(common)) if common else git_dir
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _may_lie_elsewhere(top: str) -> bool:
-    """Whether git may see another work tree here than the directory that holds .git."""
-    git_dir, common_dir = git_directories(top)
-    files = (os.path.join(common_dir, "config"), os.path.join(git_dir, "config.worktree"))
-    return os.pathsep in top or any(_names_a_work_tree(_content(file)) for file in files)
-
-
-def _names_a_work_tree(configuration: bytes) -> bool:
-    # Most name none, which is seen without an expression to compile.
-    return b"worktree" in configuration.lower() and bool(re.search(rb"(?i)\bworktree\s*=", configuration))
-
-
-class _Moment(NamedTuple):
+class _GitStamp(NamedTuple):
     """What differs when HEAD or the index is another than before."""
 
     head: tuple[object, ...]
     index_file: tuple[int, int, int] | None
 
 
-def _moment(top: str) -> _Moment:
+def _git_stamp(top: str) -> _GitStamp:
     git_dir, common_dir = git_directories(top)
     directories = {git_dir: None, common_dir: None}
-    head = _content(os.path.join(git_dir, "HEAD"))
+    head = bytes_of(os.path.join(git_dir, "HEAD"))
     ref = os.fsdecode(head.partition(b"ref:")[2].strip())
     state = (
         head,
-        *(_content(os.path.join(directory, ref)) for directory in directories if ref),
-        *(_content(os.path.join(directory, "reftable", "tables.list")) for directory in directories),
-        _fingerprint(os.path.join(common_dir, "packed-refs")),
+        *(bytes_of(os.path.join(directory, ref)) for directory in directories if ref),
+        *(bytes_of(os.path.join(directory, "reftable", "tables.list")) for directory in directories),
+        _stat_of(os.path.join(common_dir, "packed-refs")),
     )
-    return _Moment(state, _fingerprint(os.path.join(git_dir, "index")))
+    return _GitStamp(state, _stat_of(os.path.join(git_dir, "index")))
 
 
-def _fingerprint(path: str) -> tuple[int, int, int] | None:
+def _stat_of(path: str) -> tuple[int, int, int] | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -169,7 +97,7 @@ def _fingerprint(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Moment) -> Snapshot:
+def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _GitStamp) -> Snapshot:
     honours_modes = _honours_modes(top)
     options = _MODES if honours_modes else []
     with started(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
@@ -195,7 +123,7 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Mom
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
             files = inside.get(path, set())
-            submodule = read(on_disk(top, path), functools.partial(set, files))
+            submodule = read_snapshot(on_disk(top, path), functools.partial(set, files))
             entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
@@ -215,7 +143,7 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
-def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
+def update_snapshot(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
     """A snapshot, with what the work tree now holds at the files of modules loaded since.
 
     Args:
@@ -243,7 +171,7 @@ def read_later(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapsho
         prefix = path + b"/"
         below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
         commit = changes.get(path, committed[path])[1]
-        submodule = read_later(on_disk(top, path), Snapshot(commit, below), files)
+        submodule = update_snapshot(on_disk(top, path), Snapshot(commit, below), files)
         changes = {inner: entry for inner, entry in changes.items() if not inner.startswith(prefix)}
         changes.update({prefix + inner: entry for inner, entry in submodule.changes.items()})
     return Snapshot(snapshot.commit, changes)
@@ -287,11 +215,11 @@ def _changes_in_files(
             found[path] = mode, _id_of_link(top, path, commit)
         elif mode != SUBMODULE:
             to_hash[path] = mode
-    found.update(hashed(top, to_hash))
+    found.update(hash_files(top, to_hash))
     return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
 
 
-def _touched_since(top: str, moment: _Moment, paths: Iterable[bytes]) -> Iterator[bytes]:
+def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Iterator[bytes]:
     """The files that were written after the index was.
 
     Git compares whole seconds, and takes an edit of the same size for none when
@@ -353,19 +281,19 @@ def _id_of_link(top: str, path: bytes, commit: str) -> str:
     return hashlib.new(algorithm, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()
 
 
-def hashed(
+def hash_files(
     top: str, modes: dict[bytes, str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> dict[bytes, Entry]:
     """The entries of regular files, their content after clean filters."""
     if not modes:
         return {}
-    paths = b"".join(_quoted(path) + b"\n" for path in modes)
+    paths = b"".join(_quoted_for_git(path) + b"\n" for path in modes)
     output = run(top, ["hash-object", *options, "--stdin-paths"], stdin=paths, environment=environment)
     ids = output.decode().split()
     return {path: (mode, object_id) for (path, mode), object_id in zip(modes.items(), ids, strict=True)}
 
 
-def _quoted(path: bytes) -> bytes:
+def _quoted_for_git(path: bytes) -> bytes:
     """A path as git quotes it, so that line ends in names do not end lines."""
     special = re.compile(rb"[\x00-\x1f\x7f\"\\]")
     return b'"' + special.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'

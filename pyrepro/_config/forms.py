@@ -14,7 +14,6 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._code.state import CodeState
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
@@ -48,7 +47,7 @@ class _Place:
         place: _Place | None = self
         while place is not None:
             if place.container is container:
-                raise self.error(f"is {_shown_type(container)} and contains itself", "break the cycle")
+                raise self.error(f"is {_type_of(container)} and contains itself", "break the cycle")
             place = place.parent
         return lambda step: _Place(step, self, container)
 
@@ -57,16 +56,16 @@ class _Place:
         return ConfigError(f"{place} {found}; {remedy}", place=place)
 
 
-def _shown_type(value: object) -> str:
+def _type_of(value: object) -> str:
     return f"of type {type(value).__module__}.{type(value).__qualname__}"
 
 
-def _shown(value: object) -> str:
+def _value_and_type_of(value: object) -> str:
     try:
         text = repr(value)
     except Exception as error:
         text = f"<repr failed: {error}>"
-    return f"{text if len(text) <= 80 else text[:77] + '...'} {_shown_type(value)}"
+    return f"{text if len(text) <= 80 else text[:77] + '...'} {_type_of(value)}"
 
 
 def canonical_json(config: object) -> bytes:
@@ -97,25 +96,25 @@ def config_hash(config: object) -> str:
     Raises:
         ConfigError: a part of the configuration has no stable JSON form.
     """
-    return digest(json_form(config))
+    return hash_of_form(json_form(config))
 
 
-def digest(form: JSON) -> str:
+def hash_of_form(form: JSON) -> str:
     """The SHA-256 of the canonical bytes of a JSON form, as 64 hex digits."""
     return hashlib.sha256(canonical_bytes(form)).hexdigest()
 
 
 def canonical_bytes(form: JSON) -> bytes:
     """The RFC 8785 bytes of a JSON form."""
-    return _followed(lambda: rfc8785.dumps(form))
+    return _without_recursion_error(lambda: rfc8785.dumps(form))
 
 
 def json_form(config: object) -> JSON:
     """What a configuration is in JSON: None, bool, int, float, str, list and dict alone."""
-    return _followed(lambda: _form(config, _Place("config")))
+    return _without_recursion_error(lambda: _form(config, _Place("config")))
 
 
-def _followed(convert: Callable[[], _T]) -> _T:
+def _without_recursion_error(convert: Callable[[], _T]) -> _T:
     try:
         return convert()
     except RecursionError as error:
@@ -155,11 +154,11 @@ def _form(value: Any, place: _Place) -> JSON:
         return value  # type: ignore[no-any-return]
     if isinstance(value, enum.Enum):
         return _form(value.value, place)
-    if isinstance(value, (CodeState, Tag)):
+    if isinstance(value, Tag):
         return str(value)
     if kind.__name__ not in ("Timestamp", "Timedelta") and _is_of_pandas(kind):
         raise place.error(
-            f"is {_shown_type(value)[8:]}, which is data, not configuration",
+            f"is {_type_of(value)[8:]}, which is data, not configuration",
             "pass its .to_dict(), or write it to a file and name that in inputs",
         )
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -176,7 +175,7 @@ def _form(value: Any, place: _Place) -> JSON:
         return _form_of_fields(value, fields, place)
     if _is_namespace(value):
         return _form_of_mapping(vars(value), value, place, attributes=True)
-    if isinstance(value, _classes("omegaconf", "Node", "DictConfig", "ListConfig")):
+    if isinstance(value, _loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
     if isinstance(value, Mapping):
         return _form_of_mapping(value, value, place)
@@ -186,14 +185,19 @@ def _form(value: Any, place: _Place) -> JSON:
     if isinstance(value, (set, frozenset)):
         at = place.inside(value)
         return sorted((_form(item, at("<element>")) for item in value), key=canonical_bytes)
-    if isinstance(value, _classes("pathlib", "PurePath")):
+    if isinstance(value, _loaded_classes("pathlib", "PurePath")):
         return _form_of_text(value.as_posix(), place)
-    if isinstance(value, _classes("datetime", "date", "time")):
+    if isinstance(value, _loaded_classes("datetime", "date", "time")):
         return str(value.isoformat())
-    if isinstance(value, _classes("datetime", "timedelta")):
+    if isinstance(value, _loaded_classes("datetime", "timedelta")):
         return _form_of_duration(value)
     if isinstance(
-        value, (*_classes("decimal", "Decimal"), *_classes("fractions", "Fraction"), *_classes("uuid", "UUID"))
+        value,
+        (
+            *_loaded_classes("decimal", "Decimal"),
+            *_loaded_classes("fractions", "Fraction"),
+            *_loaded_classes("uuid", "UUID"),
+        ),
     ):
         return str(value)
     if (name := _import_name(value, place)) is not None:
@@ -208,7 +212,7 @@ def _form(value: Any, place: _Place) -> JSON:
     registered = to_json.dispatch(kind)
     if registered is _not_registered:
         raise place.error(
-            f"is {_shown(value)}, which has no stable JSON form",
+            f"is {_value_and_type_of(value)}, which has no stable JSON form",
             f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})",
         )
     return _form(registered(value), place.inside(value)(""))
@@ -218,7 +222,7 @@ def _is_of_pandas(kind: type) -> bool:
     return any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__)
 
 
-def _classes(module: str, *names: str) -> Any:
+def _loaded_classes(module: str, *names: str) -> Any:
     """The named classes of a module if it is loaded: without it no value can be of them."""
     loaded = sys.modules.get(module)
     found = [] if loaded is None else [getattr(loaded, name, None) for name in names]
@@ -258,15 +262,19 @@ def _form_of_float(number: float) -> int | float | str:
 def _form_of_array(value: Any, place: _Place) -> JSON:
     if _counts_time_in_bare_numbers(value):
         raise place.error(
-            f"is {_shown(value)}, whose tolist() is a bare number",
+            f"is {_value_and_type_of(value)}, whose tolist() is a bare number",
             "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
         )
     try:
         plain = value.tolist()
     except Exception as error:
-        raise place.error(f"is {_shown(value)}, whose tolist() failed: {error}", "pass plain values") from error
+        raise place.error(
+            f"is {_value_and_type_of(value)}, whose tolist() failed: {error}", "pass plain values"
+        ) from error
     if type(plain) is type(value):
-        raise place.error(f"is {_shown(value)}, which has no Python equivalent", "pass float() or str() of it")
+        raise place.error(
+            f"is {_value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"
+        )
     return _form(plain, place.inside(value)(""))
 
 
@@ -287,7 +295,7 @@ def has_fields(value: object) -> bool:
 
 
 def _is_namespace(value: object) -> bool:
-    return isinstance(value, (types.SimpleNamespace, *_classes("argparse", "Namespace")))
+    return isinstance(value, (types.SimpleNamespace, *_loaded_classes("argparse", "Namespace")))
 
 
 def _fields(instance: object) -> Iterable[str] | None:
@@ -300,7 +308,7 @@ def _fields(instance: object) -> Iterable[str] | None:
         return [field.name for field in sys.modules["dataclasses"].fields(value)]
     if hasattr(kind, "__attrs_attrs__"):
         return [attribute.name for attribute in kind.__attrs_attrs__]
-    if issubclass(kind, (*_classes("pydantic", "BaseModel"), *_classes("pydantic.v1", "BaseModel"))):
+    if issubclass(kind, (*_loaded_classes("pydantic", "BaseModel"), *_loaded_classes("pydantic.v1", "BaseModel"))):
         if hasattr(kind, "model_fields"):
             return [*kind.model_fields, *(value.__pydantic_extra__ or ())]
         return dict.fromkeys([*kind.__fields__, *sorted(value.__fields_set__)])  # of pydantic 1
@@ -314,7 +322,7 @@ def _form_of_fields(value: Any, fields: Iterable[str], place: _Place) -> JSON:
         try:
             item = getattr(value, name)
         except AttributeError:
-            raise place.error(f"is {_shown_type(value)[8:]}, whose field {name!r} has no value", "set it") from None
+            raise place.error(f"is {_type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
         form[name] = _form(item, at(f".{name}"))
     return form
 
@@ -341,7 +349,7 @@ def _form_of_mapping(mapping: Mapping[Any, Any], container: object, place: _Plac
 
             name = json.dumps(key)
         else:
-            raise place.error(f"has the key {_shown(key)}", "use str, int, float, bool or None as keys")
+            raise place.error(f"has the key {_value_and_type_of(key)}", "use str, int, float, bool or None as keys")
         if name in form:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         form[name] = _form(item, at(f".{name}" if attributes else f"[{key!r}]"))
@@ -374,12 +382,15 @@ def _import_name(value: Any, place: _Place) -> str | None:
     if "<lambda>" in name or "<locals>" in name:
         if not is_code:
             return None
-        raise place.error(f"is {_shown(value)}, which no name leads back to", "move it to the top level of a module")
+        raise place.error(
+            f"is {_value_and_type_of(value)}, which no name leads back to", "move it to the top level of a module"
+        )
     if module in ("__main__", "__mp_main__"):
         if not is_code:
             return None
         raise place.error(
-            f"is {_shown(value)} of __main__, whose name differs between a script, its import and its workers",
+            f"is {_value_and_type_of(value)} of __main__, "
+            f"whose name differs between a script, its import and its workers",
             "move it into a module",
         )
     found: Any = sys.modules.get(module)

@@ -15,11 +15,11 @@ def _views(container: Any) -> tuple[Any, ...]:
     return (container, container.values()) if type(container) is dict else (container,)
 
 
-class Watch:
+class KnownConfig:
     """A configuration as it was: the very objects in each of its containers.
 
     That is sound, since objects that cannot change are told apart by what they
-    are, and are kept alive here. Only exact built-in types can be watched. An
+    are, and are kept alive here. Only exact built-in types can be known this well. An
     equal value that is another object counts as a change: ``True`` is not ``1``.
     """
 
@@ -33,8 +33,8 @@ class Watch:
         self._objects = objects
 
     @classmethod
-    def of(cls, config: Any) -> Watch | None:
-        """Watch a configuration; None where it cannot be watched."""
+    def of(cls, config: Any) -> KnownConfig | None:
+        """Keep a configuration as it is now; None where a change of it could go unseen."""
         if type(config) not in _CONTAINERS:
             return None
         objects: list[Any] = []
@@ -52,7 +52,7 @@ class Watch:
                     return None
         return cls(config, tuple(views[len(_views(config)) :]), [*map(len, views)], objects)
 
-    def sees(self, config: Any) -> bool:
+    def is_still(self, config: Any) -> bool:
         """Whether a configuration is what this one was; another container of the same objects is."""
         if config is self._config:
             views = self._views

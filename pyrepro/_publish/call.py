@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyrepro._code.patch import NO_PATCH
-from pyrepro._publish.marker import Target, are_completed
+from pyrepro._paths import change_paths, paths_in
+from pyrepro._publish.files import Target
+from pyrepro._publish.marker import are_completed
 from pyrepro._publish.protocol import Publication
 from pyrepro._record.record import SUFFIX, document_of, patch_name
 from pyrepro._record.record import Call as RecordedCall
-from pyrepro._tag import change_paths, paths_in
 
 if TYPE_CHECKING:
-    from pyrepro._artifact import Naming
+    from pyrepro._naming import Naming
 
 
 class PublishedCall:
@@ -91,7 +92,7 @@ class PublishedCall:
     def _record(self) -> Callable[[str, str], dict[str, bytes]]:
         """The record of each artifact, and the patch that it names."""
         naming, configuration = self._call.naming, self._call.configuration
-        parameters, state = naming.signature.parameters, naming.state
+        parameters, state = naming.signature.parameters, naming.tracker
         options = naming.options
         others = {
             name: list(value) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else value
@@ -99,7 +100,7 @@ class PublishedCall:
             if name not in (*options.paths, *options.inputs)
         }
         recorded = RecordedCall(
-            function=state.name,
+            function=state.function,
             paths=self._plain or {},
             inputs={name: self._arguments[name] for name in options.inputs},
             arguments=others,

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyrepro._config.file_hash import file_hash
-from pyrepro._tag import is_url, split_text
+from pyrepro._paths import is_inside, relative_to
+from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
 from pyrepro.errors import ArtifactMismatchError, ConfigError
-
-ROOM = ".pyrepro"
-"""The directory beside artifacts for what belongs to them and is none."""
 
 _ELSEWHERE = ".../"
 _LARGEST = 1 << 16
@@ -37,8 +34,8 @@ def maker_of(file: str | None, work_tree: str | None, module: str, name: str) ->
     """
     if file is None:
         return f"<session>:{name}"
-    if work_tree is not None and file.startswith(os.path.join(work_tree, "")):
-        return f"{os.path.relpath(file, work_tree).replace(os.sep, '/')}:{name}"
+    if work_tree is not None and is_inside(file, work_tree):
+        return f"{relative_to(file, work_tree)}:{name}"
     # Where the work tree is not known, as much of the path is as the name of the module gives.
     steps = file.split(os.sep)
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
@@ -50,40 +47,6 @@ def _is_same_maker(one: str, other: str) -> bool:
         return one == other
     short, long = sorted((one.removeprefix(_ELSEWHERE), other.removeprefix(_ELSEWHERE)), key=len)
     return f"/{long}".endswith(f"/{short}")
-
-
-class Target(NamedTuple):
-    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
-
-    directory: str
-    name: str
-
-    @classmethod
-    def of(cls, path: Any) -> Target:
-        """The target of a tagged path.
-
-        Raises:
-            ValueError: it is on no local file system.
-        """
-        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-        if text is None or ("://" in text and is_url(text)):
-            raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
-            )
-        head, name, _ = split_text(text)
-        return cls(head, name)
-
-    @property
-    def path(self) -> str:
-        return self.directory + self.name
-
-    def absolute(self) -> Target:
-        return Target(os.path.join(os.getcwd(), self.directory), self.name)
-
-    def own_file(self, suffix: str) -> str:
-        """A file of this artifact in the room of its directory, where its name may be too long to take a suffix."""
-        return f"{self.directory}{ROOM}{os.sep}{_digest(self.name)}{suffix}"
 
 
 _Extent = tuple[int | None, int, int]
@@ -100,7 +63,7 @@ def _extent(path: str) -> _Extent | None:
         return None, status.st_size, status.st_mtime_ns
     files: list[os.stat_result] = []
     for above, directories, names in os.walk(path):
-        directories[:] = [name for name in directories if name != ROOM]
+        directories[:] = [name for name in directories if name != STATE_DIRECTORY]
         files += [_status(os.path.join(above, name)) for name in names]
     modified = max((file.st_mtime_ns for file in files), default=0)
     return len(files), sum(file.st_size for file in files), modified
@@ -133,10 +96,7 @@ class Marker(NamedTuple):
     def write(self, path: str) -> None:
         import json
 
-        beside = f"{path}.{os.urandom(8).hex()}"
-        with open(beside, "x", encoding="utf-8") as file:
-            json.dump(self, file)
-        os.replace(beside, path)
+        write_then_rename(json.dumps(self).encode(), path, f"{path}.{os.urandom(8).hex()}", syncs=False)
 
 
 def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bool:
@@ -157,7 +117,7 @@ def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bo
 
 
 def _is_completed(target: Target, maker: str) -> bool:
-    path = target.own_file(".json")
+    path = target.state_file(".json")
     text = _text(path)
     extent = _extent(target.path) if text else None
     if extent is None:
@@ -182,11 +142,6 @@ def _is_completed(target: Target, maker: str) -> bool:
     with contextlib.suppress(OSError):
         marker._replace(maker=maker, extent=extent).write(path)
     return True
-
-
-@functools.lru_cache(maxsize=256)
-def _digest(name: str) -> str:
-    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,25 +6,31 @@ Sources: rename(2), fsync(2), flock(2).
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import errno
-import logging
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pyrepro._publish.marker import ROOM, Marker, Target, are_completed
-from pyrepro._tag import change_paths, made_like, split_path
+from pyrepro._paths import change_paths, made_like, split_path
+from pyrepro._publish.files import (
+    STATE_DIRECTORY,
+    Target,
+    holds_exactly,
+    make_directory_like,
+    make_state_directory,
+    merge_into,
+    move_into_place,
+    prepare_for_move,
+    remove_state_directory,
+    remove_tree,
+    state_directory_of,
+    sync_to_disk,
+    unlink_if_possible,
+    write_gitignore,
+    write_then_rename,
+)
+from pyrepro._publish.lock import Locks
+from pyrepro._publish.marker import Marker, are_completed
 from pyrepro.errors import ArtifactMissingError
-
-_logger = logging.getLogger("pyrepro")
-
-_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-
-_being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
-_without_locks: set[str] = set()
 
 
 class Publication:
@@ -41,8 +47,8 @@ class Publication:
         self._maker = maker
         self._beside = beside
         self._process = os.getpid()
-        self._locks: list[Any] = []
-        self._rooms: set[str] = set()
+        self._locks = Locks(self._targets, maker)
+        self._state_directories: set[str] = set()
         self._staged: dict[str, str] = {}
         self.is_done = False
 
@@ -50,11 +56,11 @@ class Publication:
         """Remove what is staged still, and let others have their turn."""
         # A child that was forked while the function ran leaves everything to its parent.
         if self._process == os.getpid():
-            self._unlock()
+            self._locks.unlock()
             for staged in self._staged.values():
-                _remove(staged)
-            for directory in self._rooms:
-                _leave_room(directory)
+                remove_tree(staged)
+            for directory in self._state_directories | self._locks.directories:
+                remove_state_directory(directory)
 
     def turns(self) -> Iterator[None]:
         """Yield as long as another call makes these artifacts; then they are done, or this call's to make.
@@ -68,7 +74,7 @@ class Publication:
             if is_ours:
                 self._stage()
                 return
-            is_ours = self._lock()
+            is_ours = self._locks.lock()
             if not is_ours:
                 yield
         self.is_done = True
@@ -114,7 +120,7 @@ class Publication:
         names = {(self._staging_of(target), target.name) for target in targets}
         others: list[tuple[str, str]] = []
         for directory, staged in self._staged.items():
-            _settle(staged, staged, directory)
+            prepare_for_move(staged, staged, directory)
             for name in os.listdir(staged):
                 renamed = name.replace(f"-{old}", f"-{new}")
                 os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
@@ -133,244 +139,59 @@ class Publication:
             for name, content in beside(target.name, self._staging_of(target, target.name)).items()
         ]
         for target in targets:
-            _unlink(target.own_file(".json"))
+            unlink_if_possible(target.state_file(".json"))
         for source, path in sorted(others):
-            _merge(source, path)
+            merge_into(source, path)
         for target, name, content in companions:
-            _put(content, os.path.join(target.directory, name), self._staging_of(target, ROOM))
+            path, aside = os.path.join(target.directory, name), self._staging_of(target, STATE_DIRECTORY)
+            # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
+            if not holds_exactly(path, content):
+                os.makedirs(aside, exist_ok=True)
+                write_then_rename(content, path, os.path.join(aside, os.urandom(8).hex()), syncs=True)
         for target in targets:
             if target not in missing:
-                _replace(self._staging_of(target, target.name), target.path, self._staging_of(target, ROOM))
+                move_into_place(
+                    self._staging_of(target, target.name), target.path, self._staging_of(target, STATE_DIRECTORY)
+                )
         if missing:
             raise ArtifactMissingError(_missing(missing, [path for _, path in others]), path=missing[0].path)
         if markers:
             for directory in self._staged:
-                _sync(directory)
+                sync_to_disk(directory)
             for target, marker in markers:
-                marker.write(target.own_file(".json"))
+                marker.write(target.state_file(".json"))
 
     def _are_completed(self) -> bool:
         return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
 
-    def _lock(self) -> bool:
-        """Whether this call now holds the locks of its artifacts, those that can be had."""
-        import filelock
-
-        paths = {
-            target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
-        }
-        for target in sorted(paths):
-            path = target.own_file(".lock")
-            if path in _being_made.get():
-                raise RuntimeError(
-                    f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
-                    f"pass another path"
-                )
-            self._enter_room(target.directory)
-            mode = stat.S_IMODE(os.stat(_room(target.directory)).st_mode) & 0o666
-            lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
-            try:
-                lock.acquire(blocking=False)
-            except (filelock.Timeout, FileNotFoundError):
-                self._unlock()
-                return False
-            except OSError as error:
-                if target.directory not in _without_locks:
-                    _without_locks.add(target.directory)
-                    _logger.warning(
-                        "%s has no locks, so calls may compute twice: %s", target.directory.rstrip(os.sep), error
-                    )
-            else:
-                self._locks.append(lock)
-                _being_made.set(_being_made.get() | {path})
-        return True
-
-    def _unlock(self) -> None:
-        for lock in self._locks:
-            _being_made.set(_being_made.get() - {lock.lock_file})
-            # Whoever waits for this very file sees that it has gone, and opens the next one.
-            _unlink(lock.lock_file)
-            lock.release()
-        self._locks = []
-
-    def _enter_room(self, directory: str) -> None:
-        """Make the room of a directory, which another call may be removing."""
-        self._rooms.add(directory)
-        while True:
-            os.makedirs(directory, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                with contextlib.suppress(FileExistsError):
-                    _make_like(directory, _room(directory))
-                _write_gitignore(directory)
-                return
-
     def _stage(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):
-            self._staged[directory] = staged = os.path.join(_room(directory), os.urandom(8).hex())
+            self._staged[directory] = staged = os.path.join(state_directory_of(directory), os.urandom(8).hex())
             while not os.path.isdir(staged):
-                self._enter_room(directory)
+                self._state_directories.add(directory)
+                make_state_directory(directory)
                 with contextlib.suppress(FileNotFoundError):
-                    _make_like(directory, staged)
-            _write_gitignore(directory)  # another call may have removed it before the room was in use
+                    make_directory_like(directory, staged)
+            write_gitignore(directory)  # another call may have removed it before the room was in use
 
     def _staging_of(self, target: Target, *names: str) -> str:
         return os.path.join(self._staged[target.directory], *names)
 
     def _staged_path(self, path: Any) -> Any:
         staged = self._staging_of(Target.of(path).absolute())
-        return split_path(path, accepted="a path").inside(ROOM, os.path.basename(staged))
+        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, os.path.basename(staged))
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
         for staged in self._staged.values():
-            inside = os.path.join(ROOM, os.path.basename(staged), "")
+            inside = os.path.join(STATE_DIRECTORY, os.path.basename(staged), "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
                 return _like(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
         return path
-
-
-def _room(directory: str) -> str:
-    return os.path.join(directory, ROOM)
-
-
-def _make_like(directory: str, path: str) -> None:
-    """Make a directory that lets in whom another one lets in."""
-    os.mkdir(path)
-    os.chmod(path, stat.S_IMODE(os.stat(directory).st_mode))
-
-
-def _leave_room(directory: str) -> None:
-    """Remove the room of a directory if nothing is in it any more."""
-    room = _room(directory)
-    with contextlib.suppress(OSError):
-        while not set(os.listdir(room)) - {".gitignore"}:
-            _unlink(os.path.join(room, ".gitignore"))
-            try:
-                os.rmdir(room)
-                return
-            except OSError as error:
-                if error.errno not in _NOT_EMPTY:
-                    raise
-                _write_gitignore(directory)  # another call has entered it meanwhile
-
-
-def _write_gitignore(directory: str) -> None:
-    with contextlib.suppress(FileExistsError), open(os.path.join(_room(directory), ".gitignore"), "x") as file:
-        file.write("*\n")
-
-
-def _settle(directory: str, staged: str, final: str) -> None:
-    """Make what was staged fit to be moved: on the disk, without what calls kept for themselves, links that hold."""
-    for entry in list(os.scandir(directory)):
-        if entry.is_symlink():
-            _relink(entry.path, staged, final)
-        elif entry.is_dir():
-            if entry.name == ROOM:
-                _remove(entry.path)
-            else:
-                _settle(entry.path, staged, final)
-        elif entry.is_file():
-            _sync(entry.path)
-    _sync(directory)
-
-
-def _relink(link: str, staged: str, final: str) -> None:
-    """Lead a link to where it will lead to the same thing."""
-    target = os.readlink(link)
-    staged, final, place = map(os.path.realpath, (staged, final, os.path.dirname(link)))
-    parent, name = os.path.split(os.path.join(place, target))
-    aim = os.path.normpath(os.path.join(os.path.realpath(parent), name))
-    is_staged = f"{aim}{os.sep}".startswith(os.path.join(staged, ""))
-    if os.path.isabs(target) == is_staged:
-        moved = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
-        at = os.path.join(final, os.path.relpath(place, staged))
-        os.unlink(link)
-        os.symlink(moved if os.path.isabs(target) else os.path.relpath(moved, at), link)
-
-
-def _sync(path: str) -> None:
-    with contextlib.suppress(PermissionError):  # what may not be read, like a directory on Windows
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in _CANNOT_SYNC:
-                raise
-        finally:
-            os.close(descriptor)
-
-
-def _merge(source: str, path: str) -> None:
-    """Move a file, or every file in a directory, and leave what else is in the directory there."""
-    if _is_directory(source):
-        with contextlib.suppress(OSError):
-            os.rename(source, path)
-            return
-        for name in os.listdir(source):
-            _merge(os.path.join(source, name), os.path.join(path, name))
-    else:
-        os.replace(source, path)
-
-
-def _put(content: bytes, path: str, aside: str) -> None:
-    """Write a file whole, if it does not hold that already: a thousand artifacts share one patch."""
-    if _holds(path, content):
-        return
-    os.makedirs(aside, exist_ok=True)
-    beside = os.path.join(aside, os.urandom(8).hex())
-    with open(beside, "xb") as file:
-        file.write(content)
-    _sync(beside)
-    os.replace(beside, path)
-
-
-def _holds(path: str, content: bytes) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(content) + 1) == content
-    except OSError:
-        return False
-
-
-def _replace(source: str, path: str, aside: str) -> None:
-    """Move an artifact into place; an old one that a rename cannot replace is moved aside first."""
-    if not _is_directory(source) and not _is_directory(path):
-        os.replace(source, path)
-        return
-    os.makedirs(aside, exist_ok=True)
-    while True:
-        old = os.path.join(aside, os.urandom(8).hex())
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(path, old)
-        try:
-            os.rename(source, path)
-            return
-        except OSError as error:
-            # Another call may have published the same artifact meanwhile.
-            if error.errno not in (*_NOT_EMPTY, errno.ENOTDIR, errno.EISDIR):
-                with contextlib.suppress(OSError):
-                    os.rename(old, path)
-                raise
-
-
-def _is_directory(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
-
-
-def _remove(path: str) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)
-    _unlink(path)
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
 
 
 def _like(path: Any, text: str) -> Any:

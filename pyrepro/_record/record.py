@@ -20,7 +20,8 @@ from pyrepro._code.patch import Patch
 from pyrepro._code.state import Reading
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
-from pyrepro._tag import DIGITS, Tag, paths_in
+from pyrepro._paths import is_inside, paths_in, relative_to
+from pyrepro._tag import DIGITS, Tag
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, RecordError
 
@@ -271,8 +272,8 @@ def _type(argument: Any) -> str:
 def _portable(path: str, top: str | None) -> str:
     """A path that means the same elsewhere, where it can: relative to the work tree, or to the home directory."""
     for real in (path, os.path.realpath(path) if os.path.isabs(path) else path):
-        if top is not None and real.startswith(os.path.join(top, "")):
-            return _unicode(os.path.relpath(real, top).replace(os.sep, "/"))
+        if top is not None and is_inside(real, top):
+            return _unicode(relative_to(real, top))
     return _without_home(_unicode(path))
 
 

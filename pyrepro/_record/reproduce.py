@@ -18,8 +18,8 @@ from pyrepro._code import state as _code
 from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run
 from pyrepro._config.file_hash import digests_of, file_hash
+from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.record import Record, packages_now, python_now, read_record
-from pyrepro._tag import paths_in
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, ReproduceError
 
@@ -124,7 +124,7 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
     looked_at = []
     for place in [os.fspath(repo)] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
         with contextlib.suppress(CodeStateError):
-            top = _code.top_of(place)
+            top = _code.work_tree_of(place)
             looked_at.append(top)
             run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
@@ -196,7 +196,7 @@ def _apply(record: Record, tree: str) -> None:
         raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
     # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
     _git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
-    state = _code.state_of(tree)
+    state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
         raise _error(
             record,
@@ -217,7 +217,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
 
     call, code = record.call, record.code
     file = os.path.realpath(os.path.join(tree, code["module"]))
-    if not file.startswith(os.path.join(tree, "")) or not os.path.isfile(file):
+    if not is_inside(file, tree) or not os.path.isfile(file):
         raise _error(record, f"its function is in {code['module']}, which the commit does not hold")
     module = call["function"].partition(":")[0]
     steps = 0 if module == "__main__" else module.count(".") + (os.path.basename(file) == "__init__.py")

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from conftest import Repository, posix_only
 
-import pyrepro
 from pyrepro import CodeState, CodeStateError, code_state
 
 
@@ -532,7 +531,3 @@ def test_a_corrupt_head_is_an_error_and_not_the_repository_around_it(repository:
     assert error_of(nested.path).startswith(
         f"git cannot read the code state of {nested.path}: fatal: not a git repository"
     )
-
-
-def test_a_module_imported_by_pytest_has_its_own_repository() -> None:
-    assert pyrepro.code_state.__module__ == "pyrepro._code.state"

@@ -31,7 +31,7 @@ def test_a_dirty_script_of_ones_own_stops_at_the_decoration(repository: Reposito
     repository.write("train.py", SCRIPT + "# edited\n")
     done = repository.run("train.py")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.partition("pyrepro.errors.DirtyRepositoryError: ")[2].strip() == refusal(repository, "train.py")
+    assert done.stderr.partition("pyrepro.DirtyRepositoryError: ")[2].strip() == refusal(repository, "train.py")
     assert "in <module>" in done.stderr
     assert not list(repository.path.glob("foo*"))
 
@@ -177,7 +177,7 @@ def test_a_loaded_module_that_head_does_not_hold_is_a_change(repository: Reposit
     repository.git("add", "train.py")
     repository.git("commit", "-q", "-m", "forgot the helper")
     done = repository.run("train.py")
-    assert done.stderr.partition("pyrepro.errors.DirtyRepositoryError: ")[2].strip() == refusal(repository, "helper.py")
+    assert done.stderr.partition("pyrepro.DirtyRepositoryError: ")[2].strip() == refusal(repository, "helper.py")
     repository.commit()
     assert repository.run("train.py").returncode == 0
 

@@ -326,6 +326,9 @@ def test_a_repository_of_another_user_is_an_error_with_the_words_of_git(
         pytest.skip("only root can give a repository away")
     for path in (repository.path, repository.path / ".git"):
         os.chown(path, 65534, 65534)
+    # Git is asked, not its version: Debian 11 has backported safe.directory to 2.30.2.
+    if repository.git("rev-parse", "HEAD", check=False):
+        pytest.skip("this git reads the repositories of other users; safe.directory came with 2.35.2")
     message = error_of(repository.path)
     assert message.startswith(
         f"git cannot read the code state of {repository.path}: fatal: detected dubious ownership in repository at "
@@ -469,7 +472,7 @@ def test_a_git_that_cannot_be_started_is_an_error(
 def test_a_script_without_git_on_the_path_is_refused(repository: Repository, tmp_path: Path) -> None:
     done = repository.run("train.py", env={"PATH": str(tmp_path)})
     assert done.stderr.splitlines()[-1].startswith(
-        f"pyrepro.errors.CodeStateError: git could not be started to read the work tree {repository.path}: "
+        f"pyrepro.CodeStateError: git could not be started to read the work tree {repository.path}: "
     )
 
 
@@ -543,7 +546,7 @@ def test_processes_that_decorate_while_another_commits_read_one_moment(repositor
     states = [stdout.strip() for stdout, stderr in ended if not stderr]
     refusals = {stderr.splitlines()[-1] for _, stderr in ended if stderr}
     assert refusals <= {
-        f"pyrepro.errors.CodeStateError: the work tree {repository.path} was read 10 times, and each time HEAD or the "
+        f"pyrepro.CodeStateError: the work tree {repository.path} was read 10 times, and each time HEAD or the "
         f"index changed meanwhile; let the other git processes in it end, and run again"
     }
     assert len(states) >= 45

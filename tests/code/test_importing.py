@@ -78,7 +78,7 @@ def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repositor
     )
     done = dirty.run("main.py")
     assert done.returncode == 1
-    assert f"pyrepro.errors.DirtyRepositoryError: the work tree {dirty.path} has changes" in done.stderr
+    assert f"pyrepro.DirtyRepositoryError: the work tree {dirty.path} has changes" in done.stderr
     assert done.stderr.strip().endswith("to write under a -dirty- name.")
 
 
@@ -154,8 +154,44 @@ def test_every_public_name_is_listed_and_there_whether_or_not_it_was_imported_be
     assert done.stdout == "True\nfind\n"
 
 
+def test_every_public_name_says_that_it_is_of_pyrepro() -> None:
+    import pyrepro
+
+    modules = {name: getattr(pyrepro, name).__module__ for name in pyrepro.__all__}
+    assert modules == dict.fromkeys(pyrepro.__all__, "pyrepro")
+
+
 def test_another_name_is_an_attribute_error() -> None:
     import pyrepro
 
     with pytest.raises(AttributeError, match="^module 'pyrepro' has no attribute 'artefact'$"):
         pyrepro.artefact  # noqa: B018
+
+
+EDITS_WHAT_IT_LOADED = """\
+import pathlib
+import lib.model
+from pyrepro import Artifact
+
+@Artifact("outpath", allow_dirty=True)
+def save(outpath):
+    pathlib.Path(outpath).write_text("good job")
+    return outpath
+
+def test_that_edits():
+    before = save("foo.txt")
+    pathlib.Path(lib.model.__file__).write_text("LAYERS = 9\\n")
+    assert save("foo.txt") == before
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_a_worker_of_pytest_is_no_session_as_pytest_itself_is_none(repository: Repository, workers: list[str]) -> None:
+    repository.commit(test_edits=EDITS_WHAT_IT_LOADED)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers, "test_edits.py"],
+        cwd=repository.path,
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout

@@ -165,7 +165,7 @@ def test_an_untracked_module_loaded_by_the_function_renames_what_it_wrote_and_sa
     late = tag(repository, ("helper.py", "100644", blob("x = 1\n")))
     assert stdout == ""
     assert [path.name for path in repository.path.glob("one*")] == [f"one-{late}.txt"]
-    assert stderr.partition("pyrepro.errors.DirtyRepositoryError: ")[2] == (
+    assert stderr.partition("pyrepro.DirtyRepositoryError: ")[2] == (
         f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n  helper.py\n"
         "Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.\n"
         f"save loaded them while it ran; what it wrote was renamed to one-{late}.txt.\n"
@@ -225,7 +225,7 @@ def test_a_function_of_an_earlier_load_of_its_module_is_refused(repository: Repo
     done = repository.run("main.py")
     assert done.stdout == f"new-{tag(repository)}.txt\n"
     assert done.stderr.splitlines()[-1] == (
-        "pyrepro.errors.CodeStateError: save_thing is of an earlier load of the module train, "
+        "pyrepro.CodeStateError: save_thing is of an earlier load of the module train, "
         "so what runs may be in no file any more; take it from the module again"
     )
 
@@ -399,6 +399,42 @@ def test_a_worker_whose_clone_does_not_have_the_commit_is_refused(repository: Re
         tmp_path / "worker.py", pickled, cwd=tmp_path, env={"PYTHONPATH": str(repository.path / "lib")}
     )
     assert done.stdout == ""
-    assert f"pyrepro.errors.CodeStateError: git cannot read the code state of {repository.path}: fatal: " in done.stderr
+    assert f"pyrepro.CodeStateError: git cannot read the code state of {repository.path}: fatal: " in done.stderr
     with pytest.raises(CodeStateError):
         code_state(repository.path)
+
+
+MANY_THAT_DECORATE = """\
+import importlib
+import threading
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath")
+def save(outpath):
+    return outpath
+
+
+def import_all():
+    for number in range(20):
+        importlib.import_module(f"step_{number}")
+    imported.set()
+
+
+imported = threading.Event()
+importing = threading.Thread(target=import_all)
+importing.start()
+names = set()
+while not imported.is_set() and importing.is_alive():
+    names.add(save("foo.txt"))
+importing.join()
+print(imported.is_set(), *names)
+"""
+
+
+def test_a_thread_may_call_while_another_one_imports_modules_that_decorate(repository: Repository) -> None:
+    step = "from pyrepro import Artifact\n\n@Artifact('outpath')\ndef save(outpath):\n    return outpath\n"
+    repository.commit(**{f"step_{number}": step for number in range(20)}, main=MANY_THAT_DECORATE)
+    done = repository.run("main.py")
+    assert (done.stdout, done.stderr) == (f"True foo-{tag(repository)}.txt\n", "")

@@ -170,7 +170,7 @@ def test_the_code_of_the_command_line_is_the_one_input_of_its_session(repository
 def test_a_function_typed_where_inputs_are_not_recorded_is_refused(repository: Repository) -> None:
     done = repository.run("-", input=DEFINE + "save('foo')")
     assert done.stderr.splitlines()[-1] == (
-        "pyrepro.errors.CodeStateError: save was typed in a session that keeps no record of its inputs, "
+        "pyrepro.CodeStateError: save was typed in a session that keeps no record of its inputs, "
         "so no name could say what made its output; put it in a file"
     )
 
@@ -244,7 +244,7 @@ def test_a_declared_state_does_not_stand_in_for_what_was_typed(repository: Repos
     declared = {"PYREPRO_CODE_STATE": repository.head}
     done = repository.run("-c", DEFINE + "save('foo')", cwd=tmp_path, env=declared)
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: save was typed, so PYREPRO_CODE_STATE={repository.head} does not say "
+        f"pyrepro.CodeStateError: save was typed, so PYREPRO_CODE_STATE={repository.head} does not say "
         "what makes its output; put it in a file"
     )
     done = repository.run("-", cwd=tmp_path, env=declared, input=DEFINE + "save('foo')")
@@ -266,7 +266,7 @@ def test_a_session_in_no_repository_is_an_error_that_names_the_directory(
 ) -> None:
     done = repository.run("-c", DEFINE + "save('foo')", cwd=tmp_path)
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: the working directory {os.path.realpath(tmp_path)} is in no git work tree; "
+        f"pyrepro.CodeStateError: the working directory {os.path.realpath(tmp_path)} is in no git work tree; "
         "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
     )
 

@@ -116,7 +116,7 @@ def test_a_function_of_an_installed_package_is_of_no_repository_that_happens_to_
     file = site / "steps/__init__.py"
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {file}, and found none; "
+        f"pyrepro.CodeStateError: looked for the git work tree that holds {file}, and found none; "
         "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
     )
 
@@ -157,7 +157,7 @@ def test_a_script_in_no_repository_is_an_error_even_where_the_working_directory_
     done = repository.run(script)
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {script}, and found none; "
+        f"pyrepro.CodeStateError: looked for the git work tree that holds {script}, and found none; "
         "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
     )
     assert not list(repository.path.glob("foo*"))
@@ -202,7 +202,7 @@ def test_a_hook_in_the_git_directory_is_in_no_work_tree(repository: Repository) 
     hook = repository.write(".git/hooks/tool.py", SCRIPT)
     done = repository.run(hook)
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {hook}, and found none; "
+        f"pyrepro.CodeStateError: looked for the git work tree that holds {hook}, and found none; "
         "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
     )
 

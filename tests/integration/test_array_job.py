@@ -61,7 +61,7 @@ def test_a_task_that_was_not_told_the_state_is_refused_before_it_writes(containe
     assert {(out, err.splitlines()[-1]) for out, err in run_at_once(files)} == {
         (
             "",
-            f"pyrepro.errors.CodeStateError: looked for the git work tree that holds {path}, and found none; "
+            f"pyrepro.CodeStateError: looked for the git work tree that holds {path}, and found none; "
             f"pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE",
         )
     }

@@ -58,7 +58,7 @@ def test_a_worker_whose_checkout_is_another_commit_is_refused(guide: Guide, tmp_
     with cluster(other.path, tmp_path / "scheduler.json", PYREPRO_CODE_STATE=state, PYTHONPATH=str(other.path)):
         done = repository.run("dask_by_name.py", tmp_path / "scheduler.json")
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.errors.CodeStateError: PYREPRO_CODE_STATE declares {state}, but the work tree {other.path} is at "
+        f"pyrepro.CodeStateError: PYREPRO_CODE_STATE declares {state}, but the work tree {other.path} is at "
         f"{other.head}; unset PYREPRO_CODE_STATE, or check out what it declares"
     )
     assert not (other.path / "out").exists()

@@ -35,7 +35,7 @@ def test_make_stops_where_there_is_no_name(guide: Guide) -> None:
     repository.write("steps.py", (repository.path / "steps.py").read_text() + "# edited\n")
     done = run(repository, "make")
     assert (done.returncode, (repository.path / "out").exists()) == (2, False)
-    assert "pyrepro.errors.DirtyRepositoryError: " in done.stderr
+    assert "pyrepro.DirtyRepositoryError: " in done.stderr
     assert done.stderr.endswith("*** there is no name to make; the reason is printed above.  Stop.\n")
 
 

@@ -9,6 +9,7 @@ import pathlib
 import platform
 import re
 import sys
+import types
 from importlib.metadata import version
 from typing import Any
 
@@ -543,6 +544,22 @@ def test_the_patch_is_that_of_the_code_as_it_was_read(repository: Repository, ou
         return outpath
 
     repository.write("lib/model.py", "VALUES = [8]\n")
+    code = document(save(out / "foo.txt"))["code"]
+    assert b"+VALUES = [2]\n" in (out / code["patch"]).read_bytes()
+
+
+def test_the_patch_is_kept_when_something_is_imported_after_an_edit(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unstaged(repository)
+
+    @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        outpath.write_text("good job")
+        return outpath
+
+    repository.write("lib/model.py", "VALUES = [8]\n")
+    monkeypatch.setitem(sys.modules, "imported_later", types.ModuleType("imported_later"))
     code = document(save(out / "foo.txt"))["code"]
     assert b"+VALUES = [2]\n" in (out / code["patch"]).read_bytes()
 

@@ -1,0 +1,273 @@
+"""Arguments -> configuration -> tag -> tagged arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from pyrepro._binding import Binding
+from pyrepro._code.state import CodeState
+from pyrepro._code.tracker import Tracker
+from pyrepro._config.file_hash import file_hash
+from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
+from pyrepro._config.unchanged import KnownConfig
+from pyrepro._tag import DIGITS, Tag
+from pyrepro.errors import ConfigError
+
+# Here the configuration meets the code, which do not know each other: a state in a configuration is its text.
+to_json.register(CodeState)(str)
+
+
+class Options(NamedTuple):
+    """What a decorator was told, as :mod:`pyrepro._options` has checked it."""
+
+    paths: tuple[str, ...]
+    is_single: bool
+    config: Any
+    reads_call: bool
+    allow_dirty: bool
+    repo: str | None
+    inputs: tuple[str, ...]
+    ignore: tuple[str, ...]
+    publishes: bool
+    caches: bool
+    records: bool
+
+
+@functools.lru_cache(maxsize=64)
+def tag_of(state: CodeState, config: str) -> Tag:
+    changes = None if state.changes is None else state.changes[:DIGITS]
+    return Tag(state.commit[:DIGITS], changes, config[:DIGITS])
+
+
+class _Configuration(NamedTuple):
+    """A configuration in JSON, and its hash."""
+
+    form: JSON
+    hash: str
+
+
+class Naming:
+    """How the calls of one function are named."""
+
+    def __init__(
+        self, function: Callable[..., Any], signature: inspect.Signature, options: Options, tracker: Tracker
+    ) -> None:
+        self.function = function
+        self.name = qualname_of(function)
+        self.signature = signature
+        self.options = options
+        self.tracker = tracker
+        self.maker = self._maker() if options.caches else None
+        self._paths = options.paths
+        self._config = options.config
+        self._reads_call = options.reads_call
+        self._left_out = frozenset((*options.paths, *options.inputs, *options.ignore))
+        self._last: tuple[KnownConfig, _Configuration] | None = None
+        self._tag: tuple[CodeState, _Configuration, Tag] | None = None
+
+    def _maker(self) -> str:
+        """The function, as the markers of its artifacts name it."""
+        from pyrepro._publish.marker import maker_of  # imported where artifacts are cached
+
+        tracker = self.tracker
+        return maker_of(tracker.file, tracker.work_tree, tracker.module, tracker.qualname)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
+            "_last": None,
+            "_tag": None,
+        }
+
+    @functools.cached_property
+    def binding(self) -> Binding:
+        """How calls are taken apart, compiled at the first one."""
+        return Binding(self.signature)
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
+        """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
+        state = self.tracker.before_call()
+        arguments = self.binding.arguments(args, kwargs)
+        configuration = self._configuration(arguments)
+        if plain is not None:
+            plain.update({name: arguments[name] for name in self._paths})
+        known = self._tag
+        if known is None or known[0] is not state or known[1] is not configuration:
+            self._tag = known = state, configuration, tag_of(state, configuration.hash)
+        self._put_tag(known[2], arguments)
+        return Call(self, arguments, state, configuration)
+
+    def tagged(self, *args: Any, **kwargs: Any) -> Any:
+        """The path that a call with these arguments would write; for several keywords, a dict of paths.
+
+        Args:
+            *args: the call's arguments, of which the paths and those that the
+                configuration reads are needed.
+            **kwargs: the same by name.
+
+        Returns:
+            The path in the type that was passed, or a dict of paths by parameter.
+
+        Raises:
+            TypeError: a path, or another argument that is part of the name, is missing.
+        """
+        state = self.tracker.before_call()
+        bound = self.signature.bind_partial(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = bound.arguments
+        for name in (*self.options.paths, *self.options.inputs):
+            if name not in arguments:
+                raise TypeError(f"tagged() was not given the argument {name!r}, which is part of the name; pass it")
+        for name in self.signature.parameters:
+            arguments.setdefault(name, _NotGiven(name))
+        self._put_tag(tag_of(state, self._configuration(arguments).hash), arguments)
+        return self.paths_of(arguments)
+
+    def config_hash(self, arguments: Mapping[str, Any]) -> str:
+        """The hash of the configuration of a call with these arguments, by name and complete."""
+        return self._configuration(arguments).hash
+
+    def paths_of(self, arguments: Mapping[str, Any]) -> Any:
+        """The path argument, or for several keywords a dict of them."""
+        paths = self.options.paths
+        return arguments[paths[0]] if self.options.is_single else {name: arguments[name] for name in paths}
+
+    def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
+        for name in self._paths:
+            arguments[name] = tag.put(arguments[name])
+
+    def _configuration(self, arguments: Mapping[str, Any]) -> _Configuration:
+        """The configuration of a call, computed when it is not that of the last one."""
+        config = self._config_for(arguments) if self._reads_call else self._config
+        last = self._last
+        if last is not None and last[0].is_still(config):
+            return last[1]
+        known_config = None if self.options.inputs else KnownConfig.of(config)
+        form = self._form_with_inputs(config, arguments)
+        configuration = _Configuration(form, hash_of_form(form))
+        self._last = None if known_config is None else (known_config, configuration)
+        return configuration
+
+    def _config_for(self, arguments: Mapping[str, Any]) -> Any:
+        config = self._config({name: value for name, value in arguments.items() if name not in self._left_out})
+        if config is None:
+            raise ConfigError(f"config {self._config!r} returned None; return the configuration from it, or {{}}")
+        return config
+
+    def _form_with_inputs(self, config: Any, arguments: Mapping[str, Any]) -> JSON:
+        """A configuration in JSON, the content of the call's inputs included."""
+        form = json_form(config)
+        if self.options.inputs:
+            if not isinstance(form, dict):
+                raise no_object_for_inputs(form)
+            for name in self.options.inputs:
+                if name in form:
+                    raise ConfigError(
+                        f"config[{name!r}] is there already, and the content of the input {name!r} belongs there; "
+                        f"rename one of them",
+                        place=f"config[{name!r}]",
+                    )
+                form[name] = _form_of_input(name, arguments[name])
+        for name in self.options.ignore:
+            if isinstance(form, dict) and name in form:
+                del form[name]
+            elif name not in self.signature.parameters:
+                raise ConfigError(
+                    f"ignore names {name!r}, which is neither a parameter of {self.name} nor a key of the "
+                    f"configuration; correct the name",
+                )
+        return form
+
+
+class Call(NamedTuple):
+    """A call under way: what is passed to the function, and what its paths say."""
+
+    naming: Naming
+    arguments: dict[str, Any]
+    state: CodeState
+    configuration: _Configuration
+
+    def run(self) -> Any:
+        """Call the function with the tagged paths."""
+        return self.naming.binding.call(self.naming.function, self.arguments)
+
+    def tags(self) -> tuple[Tag, Tag]:
+        """The tag that its paths carry, and the one of the code that has run."""
+        states = self.state, self.naming.tracker.after_call()
+        old, new = (tag_of(state, self.configuration.hash) for state in states)
+        return old, new
+
+    def end(self) -> None:
+        """Give the artifacts their true names if the function loaded code that no commit holds.
+
+        Raises:
+            DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
+        """
+        if self.naming.tracker.after_call() == self.state:
+            return
+        old, new = self.tags()
+        paths = self.naming.options.paths
+        renamed = [name for path in paths for name in _rename_artifacts(self.arguments[path], old, new)]
+        refusal = self.naming.tracker.refusal()
+        if refusal is not None:
+            written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
+            refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
+            raise refusal
+
+
+def _rename_artifacts(path: Any, old: Tag, new: Tag) -> list[str]:
+    """Rename the local artifacts of an argument; their new names."""
+    if isinstance(path, (list, tuple)):
+        return [name for item in path for name in _rename_artifacts(item, old, new)]
+    if not isinstance(path, (str, bytes, os.PathLike)) or not os.path.lexists(path):
+        return []
+    target = new.put_instead(old, path)
+    os.replace(path, target)
+    return [os.fsdecode(target)]
+
+
+class _NotGiven:
+    """Stands in a callable config's dict for an argument that tagged() was not given."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name} was not given>"
+
+
+@to_json.register(_NotGiven)
+def _(value: _NotGiven) -> NoReturn:
+    raise ConfigError(f"the configuration reads the argument {value.name!r}, which tagged() was not given; pass it")
+
+
+def _form_of_input(name: str, value: object) -> JSON:
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)):
+        return [_form_of_input(f"{name}[{index}]", item) for index, item in enumerate(value)]
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"the input {name} is {value!r} of type {type(value).__name__}; pass the path of a file or a directory"
+        )
+    try:
+        return file_hash(value)
+    except OSError as error:
+        raise ConfigError(
+            f"the input {name} cannot be read: {error}; pass the path of a file or a directory"
+        ) from error
+
+
+def no_object_for_inputs(form: JSON) -> ConfigError:
+    return ConfigError(
+        f"config is {form!r}, and the content of inputs needs an object to go into; pass a dict as the configuration",
+        place="config",
+    )
+
+
+def qualname_of(function: object) -> str:
+    """What messages call a function."""
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -1,0 +1,120 @@
+"""Paths as text: split, joined, inside, URL.
+
+Nothing here looks at the disk, and names are not parsed by pathlib, whose rules differ between Pythons.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_SEPARATORS = os.sep + (os.altsep or "")
+_URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
+# In these schemes no host or bucket stands before the first slash.
+_SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Whether a path is below a directory, both as real absolute paths; a directory is not inside itself."""
+    # With the separator, or /work would hold /workshop.
+    return path.startswith(os.path.join(directory, ""))
+
+
+def relative_to(path: str, directory: str) -> str:
+    """A path inside a directory, relative to it and with forward slashes."""
+    # Not os.path.relpath, which looks at the working directory and takes ten times as long: modules are many.
+    return path[len(os.path.join(directory, "")) :].replace(os.sep, "/")
+
+
+class SplitPath(NamedTuple):
+    """A path as its last component and what stands around it."""
+
+    path: Any
+    head: str
+    name: str
+    tail: str
+
+    def joined(self, name: str) -> Any:
+        """The path with another last component, in the type that was given."""
+        if hasattr(self.path, "with_name"):
+            return self.path if name == self.name else self.path.with_name(name)
+        text = self.head + name + self.tail
+        return os.fsencode(text) if isinstance(self.path, bytes) else text
+
+    def inside(self, *directories: str) -> Any:
+        """The path with directories put before its last component, in the type that was given."""
+        if not hasattr(self.path, "with_name"):
+            return self._replace(head=os.path.join(self.head, *directories, "")).joined(self.name)
+        first, *others = (*directories, self.name)
+        return functools.reduce(operator.truediv, others, self.path.with_name(first))
+
+
+def change_paths(change: Callable[[Any], Any], argument: Any) -> Any:
+    """An argument with its path, or each path in its flat list or tuple, changed; None stays None."""
+    if argument is None:
+        return None
+    if not isinstance(argument, (list, tuple)):
+        return change(argument)
+    return made_like(argument, [change_paths(change, _element(item)) for item in argument])
+
+
+def made_like(container: Any, items: list[Any]) -> Any:
+    """Items in a list, a tuple or a named tuple, like another one."""
+    return items if isinstance(container, list) else getattr(type(container), "_make", tuple)(items)
+
+
+def paths_in(argument: Any) -> list[Any]:
+    """The paths in an argument, or in what a function returned: one, or those in lists, tuples and dicts, or none."""
+    if isinstance(argument, (list, tuple, dict)):
+        items = argument.values() if isinstance(argument, dict) else argument
+        return [path for item in items for path in paths_in(item)]
+    return [] if argument is None else [argument]
+
+
+def _element(item: Any) -> Any:
+    if isinstance(item, (list, tuple)):
+        raise TypeError(f"a list of paths holds {item!r}; pass one flat list or tuple of paths")
+    return item
+
+
+def split_path(path: object, accepted: str) -> SplitPath:
+    """Split a path of any accepted type at its last component, which is empty for a root.
+
+    Raises:
+        TypeError: what was passed is no path; the message names what is accepted.
+    """
+    if isinstance(path, (str, bytes)):
+        return SplitPath(path, *split_text(os.fsdecode(path)))
+    if callable(getattr(type(path), "with_name", None)):
+        return SplitPath(path, "", path.name, "")  # type: ignore[attr-defined]
+    if isinstance(path, os.PathLike):
+        return SplitPath(path, *split_text(os.fsdecode(path)))
+    raise TypeError(f"an artifact path is {accepted}, not {_described(path)}; pass the path as it stands on disk")
+
+
+def _described(value: object) -> str:
+    if hasattr(value, "read") or hasattr(value, "write"):
+        return f"the open file {value!r}"
+    return f"{value!r} of type {type(value).__name__}"
+
+
+def is_url(text: str) -> bool:
+    """Whether a path is a URL, as of an object store."""
+    return re.match(_URL, text) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def split_text(text: str) -> tuple[str, str, str]:
+    """What stands before the last component of a path, the component, and the separators behind it."""
+    url = re.match(_URL, text) if "://" in text else None
+    before_tail = text.rstrip(_SEPARATORS if url is None else "/")
+    name_length = 0 if _SEPARATORS == "/" or url else len(os.path.basename(before_tail))
+    start = len(before_tail) - name_length if name_length else before_tail.rfind("/") + 1
+    has_host = url is not None and url[1].lower() not in _SCHEMES_WITHOUT_HOST
+    if url is not None and (start < url.end() or (has_host and start == url.end())):
+        return text, "", ""  # nothing but a host or a bucket: the root of a URL
+    return before_tail[:start], before_tail[start:], text[len(before_tail) :]

@@ -1,0 +1,298 @@
+"""Files: what the operating system is asked while outputs are put in place.
+
+Sources: rename(2), fsync(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import hashlib
+import os
+import stat
+from typing import Any, NamedTuple
+
+from pyrepro._paths import is_inside, is_url, split_text
+
+STATE_DIRECTORY = ".pyrepro"
+"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+
+_GITIGNORE = ".gitignore"
+_NOT_EMPTY_ERRORS = (errno.ENOTEMPTY, errno.EEXIST)
+_CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+
+class Target(NamedTuple):
+    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
+
+    directory: str
+    name: str
+
+    @classmethod
+    def of(cls, path: Any) -> Target:
+        """The target of a tagged path.
+
+        Args:
+            path: the path.
+
+        Returns:
+            The target, relative if the path is.
+
+        Raises:
+            ValueError: it is not on a local file system.
+        """
+        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
+        if text is None or ("://" in text and is_url(text)):
+            raise ValueError(
+                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
+                f"one step; leave them out, or write to a local path"
+            )
+        head, name, _ = split_text(text)
+        return cls(head, name)
+
+    @property
+    def path(self) -> str:
+        return self.directory + self.name
+
+    def absolute(self) -> Target:
+        return Target(os.path.join(os.getcwd(), self.directory), self.name)
+
+    def state_file(self, suffix: str) -> str:
+        """The path in the state directory of what is known about this artifact."""
+        # A digest, because the artifact's name may be too long to take a suffix.
+        return f"{self.directory}{STATE_DIRECTORY}{os.sep}{_digest_of_name(self.name)}{suffix}"
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of_name(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+def state_directory_of(directory: str) -> str:
+    """The path of the state directory of a directory with artifacts."""
+    return os.path.join(directory, STATE_DIRECTORY)
+
+
+def make_state_directory(directory: str) -> None:
+    """Make the state directory of a directory, and the directory itself, if they are missing.
+
+    Args:
+        directory: the directory, an absolute path.
+    """
+    while True:
+        os.makedirs(directory, exist_ok=True)
+        # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
+        with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileExistsError):
+                make_directory_like(directory, state_directory_of(directory))
+            write_gitignore(directory)
+            return
+
+
+def remove_state_directory(directory: str) -> None:
+    """Remove the state directory of a directory if it holds nothing but its .gitignore.
+
+    Args:
+        directory: the directory. If the state directory may not be removed, it stays.
+    """
+    path = state_directory_of(directory)
+    # FileNotFoundError, too: another call removed it first.
+    with contextlib.suppress(OSError):
+        while not set(os.listdir(path)) - {_GITIGNORE}:
+            unlink_if_possible(os.path.join(path, _GITIGNORE))
+            try:
+                os.rmdir(path)
+                return
+            except OSError as error:
+                if error.errno not in _NOT_EMPTY_ERRORS:
+                    raise
+                # Another call began to use it after the look at it: it needs the .gitignore that is gone.
+                write_gitignore(directory)
+
+
+def write_gitignore(directory: str) -> None:
+    """Let git ignore the state directory of a directory, as other tools' caches do."""
+    path = os.path.join(state_directory_of(directory), _GITIGNORE)
+    with contextlib.suppress(FileExistsError), open(path, "x") as file:
+        file.write("*\n")
+
+
+def make_directory_like(model: str, path: str) -> None:
+    """Make a directory that the same users may enter and write to as another one.
+
+    Args:
+        model: the other directory.
+        path: the new one.
+
+    Raises:
+        FileExistsError: it exists.
+        FileNotFoundError: the directory that it is to be in does not exist.
+    """
+    os.mkdir(path)
+    # After mkdir, whose mode is subject to the umask.
+    os.chmod(path, stat.S_IMODE(os.stat(model).st_mode))
+
+
+def prepare_for_move(directory: str, staged: str, final: str) -> None:
+    """Make staged files ready to be moved: synced, with links that hold, and without nested state directories.
+
+    Args:
+        directory: the directory whose entries are prepared: the staging directory, or one in it.
+        staged: the staging directory.
+        final: the directory that its entries are moved to.
+
+    Raises:
+        OSError: a file could not be written to the disk.
+    """
+    for entry in list(os.scandir(directory)):
+        # Links first: is_dir() and is_file() follow them, maybe to what is not staged.
+        if entry.is_symlink():
+            _repoint_link(entry.path, staged, final)
+        elif entry.is_dir():
+            if entry.name == STATE_DIRECTORY:
+                # It belongs to calls that wrote in here, and is no part of the output.
+                remove_tree(entry.path)
+            else:
+                prepare_for_move(entry.path, staged, final)
+        elif entry.is_file():
+            sync_to_disk(entry.path)
+    sync_to_disk(directory)
+
+
+def _repoint_link(link: str, staged: str, final: str) -> None:
+    """Let a link in the staging directory lead to the same thing after the move.
+
+    Absolute links to what is staged and relative ones to what is not would break; the others hold as they are.
+    """
+    target = os.readlink(link)
+    staged, final, place = map(os.path.realpath, (staged, final, os.path.dirname(link)))
+    # The last component is not resolved: it may be a link itself, which is moved along.
+    parent, name = os.path.split(os.path.join(place, target))
+    aim = os.path.normpath(os.path.join(os.path.realpath(parent), name))
+    is_staged = aim == staged or is_inside(aim, staged)
+    if os.path.isabs(target) == is_staged:
+        moved_aim = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
+        moved_place = os.path.join(final, os.path.relpath(place, staged))
+        os.unlink(link)
+        os.symlink(moved_aim if os.path.isabs(target) else os.path.relpath(moved_aim, moved_place), link)
+
+
+def sync_to_disk(path: str) -> None:
+    """Wait until a file or the entries of a directory are on the disk.
+
+    Args:
+        path: the file or directory. What may not be read, or cannot be synced on its file system, is left as it is.
+
+    Raises:
+        OSError: it could not be written to the disk.
+    """
+    # PermissionError: a file that its owner may not read, or any directory on Windows.
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC_ERRORS:
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def write_then_rename(content: bytes, path: str, temporary: str, *, syncs: bool) -> None:
+    """Write a file that others see whole or not at all.
+
+    Args:
+        content: what it holds.
+        path: the file.
+        temporary: a path on the same file system that no other call uses, where it is written first.
+        syncs: whether it must be on the disk before it is renamed.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with open(temporary, "xb") as file:
+        file.write(content)
+    if syncs:
+        sync_to_disk(temporary)
+    os.replace(temporary, path)
+
+
+def holds_exactly(path: str, content: bytes) -> bool:
+    """Whether a file can be read and holds these bytes and no more."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(content) + 1) == content
+    except OSError:
+        return False
+
+
+def merge_into(source: str, path: str) -> None:
+    """Move a file, or every file in a directory, and keep what else is in the directory there.
+
+    Args:
+        source: the file or directory.
+        path: where it belongs.
+
+    Raises:
+        OSError: it could not be moved.
+    """
+    if _is_real_directory(source):
+        # One step where nothing is there, or an empty directory; else file by file.
+        with contextlib.suppress(OSError):
+            os.rename(source, path)
+            return
+        for name in os.listdir(source):
+            merge_into(os.path.join(source, name), os.path.join(path, name))
+    else:
+        os.replace(source, path)
+
+
+def move_into_place(source: str, path: str, aside: str) -> None:
+    """Move a file or directory into place; a directory there is not merged, but replaced.
+
+    Args:
+        source: the file or directory.
+        path: where it belongs.
+        aside: a directory of this call's own on the same file system, made if needed, for what was there before.
+
+    Raises:
+        OSError: it could not be moved; what was there before is back in place.
+    """
+    if not _is_real_directory(source) and not _is_real_directory(path):
+        os.replace(source, path)
+        return
+    # A rename does not replace a directory that is not empty, so the old one is moved out of the way first.
+    os.makedirs(aside, exist_ok=True)
+    while True:
+        old = os.path.join(aside, os.urandom(8).hex())
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, old)
+        try:
+            os.rename(source, path)
+            return
+        except OSError as error:
+            # Another call may have published the same artifact since the old one was moved; that one is moved as well.
+            if error.errno not in (*_NOT_EMPTY_ERRORS, errno.ENOTDIR, errno.EISDIR):
+                # If nothing was there before, nothing comes back.
+                with contextlib.suppress(OSError):
+                    os.rename(old, path)
+                raise
+
+
+def _is_real_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a file or a directory with all that is in it, as far as it may be removed."""
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+    unlink_if_possible(path)
+
+
+def unlink_if_possible(path: str) -> None:
+    """Remove a file if it is there and may be removed."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -29,6 +29,9 @@ PATIENCE = 300
 TIMEOUT = 600
 """After how many seconds a test is ended, whatever it waits for."""
 
+QUICK = {"test_code_state", "test_config", "test_errors", "test_file_hash", "test_find", "test_golden", "test_tag"}
+"""The files of the inner loop, ``pytest -m quick``."""
+
 posix_only = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="only POSIX has fork, signals, modes and pipes with names"
 )
@@ -67,6 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIMEOUT))
+        if item.path.stem in QUICK:
+            item.add_marker(pytest.mark.quick)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[Any]) -> None:

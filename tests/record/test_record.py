@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import sys
@@ -92,7 +93,7 @@ def test_everything_that_made_the_artifact_is_recorded(
         },
         "environment": {
             "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
-            "platform": f"{os.uname().sysname} {os.uname().machine}",
+            "platform": f"{platform.system()} {platform.machine()}",
         },
     }
 

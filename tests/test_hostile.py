@@ -26,8 +26,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand in 
 
 def configure(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Set the user's configuration."""
-    (tmp_path / "gitconfig").write_text(text)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    (tmp_path / ".gitconfig").write_text(text)
+    monkeypatch.setenv("HOME", str(tmp_path))  # git before 2.32 does not know GIT_CONFIG_GLOBAL
 
 
 AGAINST_US = """\
@@ -351,7 +351,7 @@ def test_a_repository_that_cannot_be_written_is_read(
         pytest.skip("another user cannot run Python with these packages")
     os.utime(repository.path / "train.py")
     configure(repository, tmp_path, monkeypatch, "[safe]\n\tdirectory = *\n")
-    (tmp_path / "gitconfig").chmod(0o644)
+    (tmp_path / ".gitconfig").chmod(0o644)
     code = f"import pyrepro; print(pyrepro.code_state({str(repository.path)!r}))"
     done = subprocess.run([*python, code], capture_output=True, text=True, cwd="/", check=False)
     assert (done.stdout, done.stderr) == (f"{repository.head}\n", "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import are_completed
+from pyrepro._publish.marker import all_completed_by
 from pyrepro._publish.protocol import Publication
 from pyrepro._record.record import SUFFIX, document_of, patch_name
 from pyrepro._record.record import Call as RecordedCall
@@ -38,7 +38,7 @@ class PublishedCall:
         maker, beside = naming.maker, "" if self._plain is None else SUFFIX
         if beside:
             _check_lengths(targets, beside)
-        self.is_done = maker is not None and are_completed(targets, maker, beside)
+        self.is_done = maker is not None and all_completed_by(maker, targets, beside)
         if not self.is_done:
             self._publication = Publication(targets, maker, beside)
 

@@ -29,7 +29,7 @@ from pyrepro._publish.files import (
     write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Marker, are_completed
+from pyrepro._publish.marker import Marker, all_completed_by
 from pyrepro.errors import ArtifactMissingError
 
 
@@ -162,7 +162,7 @@ class Publication:
                 marker.write(target.state_file(".json"))
 
     def _are_completed(self) -> bool:
-        return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
+        return self._maker is not None and all_completed_by(self._maker, self._targets, self._beside)
 
     def _stage(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):

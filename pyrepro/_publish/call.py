@@ -48,9 +48,9 @@ class PublishedCall:
     def __exit__(self, *exception: object) -> None:
         self._publication.close()
 
-    def turns(self) -> Iterator[None]:
+    def wait_for_lock(self) -> Iterator[None]:
         """Yield as long as another call makes the artifacts."""
-        yield from self._publication.turns()
+        yield from self._publication.wait_for_lock()
         self.is_done = self._publication.is_done
 
     def run(self) -> Any:
@@ -79,8 +79,8 @@ class PublishedCall:
         }
         returned = self._publication.final(result, str(old), str(new))
         is_own = naming.maker is not None and not _is_of(returned, paths)
-        beside = self._record() if naming.options.records else _nothing_beside
-        self._publication.publish(str(old), str(new), is_cacheable=not is_own, beside=beside)
+        sidecars = self._record() if naming.options.records else _nothing_beside
+        self._publication.publish(str(old), str(new), is_cacheable=not is_own, sidecars=sidecars)
         if is_own:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "

@@ -6,15 +6,35 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("default", deadline=None, derandomize=True, print_blob=False)
-hypothesis.settings.register_profile("long", deadline=None, max_examples=1000)
+from pyrepro import config_hash
+
+TIMELESS: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+"""No example fails because the machine is busy."""
+
+hypothesis.settings.register_profile("default", derandomize=True, print_blob=False, **TIMELESS)
+hypothesis.settings.register_profile("long", max_examples=1000, **TIMELESS)
 hypothesis.settings.load_profile("default")
+
+PATIENCE = 300
+"""How many seconds a test waits for what comes within a few, on a machine that is far busier than this one."""
+
+TIMEOUT = 600
+"""After how many seconds a test is ended, whatever it waits for."""
+
+QUICK = {"test_code_state", "test_config", "test_errors", "test_file_hash", "test_find", "test_golden", "test_tag"}
+"""The files of the inner loop, ``pytest -m quick``."""
+
+posix_only = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="only POSIX has fork, signals, modes and pipes with names"
+)
 
 GUIDES = Path(__file__).parent.parent / "docs" / "how-to"
 
@@ -43,6 +63,24 @@ IDENTITY = {
     "GIT_COMMITTER_EMAIL": "a@example.org",
     "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test has its time, and the inner loop is told from the rest."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+        if item.path.stem in QUICK:
+            item.add_marker(pytest.mark.quick)
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
+    """Wait for what a process brings about, as long as it lives."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, f"ended with {process.returncode} before it happened"
+        assert time.monotonic() < end, f"did not happen within {PATIENCE} seconds"
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +141,7 @@ class Repository:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE,
         )
 
 
@@ -158,3 +196,19 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.chdir(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def repository_once(template: Path) -> Repository:
+    """The repository that the fixture ``repository`` copies, for what only reads it."""
+    return Repository(template)
+
+
+@pytest.fixture
+def name(repository: Repository) -> Callable[..., str]:
+    """What a clean name ends in, for a configuration, or for the arguments that are one."""
+
+    def named(*config: object, **arguments: object) -> str:
+        return f"{repository.head[:12]}-{config_hash(*config or [arguments])[:12]}"
+
+    return named

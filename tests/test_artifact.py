@@ -23,16 +23,6 @@ from pyrepro import Artifact, CodeState, ConfigError, Tag, config_hash, file_has
 EMPTY = "44136fa355b3"
 
 
-@pytest.fixture
-def name(repository: Repository) -> Any:
-    """What a clean name ends in, for a configuration."""
-
-    def named(config: object = {}) -> str:
-        return f"{repository.head[:12]}-{config_hash(config)[:12]}"
-
-    return named
-
-
 # The path
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import pickle
 from typing import Any, NamedTuple
 
 import pytest
+from conftest import posix_only
 
 from pyrepro import NotTaggedError, Tag
 
@@ -101,12 +101,12 @@ def test_the_tag_goes_before_the_suffix_of_the_last_component(plain: str, tagged
     assert Tag.from_path(tagged) == CLEAN
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a backslash is a separator on Windows")
+@posix_only  # on Windows a backslash is a separator
 def test_a_backslash_is_part_of_a_name_on_posix() -> None:
     assert CLEAN.put("a\\b.txt") == f"a\\b-{TEXT}.txt"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="file names are text on Windows")
+@posix_only  # on Windows file names are text
 def test_a_name_that_is_not_utf_8_keeps_its_bytes() -> None:
     assert CLEAN.put(b"out/\xff.txt") == b"out/\xff-" + TEXT.encode() + b".txt"
 

@@ -19,7 +19,8 @@ from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run
 from pyrepro._config.file_hash import digests_of, file_hash
 from pyrepro._paths import is_inside, paths_in
-from pyrepro._record.record import Record, packages_now, python_now, read_record
+from pyrepro._record.environment import packages_now, python_now
+from pyrepro._record.record import Record, read_record
 from pyrepro._value import Value
 from pyrepro.errors import CodeStateError, ConfigError, ReproduceError
 
@@ -286,5 +287,5 @@ def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | N
 
 def _differences(record: Record) -> dict[str, tuple[str | None, str | None]]:
     then = {name: record.environment[name] for name in ("python", "platform")} | record.environment["packages"]
-    now: dict[str, str] = python_now() | packages_now(record.environment["packages"])
+    now: dict[str, Any] = {**python_now()} | packages_now(record.environment["packages"])
     return {name: (then[name], now.get(name)) for name in then if then[name] != now.get(name)}

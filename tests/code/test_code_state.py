@@ -12,7 +12,7 @@ import types
 from typing import Any
 
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
 from pyrepro import CodeState, CodeStateError, code_state
 
@@ -199,7 +199,7 @@ def test_a_file_replaced_by_a_directory_is_deleted(repository: Repository) -> No
     assert code_state(repository.path) == dirty(repository, ("train.py", *GONE))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+@posix_only
 def test_a_file_replaced_by_a_pipe_is_deleted(repository: Repository) -> None:
     (repository.path / "train.py").unlink()
     os.mkfifo(repository.path / "train.py")

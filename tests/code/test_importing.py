@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, Repository
+from conftest import SCRIPT, Repository, posix_only
 
 EMPTY = "44136fa355b3"
 REFUSED = "calls that write artifacts will be refused: the work tree "
@@ -66,7 +66,7 @@ def test_a_prompt_imports_a_dirty_module(dirty: Repository, how: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
-@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+@posix_only
 def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repository, method: str) -> None:
     dirty.write(
         "main.py",
@@ -83,7 +83,7 @@ def test_a_pool_that_imports_a_dirty_module_ends_with_the_error(dirty: Repositor
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
-@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+@posix_only
 def test_a_worker_imports_a_dirty_module_and_reads_the_state_once(dirty: Repository, method: str) -> None:
     dirty.write(
         "main.py",
@@ -103,7 +103,7 @@ def test_a_worker_imports_a_dirty_module_and_reads_the_state_once(dirty: Reposit
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-@pytest.mark.skipif(os.name == "nt", reason="Windows has spawn alone")
+@posix_only
 def test_a_pool_whose_script_was_edited_after_its_start_ends_with_the_error(
     repository: Repository, method: str
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository
 
 EMPTY = "44136fa355b3"
 DEFINE = """\
@@ -35,7 +35,12 @@ def execute(directory: Path, *cells: str) -> list[str]:
     """What each cell of a notebook printed, or the last line of its error."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(
-        notebook, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(directory)}}
+        notebook,
+        allow_errors=True,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(directory)}},
+        startup_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,
     ).execute()
     printed = []
     for cell in notebook.cells:

@@ -16,18 +16,17 @@ import sys
 import tempfile
 import types
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import hypothesis
 import pytest
-from conftest import IDENTITY
+from conftest import IDENTITY, posix_only
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from pyrepro import CodeState, DirtyRepositoryError, Tag, code_state, tag
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and links are part of what is done")
+pytestmark = posix_only  # modes and links are part of what is done
 
 Entry = tuple[str, str]
 
@@ -327,9 +326,16 @@ class Repositories(RuleBasedStateMachine):
                 assert tag(repo=top) == Tag(truth.head[:12], None, "44136fa355b3")
 
 
-TestRepositories: Any = Repositories.TestCase
-TestRepositories.settings = hypothesis.settings(
-    max_examples=2 * hypothesis.settings().max_examples,
+SETTINGS = hypothesis.settings(
+    max_examples=hypothesis.settings().max_examples // 2,
     stateful_step_count=25,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
+
+
+@pytest.mark.timeout(0)  # with --hypothesis-profile=long they take hours
+@pytest.mark.parametrize("part", range(4))
+def test_whatever_people_do_every_name_is_true(part: int) -> None:
+    """Four parts, which run at once; each draws other examples, since its class has another name."""
+    machine = type(f"{Repositories.__name__}{part}", (Repositories,), {})
+    run_state_machine_as_test(machine, settings=SETTINGS)

@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 import pytest
+from conftest import posix_only
 
 from pyrepro import ConfigError, config_hash, file_hash
 
@@ -53,7 +54,7 @@ def test_a_directory_that_contains_itself_is_refused(tmp_path: pathlib.Path) -> 
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+@posix_only
 def test_what_has_no_content_is_refused_and_not_waited_for(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     message = f"{str(tmp_path / 'pipe')!r} is neither a file nor a directory, so it has no content to hash; write it to a file"

@@ -18,11 +18,6 @@ from pyrepro import Artifact, Tag, config_hash
 # One configuration, changed in place between calls
 
 
-@pytest.fixture(scope="module")
-def repository_once(template: pathlib.Path) -> Repository:
-    return Repository(template)
-
-
 leaves = st.one_of(
     st.none(),
     st.booleans(),

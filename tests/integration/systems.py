@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository
 
 Guide = Callable[..., Repository]
 
@@ -51,7 +51,7 @@ def run(repository: Repository, *command: str, **environment: str) -> subprocess
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PATIENCE,
     )
 
 

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository
 from systems import Guide
 
 TASKS = [str(number % 4) for number in range(16)]
@@ -40,7 +40,7 @@ def run_at_once(directory: Path, **environment: str) -> list[tuple[str, str]]:
         )
         for task in TASKS
     ]
-    return [process.communicate(timeout=120) for process in processes]
+    return [process.communicate(timeout=PATIENCE) for process in processes]
 
 
 def test_the_tasks_write_what_the_login_node_names_and_each_artifact_is_made_once(

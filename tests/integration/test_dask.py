@@ -6,10 +6,10 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from conftest import wait_until
 from systems import SEEDS, Guide, names, needs, runs
 
 pytestmark = needs("distributed")
@@ -27,10 +27,7 @@ def cluster(directory: Path, scheduler_file: Path, **environment: str) -> Iterat
                 subprocess.Popen(command, cwd=directory, env=os.environ | environment, stderr=subprocess.DEVNULL)
             )
             stack.callback(process.terminate)
-        deadline = time.monotonic() + 60
-        while not scheduler_file.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(scheduler_file.exists, process)
         yield
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository
 from systems import Guide, needs, run, written
 
 from pyrepro import Tag, config_hash, file_hash
@@ -27,7 +27,12 @@ def executed(repository: Repository, notebook: Any) -> list[str]:
     """What the cells print and show, one text for each that does."""
     import nbclient
 
-    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(repository.path)}}).execute()
+    nbclient.NotebookClient(
+        notebook,
+        resources={"metadata": {"path": str(repository.path)}},
+        startup_timeout=PATIENCE,
+        iopub_timeout=PATIENCE,
+    ).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     return [output.get("text") or output.data.get("text/html", "") for output in outputs]
 

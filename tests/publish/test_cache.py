@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import functools
 import json
 import logging
@@ -18,19 +17,9 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
-from pyrepro import Artifact, ArtifactMismatchError, config_hash
-
-
-@pytest.fixture
-def name(repository: Repository) -> Any:
-    """What a clean name ends in, for a configuration."""
-
-    def named(**config: object) -> str:
-        return f"{repository.head[:12]}-{config_hash(config)[:12]}"
-
-    return named
+from pyrepro import Artifact, ArtifactMismatchError
 
 
 class Step:
@@ -392,22 +381,28 @@ def test_threads_that_call_at_once_run_it_once(step: Step, out: pathlib.Path) ->
 
 
 def test_tasks_that_call_at_once_run_it_once_and_the_loop_goes_on(repository: Repository, out: pathlib.Path) -> None:
-    runs, ticks = [], []
+    asked, runs, ticks = [], [], []
 
     @Artifact("outpath", repo=repository.path, cache=True)
     async def save(outpath: pathlib.Path) -> None:
         runs.append(1)
-        await asyncio.sleep(0.3)
+        while len(ticks) < 5:
+            await asyncio.sleep(0.01)
         outpath.write_text("good job")
+
+    async def ask() -> Any:
+        asked.append(1)
+        return await save(out / "foo.txt")
 
     async def tick() -> None:
         while True:
             await asyncio.sleep(0.01)
-            ticks.append(1)
+            if len(asked) == 32:  # from now on 31 tasks wait
+                ticks.append(1)
 
     async def main() -> list[Any]:
         ticking = asyncio.create_task(tick())
-        results = await asyncio.gather(*(save(out / "foo.txt") for _ in range(32)))
+        results = await asyncio.gather(*(ask() for _ in range(32)))
         ticking.cancel()
         assert await save(out / "foo.txt") == results[0]
         return results
@@ -418,18 +413,23 @@ def test_tasks_that_call_at_once_run_it_once_and_the_loop_goes_on(repository: Re
 
 
 def test_the_next_one_in_line_computes_when_the_first_fails(repository: Repository, out: pathlib.Path) -> None:
-    runs = []
+    asked, runs = [], []
 
     @Artifact("outpath", repo=repository.path, cache=True)
     async def save(outpath: pathlib.Path) -> None:
         runs.append(1)
-        await asyncio.sleep(0.1)
+        while len(asked) < 8:
+            await asyncio.sleep(0.01)
         if len(runs) < 3:
             raise ValueError
         outpath.write_text("good job")
 
+    async def ask() -> Any:
+        asked.append(1)
+        return await save(out / "foo.txt")
+
     async def main() -> list[Any]:
-        return await asyncio.gather(*(save(out / "foo.txt") for _ in range(8)), return_exceptions=True)
+        return await asyncio.gather(*(ask() for _ in range(8)), return_exceptions=True)
 
     results = asyncio.run(main())
     assert sum(isinstance(result, ValueError) for result in results) == 2
@@ -443,12 +443,14 @@ def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: p
     @Artifact("outpath", repo=repository.path, cache=True)
     async def save(outpath: pathlib.Path) -> None:
         runs.append(1)
-        await asyncio.sleep(60 if len(runs) == 1 else 0)
+        if len(runs) == 1:
+            await asyncio.Event().wait()  # which nobody sets
         outpath.write_text("good job")
 
     async def main() -> Any:
         first, second = (asyncio.create_task(save(out / "foo.txt")) for _ in range(2))
-        await asyncio.sleep(0.1)
+        while not runs:
+            await asyncio.sleep(0.01)
         first.cancel()
         return await second
 
@@ -456,13 +458,14 @@ def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: p
     assert len(runs) == 2
 
 
+@posix_only
 def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
     step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def flock(*args: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr("fcntl.flock", flock)
     assert [step.save(f"{stem}.txt") for stem in ("foo", "foo", "bar")] == [
         step.save.tagged(f"{stem}.txt") for stem in ("foo", "foo", "bar")
     ]

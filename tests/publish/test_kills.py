@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository, posix_only
+
+pytestmark = posix_only
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 KILLED = """\
-import os, random, signal, sys, time
+import os, random, signal, sys
 from pyrepro import Artifact
 
 @Artifact("outpath", config=dict, {option})
@@ -43,20 +45,33 @@ def is_complete(path, number):
         return all(open(f"{{path}}/{{part}}").read() == str(number) * 10_000 for part in range(20))
     return open(path).read() == str(number) * 10_000 * 20
 
+# Told are each call of a function, in Python or in C, and each return: between them nothing happens to a disk.
+def watch(happens):
+    sys.setprofile(lambda frame, event, argument: happens())
+
+def count(function, *arguments):
+    happened = []
+    watch(lambda: happened.append(1))
+    function(*arguments)
+    sys.setprofile(None)
+    return len(happened)
+
+def kill_at(moment):
+    left = iter(range(moment))
+    watch(lambda: next(left, None) is None and os.kill(os.getpid(), signal.SIGKILL))
+
 random.seed(3)
-began = time.monotonic()
-save("directory", -1), save_file("file", -1)
-usual = time.monotonic() - began
+save("directory", -1), save_file("file", -1)  # what happens in the first calls alone is not counted
+moments = {{save: count(save, "directory", -2), save_file: count(save_file, "file", -2)}}
 counts = {{"complete": 0, "absent": 0}}
 for number in range(200):
     function, stem = random.choice([(save, "directory"), (save_file, "file")])
     path = function.tagged(stem, number)
     child = os.fork()
     if child == 0:
+        kill_at(random.randrange(moments[function]))
         function(stem, number)
         os._exit(0)
-    time.sleep(random.uniform(0, usual))
-    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if os.path.exists(path):
         assert is_complete(path, number), path
@@ -82,13 +97,16 @@ def test_after_a_kill_at_any_moment_the_artifact_is_complete_or_absent_and_the_n
 
 
 AT_ONCE = """\
-import os, sys, time
+import os, sys
 from pyrepro import Artifact
+
+asks, is_asked = os.pipe()
 
 @Artifact("outpath", cache=True)
 def save(outpath):
     os.write(1, b"runs\\n")
-    time.sleep(0.3)
+    for _ in range(32):
+        os.read(asks, 1)
     with open(outpath, "w") as outf:
         outf.write("good job")
 
@@ -96,6 +114,7 @@ children = []
 for _ in range(32):
     children.append(os.fork())
     if not children[-1]:
+        os.write(is_asked, b".")
         os._exit(save("foo.txt") != save.tagged("foo.txt"))
 sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
@@ -121,6 +140,7 @@ def save(outpath):
     with open(outpath, "w") as outf:
         outf.write("good job")
 
+print("asks", flush=True)
 print(save("foo.txt"))
 """
 
@@ -132,21 +152,28 @@ def test_who_waits_for_a_process_that_is_killed_goes_on_though_a_child_of_it_liv
     repository.commit(waiting=WAITING)
     command = [sys.executable, str(repository.path / "waiting.py")]
     with subprocess.Popen([*command, "sleeps"], cwd=tmp_path, stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        child = int(first.stdout.readline())
-        second = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
-        with pytest.raises(subprocess.TimeoutExpired):
-            second.wait(timeout=1)
-        first.kill()
-        output, _ = second.communicate(timeout=60)
+        try:
+            assert first.stdout is not None
+            assert first.stdout.readline() == b"asks\n"
+            child = int(first.stdout.readline())
+            second = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
+            assert second.stdout is not None
+            assert second.stdout.readline() == b"asks\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.wait(timeout=1)
+        finally:
+            first.kill()
+        output, _ = second.communicate(timeout=PATIENCE)
         os.kill(child, signal.SIGKILL)
     [path] = tmp_path.glob("foo*")
     assert (output.decode(), path.read_text()) == (f"{path.name}\n", "good job")
 
 
 FORKING = """\
-import os, sys, time
+import os, sys
 from pyrepro import Artifact
+
+asks, is_asked = os.pipe()
 
 @Artifact("outpath", cache=True)
 def save(outpath):
@@ -157,12 +184,14 @@ def save(outpath):
             leave(0)
             return None
         os.waitpid(child, 0)
-    time.sleep(0.5)
+    for _ in range(2):
+        os.read(asks, 1)
     with open(outpath, "w") as outf:
         outf.write("good job")
 
 program = os.getpid()
 other = os.fork()
+os.write(is_asked, b".")
 path = save("foo.txt")
 if other and os.getpid() == program:
     os.waitpid(other, 0)

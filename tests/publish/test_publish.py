@@ -6,15 +6,14 @@ import asyncio
 import errno
 import os
 import pathlib
-import resource
 import shutil
 import stat
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,9 +23,9 @@ EMPTY = "44136fa355b3"
 
 
 @pytest.fixture
-def name(repository: Repository) -> str:
-    """What a clean name ends in."""
-    return f"{repository.head[:12]}-{EMPTY}"
+def name(name: Callable[..., str]) -> str:
+    """What a clean name ends in, here where there is no configuration."""
+    return name()
 
 
 def files(directory: pathlib.Path) -> dict[str, str]:
@@ -121,15 +120,12 @@ def test_side_files_are_moved_too_and_links_lead_where_they_led(
         append(f"{outpath}.idx", "index")
         (outpath.parent / "plots").mkdir()
         append(outpath.parent / "plots" / "a.png", "plot")
-        os.mkfifo(outpath.with_name("pipe"))
         outpath.with_name("beside").symlink_to(outpath.name)
         outpath.with_name("absolute").symlink_to(outpath.absolute())
         outpath.with_name("outside").symlink_to("../../data.csv")
         outpath.with_name("elsewhere").symlink_to("/nowhere")
 
     save(out / "foo.txt")
-    assert (out / "pipe").is_fifo()
-    (out / "pipe").unlink()
     assert files(out) == {
         f"foo-{name}.txt": "good job",
         f"foo-{name}.txt.idx": "index",
@@ -140,6 +136,17 @@ def test_side_files_are_moved_too_and_links_lead_where_they_led(
         "outside": "-> data.csv",
         "elsewhere": "-> /nowhere",
     }
+
+
+@posix_only
+def test_a_pipe_beside_an_artifact_is_moved_too(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        append(outpath, "good job")
+        os.mkfifo(outpath.with_name("pipe"))
+
+    save(out / "foo.txt")
+    assert (out / "pipe").is_fifo()
 
 
 def test_a_side_directory_is_merged_file_by_file(repository: Repository, out: pathlib.Path, name: str) -> None:
@@ -336,22 +343,25 @@ def test_an_older_artifact_survives_a_call_that_raises(repository: Repository, o
 
 
 def test_nothing_is_left_of_a_task_that_is_cancelled(repository: Repository, out: pathlib.Path, name: str) -> None:
+    began = asyncio.Event()
+
     @Artifact("outpath", repo=repository.path, atomic=True)
-    async def save(outpath: str, seconds: float) -> str:
+    async def save(outpath: str, event: asyncio.Event) -> str:
         append(outpath, "half a fi")
-        await asyncio.sleep(seconds)
+        began.set()
+        await event.wait()
         append(outpath, "le")
         return outpath
 
     async def main() -> str:
-        task = asyncio.create_task(save("foo.txt", 60))
-        await asyncio.sleep(0.01)
+        task = asyncio.create_task(save("foo.txt", asyncio.Event()))
+        await began.wait()
         assert len(files(out)) == 2
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert files(out) == {}
-        return await save("foo.txt", 0)
+        return await save("foo.txt", began)
 
     assert asyncio.run(main()) == f"foo-{name}.txt"
     assert files(out) == {f"foo-{name}.txt": "half a file"}
@@ -360,6 +370,7 @@ def test_nothing_is_left_of_a_task_that_is_cancelled(repository: Repository, out
 @pytest.fixture
 def limited() -> Iterator[Any]:
     """Sets how large files may get."""
+    resource = pytest.importorskip("resource", reason="only POSIX limits how large files may get")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -410,11 +421,6 @@ def test_a_call_that_raises_at_any_point_leaves_all_or_nothing(
 
 
 @pytest.fixture(scope="module")
-def repository_once(template: pathlib.Path) -> Repository:
-    return Repository(template)
-
-
-@pytest.fixture(scope="module")
 def out_once(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return tmp_path_factory.mktemp("out_once")
 
@@ -435,6 +441,7 @@ def test_the_repository_stays_clean_while_a_function_writes_into_it(repository: 
     assert repository.git("status", "--porcelain") == f"?? foo-{name}.txt"
 
 
+@posix_only
 def test_the_room_has_the_mode_of_its_parent(repository: Repository, out: pathlib.Path) -> None:
     modes = []
     out.chmod(0o2770)

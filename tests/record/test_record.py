@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.metadata
 import json
 import os
 import pathlib
+import platform
 import re
+import shutil
 import sys
+import time
 import types
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -87,7 +93,7 @@ def test_everything_that_made_the_artifact_is_recorded(
         },
         "environment": {
             "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
-            "platform": f"{os.uname().sysname} {os.uname().machine}",
+            "platform": f"{platform.system()} {platform.machine()}",
         },
     }
 
@@ -164,6 +170,83 @@ def test_the_remote_is_recorded_without_credentials_and_without_the_name_of_the_
         return outpath
 
     assert document(save("foo.txt"))["code"]["remote"] == recorded
+
+
+def install(directory: pathlib.Path, name: str, version: str) -> None:
+    """Put a distribution with one module of the same name into a directory."""
+    metadata = directory / f"{name}-1.0.dist-info"  # the same for each version, as where one is written over the other
+    metadata.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.py").write_text("")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (metadata / "RECORD").write_text(f"{name}.py,,\n")
+
+
+@pytest.fixture
+def save(repository: Repository, out: pathlib.Path) -> Callable[[str], Any]:
+    """A function that gives the record of an artifact that it made."""
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def written(outpath: str) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    return lambda outpath: document(written(outpath))
+
+
+def test_what_is_installed_after_a_record_is_in_the_next(
+    save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packages(outpath: str) -> Any:
+        found = save(outpath)["environment"]["packages"]
+        return {name: version for name, version in found.items() if name.startswith("late_")}
+
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(site)
+    assert packages("none.txt") == {}
+    # All within a tick of the clock of most file systems, and of one size.
+    for number in range(5):
+        install(site, "late_one", f"{number}.0")
+        importlib.invalidate_caches()
+        importlib.import_module("late_one")
+        assert packages(f"one-{number}.txt") == {"late_one": f"{number}.0"}
+    time.sleep(0.05)
+    assert packages("kept.txt") == packages("kept-again.txt") == {"late_one": "4.0"}
+    install(site, "late_two", "1.0")
+    assert packages("not-loaded.txt") == {"late_one": "4.0"}
+    importlib.invalidate_caches()
+    importlib.import_module("late_two")
+    assert packages("two.txt") == {"late_one": "4.0", "late_two": "1.0"}
+    shutil.rmtree(site / "late_one-1.0.dist-info")
+    assert packages("removed.txt") == {"late_two": "1.0"}
+    develop = tmp_path / "develop" / "late_two.egg-info"
+    develop.mkdir(parents=True)
+    (develop / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: late_two\nVersion: 2.0\n")
+    (develop / "top_level.txt").write_text("late_two\n")
+    monkeypatch.syspath_prepend(develop.parent)
+    assert packages("develop.txt") == {"late_two": "2.0"}
+
+
+def test_what_is_installed_is_read_again_only_after_a_change(
+    save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = []
+    read = importlib.metadata.packages_distributions
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: readings.append(1) or read())
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "out")  # artifacts are not installed, and change the directory
+    install(tmp_path / "site", "late_three", "1.0")
+    time.sleep(0.05)
+    for number in range(10):
+        save(f"{number}.txt")
+    assert len(readings) == 1
+
+
+def test_a_remote_that_is_set_after_a_record_is_in_the_next(repository: Repository, save: Callable[[str], Any]) -> None:
+    assert save("none.txt")["code"]["remote"] is None
+    repository.git("remote", "add", "origin", "https://example.org/old.git")
+    assert save("old.txt")["code"]["remote"] == "https://example.org/old.git"
+    repository.git("remote", "set-url", "origin", "https://example.org/new.git")
+    assert save("new.txt")["code"]["remote"] == "https://example.org/new.git"
 
 
 def test_no_user_host_or_variable_is_recorded(repository: Repository, out: pathlib.Path) -> None:

@@ -8,12 +8,11 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository, posix_only, wait_until
 
 from pyrepro import RecordError, ReproduceError, file_hash, reproduce
 
@@ -36,13 +35,6 @@ if __name__ == "__main__":
     Path("main-ran").touch()
     print(save(sys.argv[1], Path(sys.argv[2]), 0.5, "a", "b", deep={"x": [1, None]}, y=True))
 """
-
-
-@pytest.fixture
-def out(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "out"
-    path.mkdir()
-    return path
 
 
 def made(repository: Repository, out: pathlib.Path, program: str = SCRIPT, *args: Any, name: str = "step.py") -> Any:
@@ -236,9 +228,10 @@ def test_hooks_of_the_user_are_not_run(repository: Repository, out: pathlib.Path
 
 
 INTERRUPTED = """\
-import sys
+import signal, sys
 import pyrepro
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what the shell's nohup and & have children ignore
 try:
     pyrepro.reproduce(sys.argv[1], repo=sys.argv[2])
 except KeyboardInterrupt:
@@ -246,6 +239,7 @@ except KeyboardInterrupt:
 """
 
 
+@posix_only
 def test_an_interrupted_reproduction_leaves_nothing(repository: Repository, out: pathlib.Path) -> None:
     program = SCRIPT.replace(
         "    text =", f"    Path({str(out / 'began')!r}).touch(); __import__('time').sleep(0.2)\n    text ="
@@ -259,10 +253,12 @@ def test_an_interrupted_reproduction_leaves_nothing(repository: Repository, out:
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, path, repository.path], stdout=subprocess.PIPE, start_new_session=True
     ) as process:
-        while not (out / "began").exists():
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        try:
+            wait_until((out / "began").exists, process)
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert output == b"interrupted\n"
 
 

@@ -1,0 +1,159 @@
+"""The interpreter and the installed distributions, as they are now.
+
+Source: importlib.metadata, and the core metadata and database of installed distributions that it reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypedDict
+
+# The files that importlib.metadata takes names and versions from, by the suffix of the metadata directory. An .egg-info
+# can itself be the file.
+_DIST_INFO_FILES = ("METADATA", "RECORD", "top_level.txt")
+_EGG_INFO_FILES = ("", "PKG-INFO", "SOURCES.txt", "installed-files.txt", "top_level.txt")
+
+# Clocks of file systems tick every 10 ms at worst: a file can be written twice within a tick and look the same.
+_TICK_NS = 20_000_000
+
+
+class PythonVersion(TypedDict):
+    """The interpreter and the kind of machine."""
+
+    python: str
+    platform: str
+
+
+class _Fingerprint(NamedTuple):
+    """A file, and what changes when it is written or replaced; zeros where it is missing."""
+
+    path: str
+    inode: int = 0
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+
+
+class _InstalledDistributions(NamedTuple):
+    """What is installed, as long as the files that say so are the same."""
+
+    fingerprint: list[_Fingerprint]
+    by_package: Mapping[str, list[str]]
+    versions: dict[str, str | None]  # filled as they are asked for: parsing the metadata of all takes long
+
+
+_last_seen: _InstalledDistributions | None = None
+
+
+def python_now() -> PythonVersion:
+    """The interpreter that runs, and the kind of machine it runs on.
+
+    Returns:
+        ``python``, such as "CPython 3.13.0", and ``platform``, such as "Linux x86_64".
+    """
+    import platform
+
+    return {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def packages_now(names: Iterable[str]) -> dict[str, str]:
+    """The versions of distributions that are installed now.
+
+    Args:
+        names: the names of distributions, as in an index of packages.
+
+    Returns:
+        The version by name, without those that are not installed.
+    """
+    return _versions_of(list(names), _installed_distributions())
+
+
+def loaded_packages() -> dict[str, str]:
+    """The distributions that the loaded modules belong to.
+
+    Returns:
+        The installed version of each by its name, sorted by name.
+    """
+    installed = _installed_distributions()
+    packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
+    names = {name for package in packages for name in installed.by_package.get(package, ())}
+    return _versions_of(sorted(names), installed)
+
+
+def _versions_of(names: list[str], installed: _InstalledDistributions) -> dict[str, str]:
+    for name in names:
+        if name not in installed.versions:
+            installed.versions[name] = _installed_version(name)
+    versions = {name: installed.versions[name] for name in names}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def _installed_version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    with contextlib.suppress(PackageNotFoundError):
+        return version(name)
+    return None
+
+
+def _installed_distributions() -> _InstalledDistributions:
+    """What is installed; read again only after a file that says so has changed, since reading all takes long."""
+    global _last_seen
+    last_seen = _last_seen  # read once: another thread may replace it
+    # Before the reading: what is installed while it goes on then shows in the next fingerprint.
+    fingerprint = [_fingerprint_of(path) for path in _metadata_paths()]
+    if last_seen is not None and last_seen.fingerprint == fingerprint:
+        return last_seen
+    installed = _InstalledDistributions(fingerprint, _distributions_by_package(), {})
+    # Files that were written just now may be written again without looking different: read again next time.
+    _last_seen = None if _is_recent(fingerprint) else installed
+    return installed
+
+
+def _metadata_paths() -> Iterator[str]:
+    """The files that say what is installed, in the order in which Python looks for it."""
+    for directory in [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]:
+        try:
+            # Listed each time: its modification time changes with each artifact that is written there, and does not
+            # change when a distribution is installed within the same tick of the clock.
+            names = os.listdir(directory)
+        except OSError:
+            yield directory  # missing, or an archive, which holds its distributions
+            continue
+        for name in sorted(names):
+            suffix = os.path.splitext(name)[1].lower() or name.lower()
+            if suffix == ".dist-info":
+                yield from (os.path.join(directory, name, file) for file in _DIST_INFO_FILES)
+            elif suffix in (".egg-info", "egg-info"):  # X.egg-info, or EGG-INFO within X.egg
+                yield from (os.path.join(directory, name, file).rstrip(os.sep) for file in _EGG_INFO_FILES)
+
+
+def _fingerprint_of(path: str) -> _Fingerprint:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return _Fingerprint(path)
+    return _Fingerprint(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _is_recent(fingerprint: list[_Fingerprint]) -> bool:
+    """Whether a file has changed so recently that another change could not be told from it."""
+    now = time.time_ns()
+    # The distance, since a clock that was set back must not make every reading count as recent.
+    return any(abs(now - file.ctime_ns) < _TICK_NS for file in fingerprint)
+
+
+def _distributions_by_package() -> Mapping[str, list[str]]:
+    from importlib.metadata import MetadataPathFinder, packages_distributions
+
+    # It keeps listings by the modification time of their directory, which two changes within a tick share. An
+    # instance, since in Python 3.10 and 3.11 this is no class method.
+    MetadataPathFinder().invalidate_caches()
+    return packages_distributions()

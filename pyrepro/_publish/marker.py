@@ -184,7 +184,7 @@ def _json_string(text: str) -> str:
 
 def _marker_text(path: str) -> str:
     """The text of a marker's file; empty if it cannot be read."""
-    # With os.open, because every cached call does this, and a file object takes twice as long.
+    # With os.open, because every cached call does this, and a file object takes five times as long.
     try:
         descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
     except OSError:

@@ -130,7 +130,7 @@ def _publishing(function: Callable[..., Any]) -> Any:
         if call.is_done:
             return call.end(None)
         with call:
-            for _ in call.turns():
+            for _ in call.wait_for_lock():
                 import asyncio
 
                 await asyncio.sleep(_POLL)
@@ -141,7 +141,7 @@ def _publishing(function: Callable[..., Any]) -> Any:
         if call.is_done:
             return call.end(None)
         with call:
-            for _ in call.turns():
+            for _ in call.wait_for_lock():
                 time.sleep(_POLL)
             return call.end(None if call.is_done else call.run())
 

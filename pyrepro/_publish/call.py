@@ -6,20 +6,77 @@ import functools
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.patch import NO_PATCH
+from pyrepro._config.forms import JSON
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import are_completed
-from pyrepro._publish.protocol import Publication
+from pyrepro._publish.marker import all_completed_by
+from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._record.document import Call as RecordedCall
 from pyrepro._record.document import document_of, patch_name
 from pyrepro._record.record import SUFFIX
+from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
-    from pyrepro._naming import Naming
+    from pyrepro._code.tracker import Tracker
+
+_MAX_NAME_BYTES = 255
+
+
+class _Options(Protocol):
+    """What a published call needs to know of what the decorator was told."""
+
+    @property
+    def paths(self) -> tuple[str, ...]: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def records(self) -> bool: ...
+
+
+class _Configuration(Protocol):
+    """The configuration of a call."""
+
+    @property
+    def form(self) -> JSON: ...
+
+    @property
+    def hash(self) -> str: ...
+
+
+class _NamedCall(Protocol):
+    """A call with tagged paths; only what a published call needs of it, because imports point down."""
+
+    @property
+    def arguments(self) -> dict[str, Any]: ...
+
+    @property
+    def configuration(self) -> _Configuration: ...
+
+    def run(self) -> Any: ...
+
+    def tags(self) -> tuple[Tag, Tag]: ...
+
+
+class _CallNaming(Protocol):
+    """How the calls of one function are named; only what a published call needs of it."""
+
+    name: str
+    signature: inspect.Signature
+    tracker: Tracker
+    maker: str | None
+
+    @property
+    def options(self) -> _Options: ...
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None) -> _NamedCall: ...
+
+    def paths_of(self, arguments: Mapping[str, Any]) -> Any: ...
 
 
 class PublishedCall:
@@ -29,19 +86,25 @@ class PublishedCall:
         naming: how the calls of the function are named.
         args: what was passed by position.
         kwargs: what was passed by name.
+
+    Raises:
+        ArtifactMismatchError: an artifact is another function's.
+        ValueError: a path is not on a local file system, or the name of a record would be too long.
     """
 
-    def __init__(self, naming: Naming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, naming: _CallNaming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._naming = naming
         self._plain: dict[str, Any] | None = {} if naming.options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in naming.options.paths}
         targets = [Target.of(path) for path in paths_in(self._paths)]
-        maker, beside = naming.maker, "" if self._plain is None else SUFFIX
-        if beside:
-            _check_lengths(targets, beside)
-        self.is_done = maker is not None and are_completed(targets, maker, beside)
+        maker, sidecar_suffix = naming.maker, SUFFIX if naming.options.records else ""
+        if sidecar_suffix:
+            _check_name_lengths(targets, sidecar_suffix)
+        # Looked at before there is a publication, which a call whose artifacts exist does not need.
+        self.is_done = maker is not None and all_completed_by(maker, targets, sidecar_suffix)
         if not self.is_done:
-            self._publication = Publication(targets, maker, beside)
+            self._publication = Publication(targets, maker, sidecar_suffix)
 
     def __enter__(self) -> PublishedCall:
         return self
@@ -49,13 +112,19 @@ class PublishedCall:
     def __exit__(self, *exception: object) -> None:
         self._publication.close()
 
-    def turns(self) -> Iterator[None]:
-        """Yield as long as another call makes the artifacts."""
-        yield from self._publication.turns()
+    def wait_for_lock(self) -> Iterator[None]:
+        """Yield as long as another call makes the artifacts.
+
+        Raises:
+            ArtifactMismatchError: an artifact is another function's.
+            RuntimeError: this call is part of one that makes the same artifact.
+        """
+        yield from self._publication.wait_for_lock()
         self.is_done = self._publication.is_done
 
     def run(self) -> Any:
         """Call the function with paths in staging directories."""
+        # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._directory = os.getcwd()
         self._started = time.time(), time.perf_counter()
@@ -64,13 +133,20 @@ class PublishedCall:
         return self._call.run()
 
     def end(self, result: Any) -> Any:
-        """Publish what the function wrote; what the call returns.
+        """Publish what the function wrote.
+
+        Args:
+            result: what the function returned, None if it did not run.
+
+        Returns:
+            What the call returns.
 
         Raises:
-            ArtifactMissingError: it did not write an artifact.
+            ArtifactMissingError: the function did not write an artifact.
+            OSError: a file could not be written to the disk, or not be moved.
             TypeError: a cached function returned a value of its own.
         """
-        naming = self._call.naming
+        naming = self._naming
         if self.is_done:
             return naming.paths_of(self._paths)
         old, new = self._call.tags()
@@ -79,10 +155,11 @@ class PublishedCall:
             for name, argument in self._paths.items()
         }
         returned = self._publication.final(result, str(old), str(new))
-        is_own = naming.maker is not None and not _is_of(returned, paths)
-        beside = self._record() if naming.options.records else _nothing_beside
-        self._publication.publish(str(old), str(new), is_cacheable=not is_own, beside=beside)
-        if is_own:
+        returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
+        sidecars = self._sidecars() if naming.options.records else _no_sidecars
+        # Published even if the value is refused: what took hours to compute must not be lost.
+        self._publication.publish(str(old), str(new), is_cacheable=not returned_value, sidecars=sidecars)
+        if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
                 f"it; return None or the path from a function with cache=True. What it wrote is complete: "
@@ -90,18 +167,17 @@ class PublishedCall:
             )
         return returned if naming.maker is None else naming.paths_of(paths)
 
-    def _record(self) -> Callable[[str, str], dict[str, bytes]]:
-        """The record of each artifact, and the patch that it names."""
-        naming, configuration = self._call.naming, self._call.configuration
-        parameters, state = naming.signature.parameters, naming.tracker
-        options = naming.options
+    def _sidecars(self) -> Sidecars:
+        """Gives the record of each artifact, and the patch that it names."""
+        naming, configuration = self._naming, self._call.configuration
+        parameters, tracker, options = naming.signature.parameters, naming.tracker, naming.options
         others = {
             name: list(value) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else value
             for name, value in self._arguments.items()
             if name not in (*options.paths, *options.inputs)
         }
         recorded = RecordedCall(
-            function=state.function,
+            function=tracker.function,
             paths=self._plain or {},
             inputs={name: self._arguments[name] for name in options.inputs},
             arguments=others,
@@ -110,32 +186,34 @@ class PublishedCall:
             form=configuration.form,
             config_hash=configuration.hash,
         )
-        reading, patch = state.reading, state.patch or NO_PATCH
+        reading, patch = tracker.reading, tracker.patch or NO_PATCH
         started, seconds = self._started[0], time.perf_counter() - self._started[1]
 
-        def beside(name: str, staged: str) -> dict[str, bytes]:
-            document = document_of(name, staged, recorded, reading, patch, state.file, started, seconds)
+        def sidecars(name: str, staged: str) -> dict[str, bytes]:
+            document = document_of(name, staged, recorded, reading, patch, tracker.file, started, seconds)
             files = {} if patch.content is None else {patch_name(reading): patch.content}
+            # The record last: where it is, the patch that it names is, too.
             return files | {name + SUFFIX: document}
 
-        return beside
+        return sidecars
 
 
-def _nothing_beside(name: str, staged: str) -> dict[str, bytes]:
+def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
     return {}
 
 
-def _check_lengths(targets: list[Target], suffix: str) -> None:
+def _check_name_lengths(targets: list[Target], suffix: str) -> None:
+    # Before the function runs: afterwards its output would be there, and no record could be.
     for target in targets:
-        if len(os.fsencode(target.name + suffix)) > 255:
+        if len(os.fsencode(target.name + suffix)) > _MAX_NAME_BYTES:
             raise ValueError(
-                f"{target.name!r} with the suffix {suffix} of its record is longer than the 255 bytes that a name may "
-                f"have; use a shorter stem"
+                f"{target.name!r} with the suffix {suffix} of its record is longer than the {_MAX_NAME_BYTES} bytes "
+                f"that a name may have; use a shorter stem"
             )
 
 
-def _is_of(returned: Any, paths: Mapping[str, Any]) -> bool:
-    """Whether a function returned nothing but paths of its artifacts, or nothing."""
+def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:
+    """Whether a function returned nothing, or nothing but paths of its artifacts."""
     if returned is None:
         return True
     items = paths_in(returned)

@@ -1,4 +1,4 @@
-"""Locks: who is making an artifact.
+"""Locks: who is making an artifact, and waiting for it.
 
 Source: flock(2).
 """
@@ -9,64 +9,106 @@ import contextvars
 import logging
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from pyrepro._publish.files import Target, make_state_directory, state_directory_of, unlink_if_possible
 
 _logger = logging.getLogger("pyrepro")
 
-_being_made: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("being_made", default=frozenset())
-_without_locks: set[str] = set()
+_lock_files_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
+    "lock_files_held", default=frozenset()
+)
+"""The lock files of this call and of the calls that it is part of."""
+
+_directories_without_locks: set[str] = set()
+"""Directories whose file system has no locks, and was said to have none."""
 
 
 class Locks:
-    """The locks of the artifacts of one call."""
+    """The locks of the artifacts of one call.
 
-    def __init__(self, targets: Iterable[Target], maker: str | None) -> None:
+    Args:
+        targets: where the artifacts belong.
+        maker: which function makes them.
+    """
+
+    def __init__(self, targets: Sequence[Target], maker: str | None) -> None:
         self._targets = targets
         self._maker = maker
         self._locks: list[Any] = []
         self.directories: set[str] = set()
+        """The directories whose state directories were made for lock files."""
 
-    def lock(self) -> bool:
-        """Whether this call now holds the locks of its artifacts, those that can be had."""
-        import filelock
+    def wait(self, is_completed: Callable[[], bool]) -> Generator[None, None, bool]:
+        """Yield as long as another call holds one of the locks.
 
-        paths = {
+        Args:
+            is_completed: whether the artifacts are complete.
+
+        Returns:
+            Whether the artifacts are complete; if not, this call holds the locks.
+
+        Raises:
+            RuntimeError: this call is part of one that makes the same artifact.
+        """
+        while not is_completed():
+            if self._acquire():
+                # Whoever held the locks may have completed the artifacts after the last look at them.
+                return is_completed()
+            yield
+        return True
+
+    def release(self) -> None:
+        """Let other calls make the artifacts."""
+        for lock in self._locks:
+            _lock_files_held.set(_lock_files_held.get() - {lock.lock_file})
+            # Unlinked while it is locked: after the release another call may hold a lock on this very file, and a
+            # third one would lock a new file of this name beside it. A call that opened this file before and locks
+            # it after the release sees that it has gone, and opens the new one.
+            unlink_if_possible(lock.lock_file)
+            lock.release()
+        self._locks = []
+
+    def _acquire(self) -> bool:
+        """Acquire all locks or none, except those of file systems without locks; whether they were acquired."""
+        import filelock  # imported where something is cached
+
+        # Real paths, so that calls that reach a directory over different links meet at one lock file.
+        targets = {
             target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
         }
-        for target in sorted(paths):
+        # Sorted, or two calls for the same artifacts could each get the lock that the other one needs, again and again.
+        for target in sorted(targets):
             path = target.state_file(".lock")
-            if path in _being_made.get():
+            # Only what this call is part of could release this lock, and it waits for this call.
+            if path in _lock_files_held.get():
                 raise RuntimeError(
                     f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
                     f"pass another path"
                 )
             self.directories.add(target.directory)
             make_state_directory(target.directory)
+            # Whoever may write to the state directory may lock, too.
             mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
+            # Not thread-local: a coroutine may end in another thread than the one where it began.
+            # No soft locks: they are files, which outlive a process that is killed.
             lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(blocking=False)
             except (filelock.Timeout, FileNotFoundError):
-                self.unlock()
+                # FileNotFoundError: another call that ended removed the state directory after it was made here.
+                self.release()
                 return False
             except OSError as error:
-                if target.directory not in _without_locks:
-                    _without_locks.add(target.directory)
-                    _logger.warning(
-                        "%s has no locks, so calls may compute twice: %s", target.directory.rstrip(os.sep), error
-                    )
+                _warn_without_locks(target.directory, error)
             else:
                 self._locks.append(lock)
-                _being_made.set(_being_made.get() | {path})
+                _lock_files_held.set(_lock_files_held.get() | {path})
         return True
 
-    def unlock(self) -> None:
-        for lock in self._locks:
-            _being_made.set(_being_made.get() - {lock.lock_file})
-            # Whoever waits for this very file sees that it has gone, and opens the next one.
-            unlink_if_possible(lock.lock_file)
-            lock.release()
-        self._locks = []
+
+def _warn_without_locks(directory: str, error: OSError) -> None:
+    if directory not in _directories_without_locks:
+        _directories_without_locks.add(directory)
+        _logger.warning("%s has no locks, so calls may compute twice: %s", directory.rstrip(os.sep), error)

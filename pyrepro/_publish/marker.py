@@ -1,7 +1,7 @@
 """Markers: which function completed an artifact, and what the artifact was then.
 
-A marker stands in the directory .pyrepro beside its artifact. That the artifact
-is there does not say who wrote it, nor that it was written to its end.
+A marker is a file in the state directory beside its artifact. That the artifact
+exists does not say which function wrote it, nor that it was written completely.
 """
 
 from __future__ import annotations
@@ -18,43 +18,49 @@ from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
 from pyrepro.errors import ArtifactMismatchError, ConfigError
 
-_ELSEWHERE = ".../"
-_LARGEST = 1 << 16
-_BINARY = getattr(os, "O_BINARY", 0)
+_UNKNOWN_WORK_TREE = ".../"
+"""How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
+
+_MAX_MARKER_BYTES = 1 << 16
+_O_BINARY = getattr(os, "O_BINARY", 0)
 
 
-def maker_of(file: str | None, work_tree: str | None, module: str, name: str) -> str:
+def maker_of(file: str | None, work_tree: str | None, module: str, qualname: str) -> str:
     """Which function makes an artifact: its file in the work tree, and its qualified name.
 
     Args:
-        file: the real file of its module, None where it was typed.
-        work_tree: the work tree whose state the names carry, None where that was declared.
+        file: the real path of its module's file, None if it was typed.
+        work_tree: the work tree whose state the names carry, None if that state was declared.
         module: the name of its module.
-        name: its qualified name.
+        qualname: its qualified name.
+
+    Returns:
+        The path relative to the work tree, a colon and the qualified name.
     """
     if file is None:
-        return f"<session>:{name}"
+        return f"<session>:{qualname}"
     if work_tree is not None and is_inside(file, work_tree):
-        return f"{relative_to(file, work_tree)}:{name}"
-    # Where the work tree is not known, as much of the path is as the name of the module gives.
+        return f"{relative_to(file, work_tree)}:{qualname}"
+    # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.
     steps = file.split(os.sep)
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    return f"{_ELSEWHERE}{'/'.join(steps[-known:])}:{name}"
+    return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{qualname}"
 
 
 def _is_same_maker(one: str, other: str) -> bool:
-    if not (one.startswith(_ELSEWHERE) or other.startswith(_ELSEWHERE)):
+    """Whether two makers can be one function: where a work tree is not known, the ends of the paths decide."""
+    if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
         return one == other
-    short, long = sorted((one.removeprefix(_ELSEWHERE), other.removeprefix(_ELSEWHERE)), key=len)
+    short, long = sorted((one.removeprefix(_UNKNOWN_WORK_TREE), other.removeprefix(_UNKNOWN_WORK_TREE)), key=len)
     return f"/{long}".endswith(f"/{short}")
 
 
-_Extent = tuple[int | None, int, int]
-"""How many files a directory holds, None of a file; bytes; and the time of modification in nanoseconds."""
+_FileStatus = tuple[int | None, int, int]
+"""Of a file None, of a directory the number of files in it; bytes; and the time of modification in nanoseconds."""
 
 
-def _extent(path: str) -> _Extent | None:
-    """What can be seen of an artifact without reading it: another one was written by another call."""
+def _file_status(path: str) -> _FileStatus | None:
+    """What can be seen of an artifact without reading it; None if it cannot be seen."""
     try:
         status = os.stat(path)
     except OSError:
@@ -64,67 +70,87 @@ def _extent(path: str) -> _Extent | None:
     files: list[os.stat_result] = []
     for above, directories, names in os.walk(path):
         directories[:] = [name for name in directories if name != STATE_DIRECTORY]
-        files += [_status(os.path.join(above, name)) for name in names]
+        files += [_stat_dangling_too(os.path.join(above, name)) for name in names]
     modified = max((file.st_mtime_ns for file in files), default=0)
     return len(files), sum(file.st_size for file in files), modified
 
 
 class Marker(NamedTuple):
-    """Says that a function completed an artifact, and what the artifact was then."""
+    """Says that a function completed an artifact, and what the artifact was then.
+
+    Attributes:
+        maker: the function.
+        status: number of files, bytes and time of modification of the artifact.
+        content_hash: its ``file_hash``, None if it has none.
+        artifact: its name.
+    """
 
     maker: str
-    extent: _Extent
-    content: str | None
+    status: _FileStatus
+    content_hash: str | None
     artifact: str
 
     @classmethod
     def of(cls, path: str, maker: str) -> Marker | None:
-        extent = _extent(path)
-        return None if extent is None else cls(maker, extent, _content(path), os.path.basename(path))
+        """The marker of an artifact that a function has just completed; None if the artifact cannot be seen."""
+        status = _file_status(path)
+        return None if status is None else cls(maker, status, _content_hash(path), os.path.basename(path))
 
     @classmethod
     def parsed(cls, text: str) -> Marker | None:
+        """The marker in the text of its file; None if it is damaged, or of another version."""
         import json
 
         try:
-            maker, extent, content, artifact = json.loads(text)
-            files, size, modified = extent
-            return cls(str(maker), (files, size, modified), content, artifact)
+            maker, status, content_hash, artifact = json.loads(text)
+            files, size, modified = status
+            return cls(str(maker), (files, size, modified), content_hash, artifact)
         except (ValueError, TypeError):
             return None
 
     def write(self, path: str) -> None:
+        """Write the marker to its file.
+
+        Raises:
+            OSError: it could not be written.
+        """
         import json
 
+        # Not synced: a marker that a power failure takes back costs a computation, no more.
         write_then_rename(json.dumps(self).encode(), path, f"{path}.{os.urandom(8).hex()}", syncs=False)
 
 
-def are_completed(targets: Sequence[Target], maker: str, beside: str = "") -> bool:
-    """Whether earlier calls of a function completed these artifacts, and what belongs beside each.
+def all_completed_by(maker: str, targets: Sequence[Target], sidecar_suffix: str = "") -> bool:
+    """Whether earlier calls of a function completed these artifacts and their sidecars.
 
     Args:
-        targets: where the artifacts belong.
         maker: the function.
-        beside: the suffix of the file that belongs beside each.
+        targets: where the artifacts belong.
+        sidecar_suffix: the suffix of the sidecar that each must have, empty if it must have none.
+
+    Returns:
+        Whether all are complete, and there is one at all.
 
     Raises:
         ArtifactMismatchError: an artifact is another function's.
     """
+    # All are looked at, although one that is not complete decides: none of them may be another function's.
     completed = [
-        _is_completed(target, maker) and (not beside or os.path.exists(target.path + beside)) for target in targets
+        _is_completed_by(maker, target) and (not sidecar_suffix or os.path.exists(target.path + sidecar_suffix))
+        for target in targets
     ]
     return bool(completed) and all(completed)
 
 
-def _is_completed(target: Target, maker: str) -> bool:
+def _is_completed_by(maker: str, target: Target) -> bool:
     path = target.state_file(".json")
-    text = _text(path)
-    extent = _extent(target.path) if text else None
-    if extent is None:
+    text = _marker_text(path)
+    status = _file_status(target.path) if text else None
+    if status is None:
         return False
-    files, size, modified = extent
+    files, size, modified = status
     # This is how the marker begins if all is well, which is quicker to see than to parse it.
-    if text.startswith(f"[{_quoted(maker)}, [{'null' if files is None else files}, {size}, {modified}], "):
+    if text.startswith(f"[{_json_string(maker)}, [{'null' if files is None else files}, {size}, {modified}], "):
         return True
     marker = Marker.parsed(text)
     if marker is None:
@@ -136,42 +162,50 @@ def _is_completed(target: Target, maker: str) -> bool:
             path=target.absolute().path,
             maker=marker.maker,
         )
-    # Copies have times of their own; what was written anew has another content.
-    if extent[:2] != marker.extent[:2] or marker.content is None or marker.content != _content(target.path):
+    # A copy has another time of modification and the same content; what was written anew has another content.
+    if (
+        status[:2] != marker.status[:2]
+        or marker.content_hash is None
+        or marker.content_hash != _content_hash(target.path)
+    ):
         return False
+    # So that the next call need not read the content again; where nothing may be written, it does.
     with contextlib.suppress(OSError):
-        marker._replace(maker=maker, extent=extent).write(path)
+        marker._replace(maker=maker, status=status).write(path)
     return True
 
 
 @functools.lru_cache(maxsize=256)
-def _quoted(maker: str) -> str:
+def _json_string(text: str) -> str:
     import json
 
-    return json.dumps(maker)
+    return json.dumps(text)
 
 
-def _text(path: str) -> str:
-    """What a small file holds; nothing if it cannot be read."""
+def _marker_text(path: str) -> str:
+    """The text of a marker's file; empty if it cannot be read."""
+    # With os.open, because every cached call does this, and a file object takes five times as long.
     try:
-        descriptor = os.open(path, os.O_RDONLY | _BINARY)
+        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
     except OSError:
         return ""
     try:
-        return os.read(descriptor, _LARGEST).decode(errors="replace")
+        return os.read(descriptor, _MAX_MARKER_BYTES).decode(errors="replace")
     finally:
         os.close(descriptor)
 
 
-def _status(path: str) -> os.stat_result:
+def _stat_dangling_too(path: str) -> os.stat_result:
     try:
         return os.stat(path)
     except OSError:
+        # A link to nothing is a part of the artifact, too.
         return os.lstat(path)
 
 
-def _content(path: str) -> str | None:
+def _content_hash(path: str) -> str | None:
     try:
         return file_hash(path)
     except (OSError, ConfigError):
+        # What cannot be hashed, like a directory with a dangling link in it, is known by its status alone.
         return None

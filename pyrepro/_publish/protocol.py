@@ -1,14 +1,15 @@
-"""Publishing: outputs that are complete or absent, and that are made once.
+"""The protocol: outputs are staged, published when they are complete, or removed.
 
-Sources: rename(2), fsync(2), flock(2).
+Sources: rename(2), fsync(2).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyrepro._paths import change_paths, made_like, split_path
 from pyrepro._publish.files import (
@@ -29,8 +30,26 @@ from pyrepro._publish.files import (
     write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Marker, are_completed
+from pyrepro._publish.marker import Marker, all_completed_by
 from pyrepro.errors import ArtifactMissingError
+
+Sidecars = Callable[[str, str], dict[str, bytes]]
+"""Gives the sidecars of an artifact, content by name, from its name and its path in the staging directory."""
+
+
+class _SideFile(NamedTuple):
+    """A file or directory that the function wrote beside an artifact."""
+
+    staged: str
+    path: str
+
+
+class _Sidecar(NamedTuple):
+    """A file that pyrepro writes beside an artifact."""
+
+    target: Target
+    name: str
+    content: bytes
 
 
 class Publication:
@@ -38,58 +57,59 @@ class Publication:
 
     Args:
         targets: where the artifacts belong.
-        maker: which function makes them, where they are cached; else None.
-        beside: the suffix of the file that belongs beside each.
+        maker: which function makes them if they are cached, else None.
+        sidecar_suffix: the suffix of the sidecar that each artifact must have, empty if it must have none.
     """
 
-    def __init__(self, targets: Iterable[Target], maker: str | None, beside: str = "") -> None:
+    def __init__(self, targets: Iterable[Target], maker: str | None, sidecar_suffix: str = "") -> None:
+        # Absolute, because the function may change the working directory.
         self._targets = list(dict.fromkeys(target.absolute() for target in targets))
         self._maker = maker
-        self._beside = beside
+        self._sidecar_suffix = sidecar_suffix
         self._process = os.getpid()
         self._locks = Locks(self._targets, maker)
-        self._state_directories: set[str] = set()
-        self._staged: dict[str, str] = {}
+        self._staging_directories: dict[str, str] = {}
         self.is_done = False
 
     def close(self) -> None:
-        """Remove what is staged still, and let others have their turn."""
-        # A child that was forked while the function ran leaves everything to its parent.
-        if self._process == os.getpid():
-            self._locks.unlock()
-            for staged in self._staged.values():
-                remove_tree(staged)
-            for directory in self._state_directories | self._locks.directories:
-                remove_state_directory(directory)
+        """Remove what is still staged, and release the locks."""
+        # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
+        if self._process != os.getpid():
+            return
+        self._locks.release()
+        for staging_directory in self._staging_directories.values():
+            remove_tree(staging_directory)
+        # Last, because only what is empty is removed.
+        for directory in {*self._staging_directories, *self._locks.directories}:
+            remove_state_directory(directory)
 
-    def turns(self) -> Iterator[None]:
-        """Yield as long as another call makes these artifacts; then they are done, or this call's to make.
+    def wait_for_lock(self) -> Iterator[None]:
+        """Yield as long as another call makes these artifacts; then they are done, or this call must make them.
 
         Raises:
             ArtifactMismatchError: an artifact is another function's.
             RuntimeError: this call is part of one that makes the same artifact.
         """
-        is_ours = self._maker is None
-        while not self._are_completed():
-            if is_ours:
-                self._stage()
-                return
-            is_ours = self._locks.lock()
-            if not is_ours:
-                yield
-        self.is_done = True
+        if self._maker is not None:
+            is_completed = functools.partial(all_completed_by, self._maker, self._targets, self._sidecar_suffix)
+            self.is_done = yield from self._locks.wait(is_completed)
+        if not self.is_done:
+            self._make_staging_directories()
 
     def staged(self, argument: Any) -> Any:
-        """A path, or a list or tuple of paths, as the function shall write it."""
+        """A path, or a list or tuple of paths, where the function must write it."""
         return change_paths(self._staged_path, argument)
 
     def final(self, value: Any, old: str, new: str) -> Any:
-        """What a function returned, where its paths lead after publishing.
+        """What a function returned, with the paths that it will have after publishing.
 
         Args:
             value: what it returned.
             old: the tag in the staged names.
-            new: the tag that takes its place.
+            new: the tag that replaces it.
+
+        Returns:
+            The value, or a copy of it if it holds staged paths.
         """
         if isinstance(value, (list, tuple)) or type(value) is dict:
             before = list(value.values()) if isinstance(value, dict) else value
@@ -99,109 +119,156 @@ class Publication:
             return dict(zip(value, after, strict=True)) if isinstance(value, dict) else made_like(value, after)
         return self._final_path(value, f"-{old}", f"-{new}")
 
-    def publish(
-        self, old: str, new: str, *, is_cacheable: bool, beside: Callable[[str, str], dict[str, bytes]]
-    ) -> None:
+    def publish(self, old: str, new: str, *, is_cacheable: bool, sidecars: Sidecars) -> None:
         """Move everything that was staged into place, the artifacts last.
 
         Args:
             old: the tag in the staged names.
-            new: the tag that takes its place.
-            is_cacheable: whether later calls may do without the function.
-            beside: gives the files that belong beside an artifact, of this name, which stands at this path now.
+            new: the tag that replaces it.
+            is_cacheable: whether later calls need not run the function.
+            sidecars: gives the sidecars of each artifact.
 
         Raises:
             ArtifactMissingError: the function did not write an artifact; what it wrote is in place.
             OSError: a file could not be written to the disk, or not be moved.
         """
+        # A child that was forked while the function ran returns from it, too; its parent publishes.
         if self._process != os.getpid():
             return
         targets = [target._replace(name=target.name.replace(f"-{old}", f"-{new}")) for target in self._targets]
-        names = {(self._staging_of(target), target.name) for target in targets}
-        others: list[tuple[str, str]] = []
-        for directory, staged in self._staged.items():
-            prepare_for_move(staged, staged, directory)
-            for name in os.listdir(staged):
-                renamed = name.replace(f"-{old}", f"-{new}")
-                os.rename(os.path.join(staged, name), os.path.join(staged, renamed))
-                if (staged, renamed) not in names:
-                    others.append((os.path.join(staged, renamed), os.path.join(directory, renamed)))
-        markers: list[tuple[Target, Marker]] = []
-        missing = [target for target in targets if not os.path.lexists(self._staging_of(target, target.name))]
-        if is_cacheable and self._maker is not None:
-            for target in targets:
-                marker = Marker.of(self._staging_of(target, target.name), self._maker)
-                markers += [(target, marker)] if marker else []
-        companions = [
-            (target, name, content)
-            for target in targets
-            if target not in missing
-            for name, content in beside(target.name, self._staging_of(target, target.name)).items()
+        # Synced before anything is moved: after a power failure, what is in place must be whole.
+        self._prepare()
+        side_files = self._name_truly(targets, old, new)
+        written = [target for target in targets if os.path.lexists(self._staged_artifact(target))]
+        # Read before anything is moved: an error here leaves what is in place as it was, and nobody else writes here.
+        new_markers = self._markers_of(written) if is_cacheable else []
+        new_sidecars = self._sidecars_of(written, sidecars)
+        # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
+        self._remove_old_markers(targets)
+        # The artifacts last: where one is, everything that belongs to it is, too.
+        self._place_side_files(side_files)
+        self._place_sidecars(new_sidecars)
+        self._place_artifacts(written)
+        # After the moves: what was written shows where the function wrote instead.
+        self._refuse_missing(targets, written, side_files)
+        # After everything else: a marker says that all of it is complete.
+        self._write_markers(new_markers)
+
+    def _prepare(self) -> None:
+        for directory, staging_directory in self._staging_directories.items():
+            prepare_for_move(staging_directory, staging_directory, directory)
+
+    def _name_truly(self, targets: list[Target], old: str, new: str) -> list[_SideFile]:
+        """Put the tag of the code that has run into the staged names; what is staged beside the artifacts."""
+        artifacts = {self._staged_artifact(target) for target in targets}
+        side_files = []
+        for directory, staging_directory in self._staging_directories.items():
+            for name in os.listdir(staging_directory):
+                true_name = name.replace(f"-{old}", f"-{new}")
+                staged = os.path.join(staging_directory, true_name)
+                os.rename(os.path.join(staging_directory, name), staged)
+                if staged not in artifacts:
+                    side_files.append(_SideFile(staged, os.path.join(directory, true_name)))
+        return sorted(side_files)
+
+    def _markers_of(self, written: list[Target]) -> list[tuple[Target, Marker]]:
+        if self._maker is None:
+            return []
+        markers = [(target, Marker.of(self._staged_artifact(target), self._maker)) for target in written]
+        # A dangling link is written, but has no content that a marker could name.
+        return [(target, marker) for target, marker in markers if marker is not None]
+
+    def _sidecars_of(self, written: list[Target], sidecars: Sidecars) -> list[_Sidecar]:
+        return [
+            _Sidecar(target, name, content)
+            for target in written
+            for name, content in sidecars(target.name, self._staged_artifact(target)).items()
         ]
+
+    def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
             unlink_if_possible(target.state_file(".json"))
-        for source, path in sorted(others):
-            merge_into(source, path)
-        for target, name, content in companions:
-            path, aside = os.path.join(target.directory, name), self._staging_of(target, STATE_DIRECTORY)
+
+    def _place_side_files(self, side_files: list[_SideFile]) -> None:
+        for side_file in side_files:
+            merge_into(side_file.staged, side_file.path)
+
+    def _place_sidecars(self, sidecars: list[_Sidecar]) -> None:
+        for target, name, content in sidecars:
+            path = os.path.join(target.directory, name)
             # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
             if not holds_exactly(path, content):
+                aside = self._aside(target)
                 os.makedirs(aside, exist_ok=True)
                 write_then_rename(content, path, os.path.join(aside, os.urandom(8).hex()), syncs=True)
-        for target in targets:
-            if target not in missing:
-                move_into_place(
-                    self._staging_of(target, target.name), target.path, self._staging_of(target, STATE_DIRECTORY)
-                )
+
+    def _place_artifacts(self, written: list[Target]) -> None:
+        for target in written:
+            move_into_place(self._staged_artifact(target), target.path, self._aside(target))
+
+    def _refuse_missing(self, targets: list[Target], written: list[Target], side_files: list[_SideFile]) -> None:
+        known = set(written)
+        missing = [target for target in targets if target not in known]
         if missing:
-            raise ArtifactMissingError(_missing(missing, [path for _, path in others]), path=missing[0].path)
-        if markers:
-            for directory in self._staged:
-                sync_to_disk(directory)
-            for target, marker in markers:
-                marker.write(target.state_file(".json"))
+            paths = ", ".join(target.path for target in missing)
+            others = ", ".join(sorted(side_file.path for side_file in side_files))
+            found = f"it wrote {others}" if others else "it wrote nothing"
+            raise ArtifactMissingError(
+                f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it.",
+                path=missing[0].path,
+            )
 
-    def _are_completed(self) -> bool:
-        return self._maker is not None and are_completed(self._targets, self._maker, self._beside)
+    def _write_markers(self, markers: list[tuple[Target, Marker]]) -> None:
+        if not markers:
+            return
+        # A power failure must not take back a move and leave the marker of it.
+        for directory in self._staging_directories:
+            sync_to_disk(directory)
+        for target, marker in markers:
+            marker.write(target.state_file(".json"))
 
-    def _stage(self) -> None:
+    def _make_staging_directories(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):
-            self._staged[directory] = staged = os.path.join(state_directory_of(directory), os.urandom(8).hex())
-            while not os.path.isdir(staged):
-                self._state_directories.add(directory)
+            staging_directory = os.path.join(state_directory_of(directory), os.urandom(8).hex())
+            # Known before it is made, so that close() removes what an error leaves.
+            self._staging_directories[directory] = staging_directory
+            while not os.path.isdir(staging_directory):
                 make_state_directory(directory)
+                # FileNotFoundError: another call that ended removed the state directory before it was in use.
                 with contextlib.suppress(FileNotFoundError):
-                    make_directory_like(directory, staged)
-            write_gitignore(directory)  # another call may have removed it before the room was in use
+                    make_directory_like(directory, staging_directory)
+            # Again, because such a call may have removed the first one; now that this is in use, it stays.
+            write_gitignore(directory)
 
-    def _staging_of(self, target: Target, *names: str) -> str:
-        return os.path.join(self._staged[target.directory], *names)
+    def _staged_artifact(self, target: Target) -> str:
+        return os.path.join(self._staging_directories[target.directory], target.name)
+
+    def _aside(self, target: Target) -> str:
+        """A directory for temporary files and for what is replaced, on the file system of the target."""
+        # This name is free: _prepare removed what calls in the function left there, and nothing of this name is moved.
+        return os.path.join(self._staging_directories[target.directory], STATE_DIRECTORY)
 
     def _staged_path(self, path: Any) -> Any:
-        staged = self._staging_of(Target.of(path).absolute())
-        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, os.path.basename(staged))
+        staging_directory = self._staging_directories[Target.of(path).absolute().directory]
+        # From the path as it was passed, so that it keeps its type and stays relative.
+        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, os.path.basename(staging_directory))
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
-        for staged in self._staged.values():
-            inside = os.path.join(STATE_DIRECTORY, os.path.basename(staged), "")
+        for staging_directory in self._staging_directories.values():
+            # Not as a prefix: the function may have made the path absolute, or real.
+            inside = os.path.join(STATE_DIRECTORY, os.path.basename(staging_directory), "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
-                return _like(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
+                return _in_type_of(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
         return path
 
 
-def _like(path: Any, text: str) -> Any:
-    """A path of the same type, with another text."""
+def _in_type_of(path: Any, text: str) -> Any:
+    """Another path in the type of a given one, where that is the type of a path."""
     if isinstance(path, bytes):
         return os.fsencode(text)
     return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
-
-
-def _missing(missing: list[Target], others: list[str]) -> str:
-    paths = ", ".join(target.path for target in missing)
-    found = f"it wrote {', '.join(sorted(others))}" if others else "it wrote nothing"
-    return f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it."

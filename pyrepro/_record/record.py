@@ -6,7 +6,7 @@ Source: the format is schema.json in this package, JSON Schema 2020-12.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypedDict
 
 from pyrepro._config.forms import JSON
 from pyrepro._record.schema import first_violation
@@ -19,29 +19,78 @@ SUFFIX = ".pyrepro.json"
 _FIELDS = ("artifact", "code", "config", "config_hash", "inputs", "call", "environment", "started", "seconds")
 
 
+class RecordedArtifact(TypedDict):
+    """The artifact as it was completed."""
+
+    name: str  # its file name, without a directory
+    size: int  # bytes, of a directory those of all its files
+    sha256: str | dict[str, str]  # 64 hex digits, of a directory by the path of each file in it
+
+
+class RecordedCode(TypedDict):
+    """The code that ran."""
+
+    commit: str  # 40 or 64 hex digits
+    changes: str | None  # SHA-256, 64 hex digits; None for a clean work tree
+    remote: str | None  # URL or path to fetch the commit from, without credentials
+    module: str | None  # the file of the function, relative to the work tree; None where it was typed
+    others: dict[str, str | None]  # code states of other work trees, by the package that was loaded from them
+    patch: str | None  # file name of the patch beside the record; None where there is none or it was not kept
+    patch_size: int  # bytes, also of a patch that was too large to be kept
+    left_out: list[str]  # paths of submodules whose changes no patch can carry; "<session>" for typed code
+
+
+class RecordedInput(TypedDict):
+    """A file or a directory that was read."""
+
+    path: str  # relative to the work tree, or "~/..." below the home directory, else absolute
+    hash: str  # "sha256:" and 64 hex digits
+
+
+class RecordedCallFields(TypedDict):
+    """The call of the function."""
+
+    function: str  # "module:qualified.name"
+    paths: dict[str, str | list[str] | None]  # plain paths as they were passed, by parameter
+    types: dict[str, str]  # "str", "bytes" or "path": what paths and inputs were passed as, by parameter
+    argv: list[str]  # sys.argv, with the home directory as "~/"
+    arguments: dict[str, JSON]  # those that have a JSON form, by name, defaults included
+    defaults: list[str]  # names of the arguments that are the defaults of their parameters, sorted
+    inexact: list[str]  # names of the arguments that JSON does not give back as they were, sorted
+    unrecorded: dict[str, str]  # "module.Type" of the arguments without a JSON form, by name
+
+
+class RecordedEnvironment(TypedDict):
+    """The interpreter and what it had loaded."""
+
+    python: str  # implementation and version, such as "CPython 3.13.0"
+    platform: str  # system and machine, such as "Linux x86_64"
+    packages: dict[str, str]  # versions of the distributions that were loaded, by name
+
+
 class Record(Value):
-    """What made an artifact: its fields are those of the JSON Schema ``pyrepro/record.schema.json``.
+    """What made an artifact: its fields are those of the JSON Schema ``pyrepro/_record/schema.json``.
 
     Attributes:
         artifact: ``name``, ``size`` in bytes, and ``sha256``, of a directory by file.
         code: ``commit``, ``changes``, ``remote``, ``module``, ``others``, ``patch``, ``patch_size`` and ``left_out``.
         config: the configuration in its JSON form.
         config_hash: its SHA-256, 64 hex digits.
-        inputs: by parameter, the ``path`` and the ``hash`` of what was read.
+        inputs: by parameter, the ``path`` and the ``hash`` of what was read; a list for several, None for none.
         call: ``function``, ``paths``, ``types``, ``argv``, ``arguments``, ``defaults``, ``inexact`` and ``unrecorded``.
         environment: ``python``, ``platform`` and ``packages``.
-        started: when the function was called, in UTC.
+        started: when the function was called, in UTC, such as "2024-05-01T12:00:00.000Z".
         seconds: how long it ran.
         path: the file that this was read from.
     """
 
-    artifact: dict[str, Any]
-    code: dict[str, Any]
+    artifact: RecordedArtifact
+    code: RecordedCode
     config: JSON
     config_hash: str
-    inputs: dict[str, Any]
-    call: dict[str, Any]
-    environment: dict[str, Any]
+    inputs: dict[str, RecordedInput | list[RecordedInput] | None]
+    call: RecordedCallFields
+    environment: RecordedEnvironment
     started: str
     seconds: float
     path: str
@@ -70,8 +119,8 @@ class Record(Value):
 
     def _rows(self) -> list[tuple[str, str]]:
         code, call = self.code, self.call
-        of_files = isinstance(self.artifact["sha256"], dict)
-        digest = f"{len(self.artifact['sha256'])} files" if of_files else f"sha256 {self.artifact['sha256']}"
+        sha256 = self.artifact["sha256"]
+        digest = f"{len(sha256)} files" if isinstance(sha256, dict) else f"sha256 {sha256}"
         rows = [
             ("artifact", f"{self.artifact['name']}, {self.artifact['size']} bytes, {digest}"),
             ("commit", code["commit"] + (f" of {code['remote']}" if code["remote"] else "")),
@@ -124,7 +173,7 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
 
-def _text(value: JSON) -> str:
+def _text(value: object) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=False)

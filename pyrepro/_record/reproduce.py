@@ -167,7 +167,7 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
         tree = os.path.join(os.path.realpath(scratch), "code")
         _check_out(record, top, code["commit"], tree, stack)
         if code["patch"] is not None:
-            _apply(record, tree)
+            _apply(record, code["patch"], tree)
         yield tree
 
 
@@ -187,11 +187,10 @@ def _remove_work_tree(top: str, tree: str) -> None:
         run(top, ["worktree", "remove", "--force", "--force", tree])
 
 
-def _apply(record: Record, tree: str) -> None:
+def _apply(record: Record, patch: str, tree: str) -> None:
     code = record.code
-    patch = os.path.join(os.path.dirname(os.path.abspath(record.path)), code["patch"])
     try:
-        with open(patch, "rb") as file:
+        with open(os.path.join(os.path.dirname(os.path.abspath(record.path)), patch), "rb") as file:
             content = file.read()
     except OSError as error:
         raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
@@ -201,7 +200,7 @@ def _apply(record: Record, tree: str) -> None:
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
         raise _error(
             record,
-            f"its patch {code['patch']} gives the changes {state.changes}, and the record names {code['changes']}",
+            f"its patch {patch} gives the changes {state.changes}, and the record names {code['changes']}",
         )
 
 
@@ -217,6 +216,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     import json
 
     call, code = record.call, record.code
+    assert code["module"] is not None  # _refuse_incomplete has refused code that was typed
     file = os.path.realpath(os.path.join(tree, code["module"]))
     if not is_inside(file, tree) or not os.path.isfile(file):
         raise _error(record, f"its function is in {code['module']}, which the commit does not hold")

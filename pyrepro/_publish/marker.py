@@ -13,6 +13,7 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import file_hash
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
@@ -38,7 +39,7 @@ def maker_of(file: str | None, work_tree: str | None, module: str, qualname: str
         The path relative to the work tree, a colon and the qualified name.
     """
     if file is None:
-        return f"<session>:{qualname}"
+        return f"{SESSION}:{qualname}"
     if work_tree is not None and is_inside(file, work_tree):
         return f"{relative_to(file, work_tree)}:{qualname}"
     # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.

@@ -153,6 +153,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = pytest.MonkeyPatch()
     environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
     environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    environment.setenv("HOME", str(path.parent))  # for git before 2.32, which does not know GIT_CONFIG_GLOBAL
     repository.git("init", "-q", "-b", "main")
     repository.write("train.py", SCRIPT)
     repository.write("lib/model.py", "LAYERS = 2\n")

@@ -89,12 +89,12 @@ class Locks:
                 )
             self.directories.add(target.directory)
             make_state_directory(target.directory)
-            # Whoever may write to the state directory may lock, too.
-            mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
-            # Not thread-local: a coroutine may end in another thread than the one where it began.
-            # No soft locks: they are files, which outlive a process that is killed.
-            lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
             try:
+                # Whoever may write to the state directory may lock, too.
+                mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
+                # Not thread-local: a coroutine may end in another thread than the one where it began.
+                # No soft locks: they are files, which outlive a process that is killed.
+                lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
                 lock.acquire(blocking=False)
             except (filelock.Timeout, FileNotFoundError):
                 # FileNotFoundError: another call that ended removed the state directory after it was made here.

@@ -14,8 +14,7 @@ from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import are_completed
 from pyrepro._publish.protocol import Publication
-from pyrepro._record.document import Call as RecordedCall
-from pyrepro._record.document import document_of, patch_name
+from pyrepro._record.document import RecordedCall, document_of, patch_name
 from pyrepro._record.record import SUFFIX
 
 if TYPE_CHECKING:

@@ -126,9 +126,9 @@ class Record(Value):
             ("commit", code["commit"] + (f" of {code['remote']}" if code["remote"] else "")),
             ("changes", code["changes"] or "none"),
             ("function", call["function"] + (f" in {code['module']}" if code["module"] else "")),
-            ("config", f"{_text(self.config)}, sha256 {self.config_hash}"),
-            *((f"input {name}", _text(entry)) for name, entry in self.inputs.items()),
-            *((f"argument {name}", _text(value)) for name, value in call["arguments"].items()),
+            ("config", f"{_json_text(self.config)}, sha256 {self.config_hash}"),
+            *((f"input {name}", _json_text(entry)) for name, entry in self.inputs.items()),
+            *((f"argument {name}", _json_text(value)) for name, value in call["arguments"].items()),
             *((f"argument {name}", f"not recorded, a {kind}") for name, kind in call["unrecorded"].items()),
             ("started", f"{self.started}, took {self.seconds:.3g} s"),
             ("Python", f"{self.environment['python']} on {self.environment['platform']}"),
@@ -173,7 +173,7 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
 
-def _text(value: object) -> str:
+def _json_text(value: object) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=False)

@@ -79,11 +79,11 @@ def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[s
     record = read_record(path)
     _refuse_incomplete(record)
     top = _repository(record, repo)
-    inputs = {name: _found(record, name, entry, top) for name, entry in record.inputs.items()}
+    inputs = {name: _unchanged_input(record, name, entry, top) for name, entry in record.inputs.items()}
     kept = tempfile.mkdtemp(prefix="pyrepro-")
     try:
         with _code_of(record, top) as code:
-            written = _run(record, code, inputs, kept)
+            written = _make_again(record, code, inputs, kept)
     except BaseException:
         shutil.rmtree(kept, ignore_errors=True)
         raise
@@ -100,22 +100,26 @@ def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[s
     return reproduction
 
 
-def _error(record: Record, reason: str) -> ReproduceError:
+def _reproduce_error(record: Record, reason: str) -> ReproduceError:
     return ReproduceError(f"{record.artifact['name']} cannot be made again: {reason}", path=record.path)
 
 
 def _refuse_incomplete(record: Record) -> None:
     code, call = record.code, record.call
     if "<session>" in code["left_out"] or code["module"] is None:
-        raise _error(record, "its function was typed in a session, and is in no file; put it in one")
+        raise _reproduce_error(record, "its function was typed in a session, and is in no file; put it in one")
     if code["left_out"]:
-        raise _error(record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them")
+        raise _reproduce_error(
+            record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
+        )
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
-        raise _error(record, f"the patch of its uncommitted changes {size}; commit before you make what you keep")
+        raise _reproduce_error(
+            record, f"the patch of its uncommitted changes {size}; commit before you make what you keep"
+        )
     for names, found in ((call["inexact"], "not recorded exactly"), (sorted(call["unrecorded"]), "not recorded")):
         if names:
-            raise _error(
+            raise _reproduce_error(
                 record, f"the arguments {', '.join(names)} were {found}; pass plain values, or name files in inputs"
             )
 
@@ -130,28 +134,28 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
             run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
     if not looked_at:
-        raise _error(record, "no repository was found beside it or around the working directory; pass repo=")
+        raise _reproduce_error(record, "no repository was found beside it or around the working directory; pass repo=")
     source = record.code["remote"] or "<where it was committed>"
-    raise _error(
+    raise _reproduce_error(
         record,
         f"the commit {commit} is not in {' or '.join(dict.fromkeys(looked_at))}; "
         f"type git -C {looked_at[0]} fetch {source} {commit}, or pass repo=",
     )
 
 
-def _found(record: Record, name: str, entry: Any, top: str) -> Any:
+def _unchanged_input(record: Record, name: str, entry: Any, top: str) -> Any:
     """The path of an input, whose content is what was recorded."""
     if isinstance(entry, list):
-        return [_found(record, name, item, top) for item in entry]
+        return [_unchanged_input(record, name, item, top) for item in entry]
     if entry is None:
         return None
     path = os.path.join(top, os.path.expanduser(entry["path"]))
     try:
         found = file_hash(path)
     except (OSError, ConfigError, ValueError) as error:
-        raise _error(record, f"its input {name} cannot be read: {error}; put it back") from error
+        raise _reproduce_error(record, f"its input {name} cannot be read: {error}; put it back") from error
     if found != entry["hash"]:
-        raise _error(
+        raise _reproduce_error(
             record, f"its input {name}, {path}, has changed: it was {entry['hash']}, and is {found}; put it back"
         )
     return path
@@ -167,7 +171,7 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
         tree = os.path.join(os.path.realpath(scratch), "code")
         _check_out(record, top, code["commit"], tree, stack)
         if code["patch"] is not None:
-            _apply(record, code["patch"], tree)
+            _apply_patch(record, code["patch"], tree)
         yield tree
 
 
@@ -176,7 +180,7 @@ def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextl
     # No hooks: what the record names is not to run before the function does.
     add = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--quiet", "--detach", tree, commit]
     stack.callback(_remove_work_tree, top, tree)
-    _git(record, top, add)
+    _run_git(record, top, add)
     for path, submodule in _work_tree.submodules_of(tree):
         if os.path.lexists(os.path.join(top, path, ".git")):
             _check_out(record, os.path.join(top, path), submodule, os.path.join(tree, path), stack)
@@ -187,31 +191,31 @@ def _remove_work_tree(top: str, tree: str) -> None:
         run(top, ["worktree", "remove", "--force", "--force", tree])
 
 
-def _apply(record: Record, patch: str, tree: str) -> None:
+def _apply_patch(record: Record, patch: str, tree: str) -> None:
     code = record.code
     try:
         with open(os.path.join(os.path.dirname(os.path.abspath(record.path)), patch), "rb") as file:
             content = file.read()
     except OSError as error:
-        raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
+        raise _reproduce_error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
     # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
-    _git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+    _run_git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
     state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
-        raise _error(
+        raise _reproduce_error(
             record,
             f"its patch {patch} gives the changes {state.changes}, and the record names {code['changes']}",
         )
 
 
-def _git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
+def _run_git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
     try:
         run(top, command, stdin=stdin)
     except CodeStateError as error:
-        raise _error(record, str(error)) from error
+        raise _reproduce_error(record, str(error)) from error
 
 
-def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
+def _make_again(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     """Run the function in a fresh interpreter; the path of what it wrote."""
     import json
 
@@ -219,7 +223,7 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
     assert code["module"] is not None  # _refuse_incomplete has refused code that was typed
     file = os.path.realpath(os.path.join(tree, code["module"]))
     if not is_inside(file, tree) or not os.path.isfile(file):
-        raise _error(record, f"its function is in {code['module']}, which the commit does not hold")
+        raise _reproduce_error(record, f"its function is in {code['module']}, which the commit does not hold")
     module = call["function"].partition(":")[0]
     steps = 0 if module == "__main__" else module.count(".") + (os.path.basename(file) == "__init__.py")
     root = os.path.dirname(file)
@@ -255,11 +259,11 @@ def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
         with open(answer, encoding="utf-8") as opened:
             answered = json.load(opened)
     except OSError:
-        raise _error(
+        raise _reproduce_error(
             record, f"its function failed:\n{done.stdout.decode(errors='replace').strip() or done.returncode}"
         ) from None
     if "refusal" in answered:
-        raise _error(record, answered["refusal"])
+        raise _reproduce_error(record, answered["refusal"])
     return _artifact_among(record, paths, answered["written"])
 
 
@@ -282,7 +286,9 @@ def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | N
         name = os.path.basename(record.tag.put(one).rstrip("/"))
         if name == record.artifact["name"] and os.path.exists(other):
             return other.rstrip("/")
-    raise _error(record, f"its function did not write it, but {', '.join(filter(None, written)) or 'nothing'}")
+    raise _reproduce_error(
+        record, f"its function did not write it, but {', '.join(filter(None, written)) or 'nothing'}"
+    )
 
 
 def _differences(record: Record) -> dict[str, tuple[str | None, str | None]]:

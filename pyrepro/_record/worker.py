@@ -22,12 +22,12 @@ class _RefusalError(Exception):
     """Why the artifact cannot be made again."""
 
 
-def _main(request: dict[str, Any]) -> dict[str, Any]:
+def _answer_to(request: dict[str, Any]) -> dict[str, Any]:
     sys.argv = request["argv"] or [""]
     sys.path[:1] = request["path"]  # in the place of the directory that this was started in
     os.chdir(request["tree"])
     try:
-        decorated = _function(request)
+        decorated = _imported_function(request)
     except ImportError as error:
         raise _RefusalError(f"{request['file']} cannot be imported: {error}; install what it needs") from error
     naming = getattr(decorated, "_naming", None)
@@ -39,7 +39,7 @@ def _main(request: dict[str, Any]) -> dict[str, Any]:
     arguments |= {name: {} for name, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD}
     arguments |= request["arguments"]
     for name, value in request["paths"].items():
-        arguments[name] = _typed(value, request["types"].get(name, "str"))
+        arguments[name] = _as_passed(value, request["types"].get(name, "str"))
     found = naming.config_hash(arguments)
     if found != request["config_hash"]:
         raise _RefusalError(
@@ -53,7 +53,7 @@ def _main(request: dict[str, Any]) -> dict[str, Any]:
     return {"written": [None if path is None else os.fsdecode(path) for path in flat]}
 
 
-def _function(request: dict[str, Any]) -> Any:
+def _imported_function(request: dict[str, Any]) -> Any:
     module_name, _, qualname = request["function"].partition(":")
     if module_name in ("__main__", "__mp_main__"):
         # A script is loaded as a module, so what stands under if __name__ == "__main__" does not run.
@@ -73,16 +73,16 @@ def _function(request: dict[str, Any]) -> Any:
     return found
 
 
-def _typed(value: Any, kind: str) -> Any:
+def _as_passed(value: Any, kind: str) -> Any:
     if isinstance(value, list):
-        return [_typed(item, kind) for item in value]
+        return [_as_passed(item, kind) for item in value]
     return None if value is None else _TYPES[kind](value)
 
 
 if __name__ == "__main__":  # pragma: no branch
     _request = json.load(sys.stdin)
     try:
-        _answer = _main(_request)
+        _answer = _answer_to(_request)
     except _RefusalError as refusal:
         _answer = {"refusal": str(refusal)}
     Path(_request["answer"]).write_text(json.dumps(_answer), encoding="utf-8")

@@ -216,55 +216,91 @@ def _run_git(record: Record, top: str, command: list[str], stdin: bytes | None =
 
 
 def _make_again(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
-    """Run the function in a fresh interpreter; the path of what it wrote."""
-    import json
+    """Call the function in a fresh interpreter; the path of the artifact that it wrote."""
+    file = _function_file(record, tree)
+    paths = {name: _placed(argument, kept, name) for name, argument in record.call["paths"].items()}
+    answer = os.path.join(kept, "answer.json")
+    request = _worker_request(record, tree, file, paths | inputs, answer)
+    finished = _run_worker(request, tree)
+    written = _written_paths(record, answer, finished)
+    return _artifact_among(record, paths, written)
 
-    call, code = record.call, record.code
-    assert code["module"] is not None  # _refuse_incomplete has refused code that was typed
-    file = os.path.realpath(os.path.join(tree, code["module"]))
+
+def _function_file(record: Record, tree: str) -> str:
+    module = record.code["module"]
+    assert module is not None  # _refuse_incomplete has refused code that was typed
+    file = os.path.realpath(os.path.join(tree, module))
+    # A record can be edited: a path with .. or through a link must not run code from elsewhere.
     if not is_inside(file, tree) or not os.path.isfile(file):
-        raise _reproduce_error(record, f"its function is in {code['module']}, which the commit does not hold")
-    module = call["function"].partition(":")[0]
+        raise _reproduce_error(record, f"its function is in {module}, which the commit does not hold")
+    return file
+
+
+def _import_root(function: str, file: str) -> str:
+    """The directory from which the module of a function is imported by its full name."""
+    module = function.partition(":")[0]
+    # A script has no package above it; a package's own module is one directory deeper than its name tells.
     steps = 0 if module == "__main__" else module.count(".") + (os.path.basename(file) == "__init__.py")
     root = os.path.dirname(file)
     for _ in range(steps):
         root = os.path.dirname(root)
-    paths = {name: _placed(argument, kept, name) for name, argument in call["paths"].items()}
+    return root
+
+
+def _worker_request(record: Record, tree: str, file: str, paths: dict[str, Any], answer: str) -> dict[str, Any]:
+    """What the worker reads from standard input."""
+    call = record.call
+    # Defaults are left to the function: the recorded form of one may not give it back as it was.
     defaults = {*call["defaults"]}
-    answer = os.path.join(kept, "answer.json")
-    request = {
+    return {
         "file": file,
         "function": call["function"],
         "tree": tree,
-        "path": list(dict.fromkeys([root, tree])),
+        # The root first, as it was when the function was imported; the tree for modules at its top.
+        "path": list(dict.fromkeys([_import_root(call["function"], file), tree])),
         "argv": call["argv"],
         "arguments": {name: value for name, value in call["arguments"].items() if name not in defaults},
-        "paths": paths | inputs,
+        "paths": paths,
         "types": call["types"],
         "config_hash": record.config_hash,
         "answer": answer,
     }
+
+
+def _run_worker(request: dict[str, Any], tree: str) -> subprocess.CompletedProcess[bytes]:
+    import json
+
+    # A declared state would stand in the tag in place of that of the recorded code.
     environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
+    # The patch makes the tree dirty, as it was then; bytecode of a temporary tree is of no use to anyone.
     environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pyrepro._record.worker"],
         input=json.dumps(request).encode(),
-        cwd=os.path.dirname(tree),  # from where nothing of the recorded code can be imported yet
+        # Outside of the tree: -m searches the working directory first, and the tree may hold a pyrepro or a json.py.
+        cwd=os.path.dirname(tree),
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
+        check=False,  # the answer says whether it succeeded, and a function may set any exit status
     )
+
+
+def _written_paths(record: Record, answer: str, finished: subprocess.CompletedProcess[bytes]) -> list[str | None]:
+    """The paths in the worker's answer."""
+    import json
+
     try:
-        with open(answer, encoding="utf-8") as opened:
-            answered = json.load(opened)
+        with open(answer, encoding="utf-8") as file:
+            answered = json.load(file)
     except OSError:
-        raise _reproduce_error(
-            record, f"its function failed:\n{done.stdout.decode(errors='replace').strip() or done.returncode}"
-        ) from None
+        # Without an answer the worker was ended by an exception, an exit or a signal: its output tells which.
+        output = finished.stdout.decode(errors="replace").strip()
+        raise _reproduce_error(record, f"its function failed:\n{output or finished.returncode}") from None
     if "refusal" in answered:
         raise _reproduce_error(record, answered["refusal"])
-    return _artifact_among(record, paths, answered["written"])
+    written: list[str | None] = answered["written"]
+    return written
 
 
 def _placed(argument: Any, kept: str, name: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import json
 import os
 import sys
@@ -23,34 +24,63 @@ class _RefusalError(Exception):
 
 
 def _answer_to(request: dict[str, Any]) -> dict[str, Any]:
+    _enter_tree(request)
+    decorated = _decorated_function(request)
+    arguments = _laid_out_arguments(request, decorated._naming.signature)
+    _check_configuration(request, decorated._naming, arguments)
+    decorated._naming.binding.call(decorated, arguments)
+    return {"written": _tagged_paths(decorated._naming, arguments)}
+
+
+def _enter_tree(request: dict[str, Any]) -> None:
+    # Before anything of the tree is imported: a module may read sys.argv and open files while it is loaded.
     sys.argv = request["argv"] or [""]
-    sys.path[:1] = request["path"]  # in the place of the directory that this was started in
+    # In the place of the directory that this was started in, and before the chdir, after which a relative entry would
+    # mean another directory.
+    sys.path[:1] = request["path"]
     os.chdir(request["tree"])
+
+
+def _decorated_function(request: dict[str, Any]) -> Any:
     try:
         decorated = _imported_function(request)
     except ImportError as error:
         raise _RefusalError(f"{request['file']} cannot be imported: {error}; install what it needs") from error
-    naming = getattr(decorated, "_naming", None)
-    if naming is None:
+    # The decorator may have been taken off, or another one put around it.
+    if getattr(decorated, "_naming", None) is None:
         raise _RefusalError(f"{request['function']} is no decorated function of {request['file']} any more")
-    parameters = naming.signature.parameters
+    return decorated
+
+
+def _laid_out_arguments(request: dict[str, Any], signature: inspect.Signature) -> dict[str, Any]:
+    """All arguments by name, in the order of the parameters: what was recorded over what is the default."""
+    parameters = signature.parameters
     arguments = {name: parameter.default for name, parameter in parameters.items()}
+    # For *args and **kwargs the default is inspect's mark for none: they are empty unless recorded.
     arguments |= {name: () for name, parameter in parameters.items() if parameter.kind is parameter.VAR_POSITIONAL}
     arguments |= {name: {} for name, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD}
     arguments |= request["arguments"]
     for name, value in request["paths"].items():
         arguments[name] = _as_passed(value, request["types"].get(name, "str"))
-    found = naming.config_hash(arguments)
-    if found != request["config_hash"]:
+    return arguments
+
+
+def _check_configuration(request: dict[str, Any], naming: Any, arguments: dict[str, Any]) -> None:
+    """Refuse before the call: with another configuration the function would make another artifact."""
+    config_hash = naming.config_hash(arguments)
+    if config_hash != request["config_hash"]:
         raise _RefusalError(
-            f"the configuration of the call hashes to {found}, and the record says {request['config_hash']}; "
+            f"the configuration of the call hashes to {config_hash}, and the record says {request['config_hash']}; "
             f"what else it depends on is not recorded"
         )
-    naming.binding.call(decorated, arguments)
+
+
+def _tagged_paths(naming: Any, arguments: dict[str, Any]) -> list[str | None]:
+    """The paths that the call wrote, in the order of the path parameters; None for one that was not passed."""
     tagged = naming.binding.call(naming.tagged, arguments)
     written = [tagged[name] for name in naming.options.paths] if isinstance(tagged, dict) else [tagged]
     flat = [path for item in written for path in (item if isinstance(item, (list, tuple)) else [item])]
-    return {"written": [None if path is None else os.fsdecode(path) for path in flat]}
+    return [None if path is None else os.fsdecode(path) for path in flat]
 
 
 def _imported_function(request: dict[str, Any]) -> Any:

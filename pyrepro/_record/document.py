@@ -63,6 +63,7 @@ def document_of(
     import json
 
     top, state = reading.work_tree, reading.state
+    # Where it stands now: its final path is only written after its record.
     files = digests_of(staged)
     when = datetime.datetime.fromtimestamp(started, datetime.timezone.utc).replace(tzinfo=None)
     document = {
@@ -114,7 +115,7 @@ def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str]) -> dict[st
         try:
             form = json_form(value)
         except ConfigError:
-            if name not in defaults:
+            if name not in defaults:  # a default comes back from the code
                 unrecorded[name] = f"{type(value).__module__}.{type(value).__qualname__}"
             continue
         recorded[name] = value if _is_exact(value) else form
@@ -162,6 +163,7 @@ def _path_type(argument: Any) -> str:
 
 def _portable(path: str, top: str | None) -> str:
     """A path that means the same elsewhere, where it can: relative to the work tree, or to the home directory."""
+    # As passed first, so that a link within the work tree keeps its name.
     for real in (path, os.path.realpath(path) if os.path.isabs(path) else path):
         if top is not None and is_inside(real, top):
             return _unicode(relative_to(real, top))
@@ -183,7 +185,7 @@ def _remote_url(top: str) -> str | None:
     try:
         output = run(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
     except CodeStateError:
-        return None  # which says that there is none
+        return None  # git config fails where no key matches, and without a remote a record is still of use
     urls = dict(entry.decode(errors="replace").split("\n", 1) for entry in output.split(b"\0")[:-1])
     return without_credentials(urls.get("remote.origin.url") or next(iter(urls.values())))
 
@@ -195,5 +197,5 @@ def _other_states(reading: Reading) -> dict[str, str | None]:
         try:
             states[package] = str(_code.code_state(top))
         except CodeStateError:
-            states[package] = None
+            states[package] = None  # it cannot be determined
     return states

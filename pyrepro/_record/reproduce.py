@@ -70,21 +70,23 @@ def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[s
         Both artifacts compared.
 
     Raises:
-        RecordError: there is no record, or it cannot be read.
+        RecordError: the record does not exist, or cannot be read.
         ReproduceError: the artifact cannot be made again; the message says why.
-        TypeError: what was passed is no path.
+        TypeError: what was passed is not a path.
     """
     import tempfile
 
     record = read_record(path)
+    # In this order: nothing is written or run before all that it needs is known to be there.
     _refuse_incomplete(record)
     top = _repository(record, repo)
     inputs = {name: _unchanged_input(record, name, entry, top) for name, entry in record.inputs.items()}
+    # Apart from the work tree, which is removed before the artifact is compared.
     kept = tempfile.mkdtemp(prefix="pyrepro-")
     try:
         with _code_of(record, top) as code:
             written = _make_again(record, code, inputs, kept)
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt too: without a Reproduction nothing else removes the directory
         shutil.rmtree(kept, ignore_errors=True)
         raise
     sha256 = digests_of(written)
@@ -106,17 +108,20 @@ def _reproduce_error(record: Record, reason: str) -> ReproduceError:
 
 def _refuse_incomplete(record: Record) -> None:
     code, call = record.code, record.call
+    # Before the submodules: what was typed is in left_out, too, and cannot be committed.
     if "<session>" in code["left_out"] or code["module"] is None:
         raise _reproduce_error(record, "its function was typed in a session, and is in no file; put it in one")
     if code["left_out"]:
         raise _reproduce_error(
             record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
         )
+    # A patch can be too large to be kept; the commit alone would run other code than was recorded.
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
         raise _reproduce_error(
             record, f"the patch of its uncommitted changes {size}; commit before you make what you keep"
         )
+    # With a value that JSON changed, or without one, it would be another call.
     for names, found in ((call["inexact"], "not recorded exactly"), (sorted(call["unrecorded"]), "not recorded")):
         if names:
             raise _reproduce_error(
@@ -128,8 +133,10 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
     commit = record.code["commit"]
     looked_at = []
     for place in [os.fspath(repo)] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
+        # A place in no repository, or in one without the commit: the next may have it.
         with contextlib.suppress(CodeStateError):
             top = _code.work_tree_of(place)
+            # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(top)
             run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
@@ -150,6 +157,7 @@ def _unchanged_input(record: Record, name: str, entry: Any, top: str) -> Any:
     if entry is None:
         return None
     path = os.path.join(top, os.path.expanduser(entry["path"]))
+    # Before the call: with other content another artifact is certain, after a run that may take hours.
     try:
         found = file_hash(path)
     except (OSError, ConfigError, ValueError) as error:
@@ -168,6 +176,7 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
 
     code = record.code
     with tempfile.TemporaryDirectory(prefix="pyrepro-") as scratch, contextlib.ExitStack() as stack:
+        # The real path, which files are compared with: the temporary directory can be behind a link.
         tree = os.path.join(os.path.realpath(scratch), "code")
         _check_out(record, top, code["commit"], tree, stack)
         if code["patch"] is not None:
@@ -177,16 +186,21 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
 
 def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextlib.ExitStack) -> None:
     """Check a commit out into a work tree of its own, with those of its submodules that the repository has."""
-    # No hooks: what the record names is not to run before the function does.
+    # Hooks off: post-checkout would run code of the repository that is not the function's.
     add = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--quiet", "--detach", tree, commit]
+    # Registered before the add, so that what an interrupted one leaves is removed, too. The stack unwinds in reverse:
+    # submodules are removed before the tree that holds them.
     stack.callback(_remove_work_tree, top, tree)
     _run_git(record, top, add)
     for path, submodule in _work_tree.submodules_of(tree):
+        # A submodule that was never fetched cannot be checked out here, and the function may not need it.
         if os.path.lexists(os.path.join(top, path, ".git")):
             _check_out(record, os.path.join(top, path), submodule, os.path.join(tree, path), stack)
 
 
 def _remove_work_tree(top: str, tree: str) -> None:
+    # A failure must not hide the error that led here; the files go with the temporary directory.
+    # --force twice: once for the changes of the patch, again for the lock of an add that was interrupted.
     with contextlib.suppress(CodeStateError):
         run(top, ["worktree", "remove", "--force", "--force", tree])
 
@@ -198,8 +212,10 @@ def _apply_patch(record: Record, patch: str, tree: str) -> None:
             content = file.read()
     except OSError as error:
         raise _reproduce_error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
-    # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
+    # Git refuses paths that lead out of the work tree, into .git, or beyond a link. --index, so that new files count as
+    # changes; --whitespace, since apply.whitespace of the user could change or refuse the patch.
     _run_git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+    # The patch may have been edited, or be that of another commit: only the recorded state is run.
     state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
         raise _reproduce_error(
@@ -320,6 +336,7 @@ def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | N
     plain = [path for argument in paths.values() for path in paths_in(argument)]
     for one, other in zip(plain, filter(None, written), strict=True):
         name = os.path.basename(record.tag.put(one).rstrip("/"))
+        # A function may leave out one of its paths.
         if name == record.artifact["name"] and os.path.exists(other):
             return other.rstrip("/")
     raise _reproduce_error(

@@ -7,7 +7,7 @@ import re
 
 
 def without_credentials(url: str) -> str:
-    """A URL without user, password, query and fragment; the user "git" stays, since it names nobody."""
+    """A URL without user, password, query and fragment; the user "git" stays, since it is nobody's name."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return without_home(re.sub(r"^(?!git@)[^/@:]+@", "", url))

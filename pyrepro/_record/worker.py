@@ -27,6 +27,7 @@ def _answer_to(request: dict[str, Any]) -> dict[str, Any]:
     _enter_tree(request)
     decorated = _decorated_function(request)
     arguments = _laid_out_arguments(request, decorated._naming.signature)
+    # Checked before the call, which may take hours.
     _check_configuration(request, decorated._naming, arguments)
     decorated._naming.binding.call(decorated, arguments)
     return {"written": _tagged_paths(decorated._naming, arguments)}
@@ -77,6 +78,7 @@ def _check_configuration(request: dict[str, Any], naming: Any, arguments: dict[s
 
 def _tagged_paths(naming: Any, arguments: dict[str, Any]) -> list[str | None]:
     """The paths that the call wrote, in the order of the path parameters; None for one that was not passed."""
+    # Asked after the call, so that asking cannot change what the call does.
     tagged = naming.binding.call(naming.tagged, arguments)
     written = [tagged[name] for name in naming.options.paths] if isinstance(tagged, dict) else [tagged]
     flat = [path for item in written for path in (item if isinstance(item, (list, tuple)) else [item])]
@@ -92,6 +94,7 @@ def _imported_function(request: dict[str, Any]) -> Any:
         assert spec is not None
         assert spec.loader is not None
         found: Any = importlib.util.module_from_spec(spec)
+        # Before it is executed, as import does: pickle and dataclasses look the module up by its name.
         sys.modules[name] = found
         spec.loader.exec_module(found)
     else:
@@ -115,4 +118,5 @@ if __name__ == "__main__":  # pragma: no branch
         _answer = _answer_to(_request)
     except _RefusalError as refusal:
         _answer = {"refusal": str(refusal)}
+    # Last: a worker that is ended before this leaves no answer, which reproduce takes for a failure.
     Path(_request["answer"]).write_text(json.dumps(_answer), encoding="utf-8")

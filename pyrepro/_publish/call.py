@@ -15,8 +15,7 @@ from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import all_completed_by
 from pyrepro._publish.protocol import Publication, Sidecars
-from pyrepro._record.document import Call as RecordedCall
-from pyrepro._record.document import document_of, patch_name
+from pyrepro._record.document import RecordedCall, document_of, patch_name
 from pyrepro._record.record import SUFFIX
 from pyrepro._tag import Tag
 

@@ -16,11 +16,12 @@ from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import is_inside, paths_in, relative_to
 from pyrepro._record.environment import loaded_packages, python_now
-from pyrepro._record.secrets import _without_credentials, _without_home
+from pyrepro._record.record import RecordedInput
+from pyrepro._record.secrets import without_credentials, without_home
 from pyrepro.errors import CodeStateError, ConfigError
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """What is recorded of a call, apart from its artifacts."""
 
     function: str
@@ -36,7 +37,7 @@ class Call(NamedTuple):
 def document_of(
     name: str,
     staged: str,
-    call: Call,
+    call: RecordedCall,
     reading: Reading,
     patch: Patch,
     module: str | None,
@@ -62,6 +63,7 @@ def document_of(
     import json
 
     top, state = reading.work_tree, reading.state
+    # Where it stands now: its final path is only written after its record.
     files = digests_of(staged)
     when = datetime.datetime.fromtimestamp(started, datetime.timezone.utc).replace(tzinfo=None)
     document = {
@@ -72,21 +74,23 @@ def document_of(
             "changes": state.changes,
             "remote": None if top is None else _remote_url(top),
             "module": None if module is None else _portable(module, top),
-            "others": _others(reading),
+            "others": _other_states(reading),
             "patch": None if patch.content is None else patch_name(reading),
             "patch_size": patch.size,
             "left_out": [_unicode(path) for path in patch.left_out],
         },
         "config": call.form,
         "config_hash": call.config_hash,
-        "inputs": {name: _input(argument, call, name, top) for name, argument in call.inputs.items()},
+        "inputs": {name: _recorded_input(argument, call, name, top) for name, argument in call.inputs.items()},
         "call": {
             "function": call.function,
-            "paths": {name: _each(argument, top) for name, argument in call.paths.items()},
+            "paths": {name: _recorded_paths(argument, top) for name, argument in call.paths.items()},
             "types": {
-                name: _type(argument) for name, argument in {**call.paths, **call.inputs}.items() if paths_in(argument)
+                name: _path_type(argument)
+                for name, argument in {**call.paths, **call.inputs}.items()
+                if paths_in(argument)
             },
-            "argv": [_without_home(_portable(argument, top)) for argument in sys.argv],
+            "argv": [without_home(_portable(argument, top)) for argument in sys.argv],
             **_arguments(call.arguments, call.defaults),
             "defaults": sorted(call.defaults),
         },
@@ -111,7 +115,7 @@ def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str]) -> dict[st
         try:
             form = json_form(value)
         except ConfigError:
-            if name not in defaults:
+            if name not in defaults:  # a default comes back from the code
                 unrecorded[name] = f"{type(value).__module__}.{type(value).__qualname__}"
             continue
         recorded[name] = value if _is_exact(value) else form
@@ -130,36 +134,40 @@ def _is_exact(value: Any) -> bool:
     return value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value))
 
 
-def _input(argument: Any, call: Call, name: str, top: str | None) -> JSON:
+def _recorded_input(
+    argument: Any, call: RecordedCall, name: str, top: str | None
+) -> RecordedInput | list[RecordedInput] | None:
     """The paths of an input, and the hashes of their content, which stand in the configuration."""
     assert isinstance(call.form, dict)
 
-    def read(path: Any, digest: str) -> JSON:
+    def with_hash(path: Any, digest: str) -> RecordedInput:
         return {"path": _portable(os.path.join(call.directory, os.fsdecode(path)), top), "hash": digest}
 
     if isinstance(argument, (list, tuple)):
-        return [read(path, digest) for path, digest in zip(argument, call.form[name], strict=True)]
-    return None if argument is None else read(argument, call.form[name])
+        return [with_hash(path, digest) for path, digest in zip(argument, call.form[name], strict=True)]
+    return None if argument is None else with_hash(argument, call.form[name])
 
 
-def _each(argument: Any, top: str | None) -> JSON:
+def _recorded_paths(argument: Any, top: str | None) -> JSON:
     """The plain paths of an argument, as they were passed."""
     if isinstance(argument, (list, tuple)):
         return [_portable(os.fsdecode(path), top) for path in paths_in(argument)]
     return None if argument is None else _portable(os.fsdecode(argument), top)
 
 
-def _type(argument: Any) -> str:
+def _path_type(argument: Any) -> str:
+    """What a path was passed as; of several, the first."""
     path = paths_in(argument)[0]
     return "bytes" if isinstance(path, bytes) else "path" if hasattr(path, "with_name") else "str"
 
 
 def _portable(path: str, top: str | None) -> str:
     """A path that means the same elsewhere, where it can: relative to the work tree, or to the home directory."""
+    # As passed first, so that a link within the work tree keeps its name.
     for real in (path, os.path.realpath(path) if os.path.isabs(path) else path):
         if top is not None and is_inside(real, top):
             return _unicode(relative_to(real, top))
-    return _without_home(_unicode(path))
+    return without_home(_unicode(path))
 
 
 def _unicode(text: str) -> str:
@@ -177,17 +185,17 @@ def _remote_url(top: str) -> str | None:
     try:
         output = run(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
     except CodeStateError:
-        return None  # which says that there is none
+        return None  # git config fails where no key matches, and without a remote a record is still of use
     urls = dict(entry.decode(errors="replace").split("\n", 1) for entry in output.split(b"\0")[:-1])
-    return _without_credentials(urls.get("remote.origin.url") or next(iter(urls.values())))
+    return without_credentials(urls.get("remote.origin.url") or next(iter(urls.values())))
 
 
-def _others(reading: Reading) -> dict[str, str | None]:
+def _other_states(reading: Reading) -> dict[str, str | None]:
     """The states of other work trees whose modules are loaded, by package."""
     states: dict[str, str | None] = {}
     for package, top in _code.other_work_trees(reading).items():
         try:
             states[package] = str(_code.code_state(top))
         except CodeStateError:
-            states[package] = None
+            states[package] = None  # it cannot be determined
     return states

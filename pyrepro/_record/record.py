@@ -35,7 +35,7 @@ class RecordedCode(TypedDict):
     remote: str | None  # URL or path to fetch the commit from, without credentials
     module: str | None  # the file of the function, relative to the work tree; None where it was typed
     others: dict[str, str | None]  # code states of other work trees, by the package that was loaded from them
-    patch: str | None  # file name of the patch beside the record; None where there is none or it was not kept
+    patch: str | None  # file name of the patch beside the record; None for a clean work tree, or where it was not kept
     patch_size: int  # bytes, also of a patch that was too large to be kept
     left_out: list[str]  # paths of submodules whose changes no patch can carry; "<session>" for typed code
 
@@ -126,9 +126,9 @@ class Record(Value):
             ("commit", code["commit"] + (f" of {code['remote']}" if code["remote"] else "")),
             ("changes", code["changes"] or "none"),
             ("function", call["function"] + (f" in {code['module']}" if code["module"] else "")),
-            ("config", f"{_text(self.config)}, sha256 {self.config_hash}"),
-            *((f"input {name}", _text(entry)) for name, entry in self.inputs.items()),
-            *((f"argument {name}", _text(value)) for name, value in call["arguments"].items()),
+            ("config", f"{_json_text(self.config)}, sha256 {self.config_hash}"),
+            *((f"input {name}", _json_text(entry)) for name, entry in self.inputs.items()),
+            *((f"argument {name}", _json_text(value)) for name, value in call["arguments"].items()),
             *((f"argument {name}", f"not recorded, a {kind}") for name, kind in call["unrecorded"].items()),
             ("started", f"{self.started}, took {self.seconds:.3g} s"),
             ("Python", f"{self.environment['python']} on {self.environment['platform']}"),
@@ -147,8 +147,8 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
         The record.
 
     Raises:
-        RecordError: there is none, or it is none of this version of pyrepro.
-        TypeError: what was passed is no path.
+        RecordError: it does not exist, cannot be read, or is not of this version of pyrepro.
+        TypeError: what was passed is not a path.
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"read_record takes the path of an artifact, not {path!r} of type {type(path).__name__}")
@@ -165,6 +165,7 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
+    # Before any field is used: a record can be edited, cut short, or of another version.
     problem = first_violation(document)
     if problem is not None:
         raise RecordError(
@@ -173,7 +174,7 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
 
-def _text(value: object) -> str:
+def _json_text(value: object) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=False)

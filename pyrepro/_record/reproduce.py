@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from pyrepro._code import state as _code
 from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run
+from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import digests_of, file_hash
 from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.environment import packages_now, python_now
@@ -70,21 +72,23 @@ def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[s
         Both artifacts compared.
 
     Raises:
-        RecordError: there is no record, or it cannot be read.
+        RecordError: the record does not exist, or cannot be read.
         ReproduceError: the artifact cannot be made again; the message says why.
-        TypeError: what was passed is no path.
+        TypeError: what was passed is not a path.
     """
     import tempfile
 
     record = read_record(path)
+    # In this order: nothing is written or run before all that it needs is known to be there.
     _refuse_incomplete(record)
     top = _repository(record, repo)
-    inputs = {name: _found(record, name, entry, top) for name, entry in record.inputs.items()}
+    inputs = {name: _unchanged_input(record, name, entry, top) for name, entry in record.inputs.items()}
+    # Apart from the work tree, which is removed before the artifact is compared.
     kept = tempfile.mkdtemp(prefix="pyrepro-")
     try:
         with _code_of(record, top) as code:
-            written = _run(record, code, inputs, kept)
-    except BaseException:
+            written = _make_again(record, code, inputs, kept)
+    except BaseException:  # KeyboardInterrupt too: without a Reproduction nothing else removes the directory
         shutil.rmtree(kept, ignore_errors=True)
         raise
     sha256 = digests_of(written)
@@ -100,22 +104,29 @@ def reproduce(path: str | bytes | os.PathLike[Any], *, repo: str | os.PathLike[s
     return reproduction
 
 
-def _error(record: Record, reason: str) -> ReproduceError:
+def _reproduce_error(record: Record, reason: str) -> ReproduceError:
     return ReproduceError(f"{record.artifact['name']} cannot be made again: {reason}", path=record.path)
 
 
 def _refuse_incomplete(record: Record) -> None:
     code, call = record.code, record.call
-    if "<session>" in code["left_out"] or code["module"] is None:
-        raise _error(record, "its function was typed in a session, and is in no file; put it in one")
+    # Before the submodules: what was typed is in left_out, too, and cannot be committed.
+    if SESSION in code["left_out"] or code["module"] is None:
+        raise _reproduce_error(record, "its function was typed in a session, and is in no file; put it in one")
     if code["left_out"]:
-        raise _error(record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them")
+        raise _reproduce_error(
+            record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
+        )
+    # A patch can be too large to be kept; the commit alone would run other code than was recorded.
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
-        raise _error(record, f"the patch of its uncommitted changes {size}; commit before you make what you keep")
+        raise _reproduce_error(
+            record, f"the patch of its uncommitted changes {size}; commit before you make what you keep"
+        )
+    # With a value that JSON changed, or without one, it would be another call.
     for names, found in ((call["inexact"], "not recorded exactly"), (sorted(call["unrecorded"]), "not recorded")):
         if names:
-            raise _error(
+            raise _reproduce_error(
                 record, f"the arguments {', '.join(names)} were {found}; pass plain values, or name files in inputs"
             )
 
@@ -124,34 +135,37 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
     commit = record.code["commit"]
     looked_at = []
     for place in [os.fspath(repo)] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
+        # A place in no repository, or in one without the commit: the next may have it.
         with contextlib.suppress(CodeStateError):
             top = _code.work_tree_of(place)
+            # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(top)
             run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
     if not looked_at:
-        raise _error(record, "no repository was found beside it or around the working directory; pass repo=")
+        raise _reproduce_error(record, "no repository was found beside it or around the working directory; pass repo=")
     source = record.code["remote"] or "<where it was committed>"
-    raise _error(
+    raise _reproduce_error(
         record,
         f"the commit {commit} is not in {' or '.join(dict.fromkeys(looked_at))}; "
         f"type git -C {looked_at[0]} fetch {source} {commit}, or pass repo=",
     )
 
 
-def _found(record: Record, name: str, entry: Any, top: str) -> Any:
+def _unchanged_input(record: Record, name: str, entry: Any, top: str) -> Any:
     """The path of an input, whose content is what was recorded."""
     if isinstance(entry, list):
-        return [_found(record, name, item, top) for item in entry]
+        return [_unchanged_input(record, name, item, top) for item in entry]
     if entry is None:
         return None
     path = os.path.join(top, os.path.expanduser(entry["path"]))
+    # Before the call: with other content another artifact is certain, after a run that may take hours.
     try:
         found = file_hash(path)
     except (OSError, ConfigError, ValueError) as error:
-        raise _error(record, f"its input {name} cannot be read: {error}; put it back") from error
+        raise _reproduce_error(record, f"its input {name} cannot be read: {error}; put it back") from error
     if found != entry["hash"]:
-        raise _error(
+        raise _reproduce_error(
             record, f"its input {name}, {path}, has changed: it was {entry['hash']}, and is {found}; put it back"
         )
     return path
@@ -164,103 +178,155 @@ def _code_of(record: Record, top: str) -> Iterator[str]:
 
     code = record.code
     with tempfile.TemporaryDirectory(prefix="pyrepro-") as scratch, contextlib.ExitStack() as stack:
+        # The real path, which files are compared with: the temporary directory can be behind a link.
         tree = os.path.join(os.path.realpath(scratch), "code")
         _check_out(record, top, code["commit"], tree, stack)
         if code["patch"] is not None:
-            _apply(record, code["patch"], tree)
+            _apply_patch(record, code["patch"], tree)
         yield tree
 
 
 def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextlib.ExitStack) -> None:
     """Check a commit out into a work tree of its own, with those of its submodules that the repository has."""
-    # No hooks: what the record names is not to run before the function does.
+    # Hooks off: post-checkout would run code of the repository that is not the function's.
     add = ["-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--quiet", "--detach", tree, commit]
+    # Registered before the add, so that what an interrupted one leaves is removed, too. The stack unwinds in reverse:
+    # submodules are removed before the tree that holds them.
     stack.callback(_remove_work_tree, top, tree)
-    _git(record, top, add)
+    for seconds in (0.05, 0.1, 0.2, 0.4, None):
+        try:
+            run(top, add)
+            break
+        except CodeStateError as error:
+            # Git reads all work trees of the repository, and fails at one that another call is adding at this moment.
+            if seconds is None or "worktrees" not in str(error):
+                raise _reproduce_error(record, str(error)) from error
+            time.sleep(seconds)
     for path, submodule in _work_tree.submodules_of(tree):
+        # A submodule that was never fetched cannot be checked out here, and the function may not need it.
         if os.path.lexists(os.path.join(top, path, ".git")):
             _check_out(record, os.path.join(top, path), submodule, os.path.join(tree, path), stack)
 
 
 def _remove_work_tree(top: str, tree: str) -> None:
+    # A failure must not hide the error that led here; the files go with the temporary directory.
+    # --force twice: once for the changes of the patch, again for the lock of an add that was interrupted.
     with contextlib.suppress(CodeStateError):
         run(top, ["worktree", "remove", "--force", "--force", tree])
 
 
-def _apply(record: Record, patch: str, tree: str) -> None:
+def _apply_patch(record: Record, patch: str, tree: str) -> None:
     code = record.code
     try:
         with open(os.path.join(os.path.dirname(os.path.abspath(record.path)), patch), "rb") as file:
             content = file.read()
     except OSError as error:
-        raise _error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
-    # Git refuses paths that lead out of the work tree, into .git, or beyond a link.
-    _git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+        raise _reproduce_error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
+    # Git refuses paths that lead out of the work tree, into .git, or beyond a link. --index, so that new files count as
+    # changes; --whitespace, since apply.whitespace of the user could change or refuse the patch.
+    _run_git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+    # The patch may have been edited, or be that of another commit: only the recorded state is run.
     state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
-        raise _error(
+        raise _reproduce_error(
             record,
             f"its patch {patch} gives the changes {state.changes}, and the record names {code['changes']}",
         )
 
 
-def _git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
+def _run_git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
     try:
         run(top, command, stdin=stdin)
     except CodeStateError as error:
-        raise _error(record, str(error)) from error
+        raise _reproduce_error(record, str(error)) from error
 
 
-def _run(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
-    """Run the function in a fresh interpreter; the path of what it wrote."""
-    import json
+def _make_again(record: Record, tree: str, inputs: dict[str, Any], kept: str) -> str:
+    """Call the function in a fresh interpreter; the path of the artifact that it wrote."""
+    file = _function_file(record, tree)
+    paths = {name: _placed(argument, kept, name) for name, argument in record.call["paths"].items()}
+    answer = os.path.join(kept, "answer.json")
+    request = _worker_request(record, tree, file, paths | inputs, answer)
+    finished = _run_worker(request, tree)
+    written = _written_paths(record, answer, finished)
+    return _artifact_among(record, paths, written)
 
-    call, code = record.call, record.code
-    assert code["module"] is not None  # _refuse_incomplete has refused code that was typed
-    file = os.path.realpath(os.path.join(tree, code["module"]))
+
+def _function_file(record: Record, tree: str) -> str:
+    module = record.code["module"]
+    assert module is not None  # _refuse_incomplete has refused code that was typed
+    file = os.path.realpath(os.path.join(tree, module))
+    # A record can be edited: a path with .. or through a link must not run code from elsewhere.
     if not is_inside(file, tree) or not os.path.isfile(file):
-        raise _error(record, f"its function is in {code['module']}, which the commit does not hold")
-    module = call["function"].partition(":")[0]
+        raise _reproduce_error(record, f"its function is in {module}, which the commit does not hold")
+    return file
+
+
+def _import_root(function: str, file: str) -> str:
+    """The directory from which the module of a function is imported by its full name."""
+    module = function.partition(":")[0]
+    # A script has no package above it; a package's own module is one directory deeper than its name tells.
     steps = 0 if module == "__main__" else module.count(".") + (os.path.basename(file) == "__init__.py")
     root = os.path.dirname(file)
     for _ in range(steps):
         root = os.path.dirname(root)
-    paths = {name: _placed(argument, kept, name) for name, argument in call["paths"].items()}
+    return root
+
+
+def _worker_request(record: Record, tree: str, file: str, paths: dict[str, Any], answer: str) -> dict[str, Any]:
+    """What the worker reads from standard input."""
+    call = record.call
+    # Defaults are left to the function: the recorded form of one may not give it back as it was.
     defaults = {*call["defaults"]}
-    answer = os.path.join(kept, "answer.json")
-    request = {
+    return {
         "file": file,
         "function": call["function"],
         "tree": tree,
-        "path": list(dict.fromkeys([root, tree])),
+        # The root first, as it was when the function was imported; the tree for modules at its top.
+        "path": list(dict.fromkeys([_import_root(call["function"], file), tree])),
         "argv": call["argv"],
         "arguments": {name: value for name, value in call["arguments"].items() if name not in defaults},
-        "paths": paths | inputs,
+        "paths": paths,
         "types": call["types"],
         "config_hash": record.config_hash,
         "answer": answer,
     }
+
+
+def _run_worker(request: dict[str, Any], tree: str) -> subprocess.CompletedProcess[bytes]:
+    import json
+
+    # A declared state would stand in the tag in place of that of the recorded code.
     environment = {name: value for name, value in os.environ.items() if name != "PYREPRO_CODE_STATE"}
+    # The patch makes the tree dirty, as it was then; bytecode of a temporary tree is of no use to anyone.
     environment |= {"PYREPRO_ALLOW_DIRTY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pyrepro._record.worker"],
         input=json.dumps(request).encode(),
-        cwd=os.path.dirname(tree),  # from where nothing of the recorded code can be imported yet
+        # Outside of the tree: -m searches the working directory first, and the tree may hold a pyrepro or a json.py.
+        cwd=os.path.dirname(tree),
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
+        check=False,  # the answer says whether it succeeded, and a function may set any exit status
     )
+
+
+def _written_paths(record: Record, answer: str, finished: subprocess.CompletedProcess[bytes]) -> list[str | None]:
+    """The paths in the worker's answer."""
+    import json
+
     try:
-        with open(answer, encoding="utf-8") as opened:
-            answered = json.load(opened)
+        with open(answer, encoding="utf-8") as file:
+            answered = json.load(file)
     except OSError:
-        raise _error(
-            record, f"its function failed:\n{done.stdout.decode(errors='replace').strip() or done.returncode}"
-        ) from None
+        # Without an answer the worker was ended by an exception, an exit or a signal: its output tells which.
+        output = finished.stdout.decode(errors="replace").strip()
+        raise _reproduce_error(record, f"its function failed:\n{output or finished.returncode}") from None
     if "refusal" in answered:
-        raise _error(record, answered["refusal"])
-    return _artifact_among(record, paths, answered["written"])
+        raise _reproduce_error(record, answered["refusal"])
+    written: list[str | None] = answered["written"]
+    return written
 
 
 def _placed(argument: Any, kept: str, name: str) -> Any:
@@ -280,9 +346,12 @@ def _artifact_among(record: Record, paths: dict[str, Any], written: list[str | N
     plain = [path for argument in paths.values() for path in paths_in(argument)]
     for one, other in zip(plain, filter(None, written), strict=True):
         name = os.path.basename(record.tag.put(one).rstrip("/"))
+        # A function may leave out one of its paths.
         if name == record.artifact["name"] and os.path.exists(other):
             return other.rstrip("/")
-    raise _error(record, f"its function did not write it, but {', '.join(filter(None, written)) or 'nothing'}")
+    raise _reproduce_error(
+        record, f"its function did not write it, but {', '.join(filter(None, written)) or 'nothing'}"
+    )
 
 
 def _differences(record: Record) -> dict[str, tuple[str | None, str | None]]:

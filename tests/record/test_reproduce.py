@@ -193,6 +193,17 @@ def test_a_function_that_is_not_deterministic_is_not_the_same_and_what_differs_a
     )
 
 
+def test_a_work_tree_that_another_call_is_adding_for_good_is_an_error(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out)
+    repository.write(".git/worktrees/other/gitdir", "/nowhere/.git\n")
+    repository.write(".git/worktrees/other/commondir", "")  # as git writes it first
+    with pytest.raises(ReproduceError) as error:
+        reproduce(path, repo=repository.path)
+    assert "fatal: failed to read .git/worktrees/other/commondir" in str(error.value)
+
+
 def test_several_reproductions_at_once_do_not_disturb_each_other_or_a_committer(
     repository: Repository, out: pathlib.Path
 ) -> None:

@@ -62,10 +62,14 @@ _LATER = {
     "reproduce": "_record.reproduce",
 }
 
-# Pickles, tracebacks and help() name the place that stays, not the file that may move.
-for _name in set(__all__) - set(_LATER):
-    globals()[_name].__module__ = __name__
-del _name
+
+def _belong_here(names: set[str]) -> None:
+    """Pickles, tracebacks and help() name the place that stays, not the file that may move."""
+    for name in names:
+        globals()[name].__module__ = __name__
+
+
+_belong_here(set(__all__) - set(_LATER))
 
 
 def __getattr__(name: str) -> Any:
@@ -77,9 +81,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'pyrepro' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f"pyrepro.{_LATER[name]}"), name)
-    value.__module__ = __name__
-    return value
+    globals()[name] = getattr(import_module(f"pyrepro.{_LATER[name]}"), name)
+    _belong_here({name})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -179,6 +179,7 @@ def install(directory: pathlib.Path, name: str, version: str) -> None:
     (directory / f"{name}.py").write_text("")
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (metadata / "RECORD").write_text(f"{name}.py,,\n")
+    (metadata / "top_level.txt").write_text(f"{name}\n")  # which is all that Python 3.10 looks at
 
 
 @pytest.fixture

@@ -50,11 +50,17 @@ def watch(happens):
     sys.setprofile(lambda frame, event, argument: happens())
 
 def count(function, *arguments):
-    happened = []
-    watch(lambda: happened.append(1))
-    function(*arguments)
-    sys.setprofile(None)
-    return len(happened)
+    counted, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        happened = []
+        watch(lambda: happened.append(1))
+        function(*arguments)
+        sys.setprofile(None)
+        os.write(tell, str(len(happened)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return int(os.read(counted, 20))
 
 def kill_at(moment):
     left = iter(range(moment))

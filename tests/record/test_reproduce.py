@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,6 +202,7 @@ def test_a_work_tree_that_another_call_is_adding_for_good_is_an_error(
     repository.write(".git/worktrees/other/commondir", "")  # as git writes it first
     with pytest.raises(ReproduceError) as error:
         reproduce(path, repo=repository.path)
+    shutil.rmtree(repository.path / ".git/worktrees/other")
     assert "fatal: failed to read .git/worktrees/other/commondir" in str(error.value)
 
 

@@ -193,15 +193,16 @@ def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextl
     # Registered before the add, so that what an interrupted one leaves is removed, too. The stack unwinds in reverse:
     # submodules are removed before the tree that holds them.
     stack.callback(_remove_work_tree, top, tree)
-    for seconds in (0.05, 0.1, 0.2, 0.4, None):
+    waits = [0.4, 0.2, 0.1, 0.05]
+    while True:
         try:
             run(top, add)
             break
         except CodeStateError as error:
             # Git reads all work trees of the repository, and fails at one that another call is adding at this moment.
-            if seconds is None or "worktrees" not in str(error):
+            if not waits or "worktrees" not in str(error):
                 raise _reproduce_error(record, str(error)) from error
-            time.sleep(seconds)
+            time.sleep(waits.pop())
     for path, submodule in _work_tree.submodules_of(tree):
         # A submodule that was never fetched cannot be checked out here, and the function may not need it.
         if os.path.lexists(os.path.join(top, path, ".git")):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,8 +16,11 @@ from pyrepro._code.tracker import Tracker
 from pyrepro._config.file_hash import file_hash
 from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
 from pyrepro._config.unchanged import KnownConfig
+from pyrepro._paths import paths_in
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
+
+_logger = logging.getLogger("pyrepro")
 
 # Here the configuration meets the code, which do not know each other: a state in a configuration is its text.
 to_json.register(CodeState)(str)
@@ -89,6 +94,7 @@ class Naming:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
+        started = time.time_ns()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
         configuration = self._configuration(arguments)
@@ -98,7 +104,7 @@ class Naming:
         if known is None or known[0] is not state or known[1] is not configuration:
             self._tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
-        return Call(self, arguments, state, configuration)
+        return Call(self, arguments, state, configuration, started, _working_directory(), os.getpid())
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -189,6 +195,9 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
     state: CodeState
     configuration: _Configuration
+    started: int
+    directory: str
+    process: int
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""
@@ -208,25 +217,49 @@ class Call(NamedTuple):
         """
         if self.naming.tracker.after_call() == self.state:
             return
-        old, new = self.tags()
-        paths = self.naming.options.paths
-        renamed = [name for path in paths for name in _rename_artifacts(self.arguments[path], old, new)]
+        renamed = self._rename_truly()
         refusal = self.naming.tracker.refusal()
         if refusal is not None:
             written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
             refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
             raise refusal
 
+    def fail(self) -> None:
+        """Give what the function wrote before it raised its true name; its own error is what propagates."""
+        try:
+            if self.naming.tracker.after_call() == self.state:
+                return
+            renamed = self._rename_truly()
+        except Exception as error:  # whatever it is, it must not hide why the function failed
+            _logger.error("what %s wrote before it ended early may carry a false name: %s", self.naming.name, error)
+            return
+        if renamed:
+            _logger.warning(
+                "%s loaded code that no commit holds and ended early; what it wrote was renamed to %s",
+                self.naming.name,
+                ", ".join(renamed),
+            )
 
-def _rename_artifacts(path: Any, old: Tag, new: Tag) -> list[str]:
-    """Rename the local artifacts of an argument; their new names."""
-    if isinstance(path, (list, tuple)):
-        return [name for item in path for name in _rename_artifacts(item, old, new)]
-    if not isinstance(path, (str, bytes, os.PathLike)) or not os.path.lexists(path):
-        return []
-    target = new.put_instead(old, path)
-    os.replace(path, target)
-    return [os.fsdecode(target)]
+    def _rename_truly(self) -> list[str]:
+        old, new = self.tags()
+        return self._rename(old, str(new))
+
+    def _rename(self, old: Tag, new: str) -> list[str]:
+        """Rename the local artifacts and what belongs to them; their new names."""
+        # A child that was forked while the function ran ends the call, too; its parent may still write.
+        if self.process != os.getpid():
+            return []
+        from pyrepro._publish.rename import rename_tagged  # imported where a name was false
+
+        paths = paths_in([self.arguments[name] for name in self.naming.options.paths])
+        return rename_tagged(paths, self.directory, self.started, old, new)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed, and no relative path leads anywhere
+        return os.curdir
 
 
 class _NotGiven:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, NoReturn
 from pyrepro._binding import Binding
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
-from pyrepro._config.file_hash import file_hash
+from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
 from pyrepro._config.unchanged import KnownConfig
-from pyrepro._paths import paths_in
+from pyrepro._paths import paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
 
@@ -53,6 +53,23 @@ class _Configuration(NamedTuple):
 
     form: JSON
     hash: str
+
+
+class _Input(NamedTuple):
+    """An input as it was just before it was hashed."""
+
+    name: str
+    places: Any
+    fingerprints: object
+
+    def change(self, form: JSON) -> str | None:
+        """What has become of its content, which was hashed to a form; None if that is as it was."""
+        if self.fingerprints == _fingerprints_of_input(self.places):
+            return None
+        try:
+            return None if _form_of_input(self.name, self.places) == form else "was changed"
+        except ConfigError:
+            return "was removed, or cannot be read any more,"
 
 
 class Naming:
@@ -97,6 +114,12 @@ class Naming:
         started = time.time_ns()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
+        directory = _working_directory()
+        inputs: list[_Input] = []
+        for name in self.options.inputs:
+            place = _places_of_input(arguments[name], directory)
+            # Before the content is hashed: a change meanwhile must show.
+            inputs.append(_Input(name, place, _fingerprints_of_input(place)))
         configuration = self._configuration(arguments)
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
@@ -104,7 +127,7 @@ class Naming:
         if known is None or known[0] is not state or known[1] is not configuration:
             self._tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
-        return Call(self, arguments, state, configuration, started, _working_directory(), os.getpid())
+        return Call(self, arguments, state, configuration, inputs, started, directory, os.getpid())
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -195,6 +218,7 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
     state: CodeState
     configuration: _Configuration
+    inputs: list[_Input]
     started: int
     directory: str
     process: int
@@ -209,12 +233,27 @@ class Call(NamedTuple):
         old, new = (tag_of(state, self.configuration.hash) for state in states)
         return old, new
 
+    def changed_input(self) -> tuple[str, str] | None:
+        """The first input that is not what was hashed, and what has become of it."""
+        form = self.configuration.form
+        for one in self.inputs:
+            assert isinstance(form, dict)  # where there are inputs, they are in it
+            if (change := one.change(form[one.name])) is not None:
+                return one.name, change
+        return None
+
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
 
         Raises:
             DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
+            InputChangedError: an input changed meanwhile; the artifacts were renamed.
         """
+        if self.inputs and (changed := self.changed_input()) is not None:
+            from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
+
+            kept = self._rename(self.tags()[0], unnamed(self._directories()))
+            raise input_changed(self.naming.name, *changed, [os.path.join(self.directory, path) for path in kept])
         if self.naming.tracker.after_call() == self.state:
             return
         renamed = self._rename_truly()
@@ -244,6 +283,13 @@ class Call(NamedTuple):
         old, new = self.tags()
         return self._rename(old, str(new))
 
+    def _paths(self) -> list[Any]:
+        return paths_in([self.arguments[name] for name in self.naming.options.paths])
+
+    def _directories(self) -> list[str]:
+        local = [os.fsdecode(path) for path in self._paths() if isinstance(path, (str, bytes, os.PathLike))]
+        return [os.path.join(self.directory, split_text(path)[0]) for path in local]
+
     def _rename(self, old: Tag, new: str) -> list[str]:
         """Rename the local artifacts and what belongs to them; their new names."""
         # A child that was forked while the function ran ends the call, too; its parent may still write.
@@ -251,8 +297,7 @@ class Call(NamedTuple):
             return []
         from pyrepro._publish.rename import rename_tagged  # imported where a name was false
 
-        paths = paths_in([self.arguments[name] for name in self.naming.options.paths])
-        return rename_tagged(paths, self.directory, self.started, old, new)
+        return rename_tagged(self._paths(), self.directory, self.started, old, new)
 
 
 def _working_directory() -> str:
@@ -275,6 +320,19 @@ class _NotGiven:
 @to_json.register(_NotGiven)
 def _(value: _NotGiven) -> NoReturn:
     raise ConfigError(f"the configuration reads the argument {value.name!r}, which tagged() was not given; pass it")
+
+
+def _places_of_input(value: object, directory: str) -> Any:
+    """An input with paths that hold wherever the function goes."""
+    if isinstance(value, (list, tuple)):
+        return [_places_of_input(item, directory) for item in value]
+    return os.path.join(directory, os.fsdecode(value)) if isinstance(value, (str, bytes, os.PathLike)) else value
+
+
+def _fingerprints_of_input(places: Any) -> object:
+    if isinstance(places, list):
+        return [_fingerprints_of_input(place) for place in places]
+    return fingerprint_of(places) if isinstance(places, str) else None
 
 
 def _form_of_input(name: str, value: object) -> JSON:

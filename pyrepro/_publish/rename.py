@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyrepro._paths import split_text
 from pyrepro._publish.files import STATE_DIRECTORY, move_into_place, remove_tree
 from pyrepro._tag import Tag
-from pyrepro.errors import NotTaggedError
+from pyrepro.errors import InputChangedError, NotTaggedError
 
 _TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
 
@@ -45,6 +47,30 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
     for head in heads:
         renaming.lead_links_on(os.path.join(directory, head))
     return renamed
+
+
+def unnamed(directories: Iterable[str]) -> str:
+    """What takes the place of a tag where no name would be true: no longer than one, and new in some directories."""
+    # None of its parts can be read as a hash, and it fits wherever a tag did.
+    names = [entry.name for directory in {*directories} for entry in _entries(directory)]
+    seconds = (int(time.time()) + number for number in itertools.count())
+    texts = (time.strftime("unnamed-%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
+    return next(text for text in texts if not any(text in name for name in names))
+
+
+def input_changed(function: str, parameter: str, now: str, kept: list[str]) -> InputChangedError:
+    """The error that says that an input changed, and where the output is."""
+    output = (
+        f"so what it wrote has no true name and is kept as {', '.join(kept)}; use or remove that"
+        if kept
+        else "and no local file was renamed; remove what it wrote, whose name is false"
+    )
+    return InputChangedError(
+        f"the input {parameter} of {function} {now} after it was hashed for the name, {output}. Then call again when "
+        f"nothing else writes to the input; if {function} itself changes it, let it write to another path",
+        path=kept[0] if kept else None,
+        input=parameter,
+    )
 
 
 class _Renaming:

@@ -37,7 +37,10 @@ class Artifact(Generic[_IsCached]):
         repo: a path in the work tree of the code, where that is not the one
             that holds the function's module or the file that decorates.
         inputs: the names of parameters that are files or directories which the
-            function reads; their content goes into the configuration.
+            function reads; their content goes into the configuration. If it
+            changes before the function has returned, what was written is kept
+            as ``<stem>-unnamed-<UTC time><suffix>``, and the call raises an
+            :class:`InputChangedError`.
         ignore: the names of parameters and of top-level configuration keys
             that do not change the artifact.
         atomic: whether what the function writes is moved into place when it

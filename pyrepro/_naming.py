@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
-from pyrepro._config.file_hash import file_hash
+from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
 from pyrepro._config.unchanged import KnownConfig
+from pyrepro._paths import paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
+
+_logger = logging.getLogger("pyrepro")
 
 # Here the configuration meets the code, which do not know each other: a state in a configuration is its text.
 to_json.register(CodeState)(str)
@@ -48,6 +53,23 @@ class _Configuration(NamedTuple):
 
     form: JSON
     hash: str
+
+
+class _Input(NamedTuple):
+    """An input as it was just before it was hashed."""
+
+    name: str
+    places: Any
+    fingerprints: object
+
+    def change(self, form: JSON) -> str | None:
+        """What has become of its content, which was hashed to a form; None if that is as it was."""
+        if self.fingerprints == _fingerprints_of_input(self.places):
+            return None
+        try:
+            return None if _form_of_input(self.name, self.places) == form else "was changed"
+        except ConfigError:
+            return "was removed, or cannot be read any more,"
 
 
 class Naming:
@@ -89,8 +111,15 @@ class Naming:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
+        started = time.time_ns()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
+        directory = _working_directory()
+        inputs: list[_Input] = []
+        for name in self.options.inputs:
+            place = _places_of_input(arguments[name], directory)
+            # Before the content is hashed: a change meanwhile must show.
+            inputs.append(_Input(name, place, _fingerprints_of_input(place)))
         configuration = self._configuration(arguments)
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
@@ -98,7 +127,7 @@ class Naming:
         if known is None or known[0] is not state or known[1] is not configuration:
             self._tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
-        return Call(self, arguments, state, configuration)
+        return Call(self, arguments, state, configuration, inputs, started, directory, os.getpid())
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -189,6 +218,10 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
     state: CodeState
     configuration: _Configuration
+    inputs: list[_Input]
+    started: int
+    directory: str
+    process: int
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""
@@ -200,33 +233,78 @@ class Call(NamedTuple):
         old, new = (tag_of(state, self.configuration.hash) for state in states)
         return old, new
 
+    def changed_input(self) -> tuple[str, str] | None:
+        """The first input that is not what was hashed, and what has become of it."""
+        form = self.configuration.form
+        for one in self.inputs:
+            assert isinstance(form, dict)  # where there are inputs, they are in it
+            if (change := one.change(form[one.name])) is not None:
+                return one.name, change
+        return None
+
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
 
         Raises:
             DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
+            InputChangedError: an input changed meanwhile; the artifacts were renamed.
         """
+        if self.inputs and (changed := self.changed_input()) is not None:
+            from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
+
+            kept = self._rename(self.tags()[0], unnamed(self._directories()))
+            raise input_changed(self.naming.name, *changed, [os.path.join(self.directory, path) for path in kept])
         if self.naming.tracker.after_call() == self.state:
             return
-        old, new = self.tags()
-        paths = self.naming.options.paths
-        renamed = [name for path in paths for name in _rename_artifacts(self.arguments[path], old, new)]
+        renamed = self._rename_truly()
         refusal = self.naming.tracker.refusal()
         if refusal is not None:
             written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
             refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
             raise refusal
 
+    def fail(self) -> None:
+        """Give what the function wrote before it raised its true name; its own error is what propagates."""
+        try:
+            if self.naming.tracker.after_call() == self.state:
+                return
+            renamed = self._rename_truly()
+        except Exception as error:  # whatever it is, it must not hide why the function failed
+            _logger.error("what %s wrote before it ended early may carry a false name: %s", self.naming.name, error)
+            return
+        if renamed:
+            _logger.warning(
+                "%s loaded code that no commit holds and ended early; what it wrote was renamed to %s",
+                self.naming.name,
+                ", ".join(renamed),
+            )
 
-def _rename_artifacts(path: Any, old: Tag, new: Tag) -> list[str]:
-    """Rename the local artifacts of an argument; their new names."""
-    if isinstance(path, (list, tuple)):
-        return [name for item in path for name in _rename_artifacts(item, old, new)]
-    if not isinstance(path, (str, bytes, os.PathLike)) or not os.path.lexists(path):
-        return []
-    target = new.put_instead(old, path)
-    os.replace(path, target)
-    return [os.fsdecode(target)]
+    def _rename_truly(self) -> list[str]:
+        old, new = self.tags()
+        return self._rename(old, str(new))
+
+    def _paths(self) -> list[Any]:
+        return paths_in([self.arguments[name] for name in self.naming.options.paths])
+
+    def _directories(self) -> list[str]:
+        local = [os.fsdecode(path) for path in self._paths() if isinstance(path, (str, bytes, os.PathLike))]
+        return [os.path.join(self.directory, split_text(path)[0]) for path in local]
+
+    def _rename(self, old: Tag, new: str) -> list[str]:
+        """Rename the local artifacts and what belongs to them; their new names."""
+        # A child that was forked while the function ran ends the call, too; its parent may still write.
+        if self.process != os.getpid():
+            return []
+        from pyrepro._publish.rename import rename_tagged  # imported where a name was false
+
+        return rename_tagged(self._paths(), self.directory, self.started, old, new)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed, and no relative path leads anywhere
+        return os.curdir
 
 
 class _NotGiven:
@@ -242,6 +320,19 @@ class _NotGiven:
 @to_json.register(_NotGiven)
 def _(value: _NotGiven) -> NoReturn:
     raise ConfigError(f"the configuration reads the argument {value.name!r}, which tagged() was not given; pass it")
+
+
+def _places_of_input(value: object, directory: str) -> Any:
+    """An input with paths that hold wherever the function goes."""
+    if isinstance(value, (list, tuple)):
+        return [_places_of_input(item, directory) for item in value]
+    return os.path.join(directory, os.fsdecode(value)) if isinstance(value, (str, bytes, os.PathLike)) else value
+
+
+def _fingerprints_of_input(places: Any) -> object:
+    if isinstance(places, list):
+        return [_fingerprints_of_input(place) for place in places]
+    return fingerprint_of(places) if isinstance(places, str) else None
 
 
 def _form_of_input(name: str, value: object) -> JSON:

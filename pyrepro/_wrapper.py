@@ -75,7 +75,11 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
         call = wrapper._naming.begin(args, kwargs)
-        result = await call.run()
+        try:
+            result = await call.run()
+        except BaseException:
+            call.fail()
+            raise
         call.end()
         return result
 
@@ -96,16 +100,27 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
                     item = await generator.asend(sent)
         except StopAsyncIteration:
             call.end()
+        except BaseException:
+            call.fail()
+            raise
 
     def generator_function(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         call = wrapper._naming.begin(args, kwargs)
-        result = yield from call.run()
+        try:
+            result = yield from call.run()
+        except BaseException:
+            call.fail()
+            raise
         call.end()
         return result
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
         call = wrapper._naming.begin(args, kwargs)
-        result = call.run()
+        try:
+            result = call.run()
+        except BaseException:
+            call.fail()
+            raise
         call.end()
         return result
 

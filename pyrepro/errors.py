@@ -8,6 +8,7 @@ __all__ = [
     "CodeStateError",
     "ConfigError",
     "DirtyRepositoryError",
+    "InputChangedError",
     "NotTaggedError",
     "PyreproError",
     "RecordError",
@@ -97,6 +98,29 @@ class ConfigError(PyreproError, ValueError):
     def __init__(self, message: str, *, place: str | None = None) -> None:
         super().__init__(message)
         self.place = place
+
+
+class InputChangedError(ConfigError):
+    """An input was changed between the call and the end of the function, so no name would be true.
+
+    What the function wrote is kept under a name without a tag.
+
+    Attributes:
+        path: what was kept, None where the function wrote no local file.
+        input: the parameter of the input.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        place: str | None = None,
+        path: str | None = None,
+        input: str | None = None,  # noqa: A002 - its attribute has the name of the option
+    ) -> None:
+        super().__init__(message, place=place)
+        self.path = path
+        self.input = input
 
 
 class NotTaggedError(PyreproError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 
 from pyrepro._config.forms import config_hash
 from pyrepro.errors import ConfigError
@@ -35,15 +36,29 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         )
     place = os.fsdecode(path)
     if os.path.isdir(place):
-        return "sha256:" + config_hash(_files_in(place, "", ()))
+        return "sha256:" + config_hash(_files_in(place))
     return _hash_of_content(place)
 
 
 def digests_of(path: str) -> str | dict[str, str]:
     """The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path."""
     if os.path.isdir(path):
-        return {name: digest.partition(":")[2] for name, digest in _files_in(path, "", ()).items()}
+        return {name: digest.partition(":")[2] for name, digest in _files_in(path).items()}
     return _hash_of_content(path).partition(":")[2]
+
+
+def fingerprint_of(path: str) -> object:
+    """What tells without reading it that a file, or any file in a directory, is as it was; None if there is none."""
+    try:
+        files = _paths_in(path, "", ()) if os.path.isdir(path) else [("", path)]
+        return [(name, _fingerprint_of_file(file)) for name, file in files]
+    except (ConfigError, OSError):
+        return None
+
+
+def _fingerprint_of_file(path: str) -> tuple[int, ...]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _hash_of_content(path: str) -> str:
@@ -58,15 +73,18 @@ def _hash_of_content(path: str) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def _files_in(directory: str, prefix: str, above: tuple[str, ...]) -> dict[str, str]:
+def _files_in(directory: str) -> dict[str, str]:
+    return {name: _hash_of_content(path) for name, path in _paths_in(directory, "", ())}
+
+
+def _paths_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The files in a directory: relative paths with forward slashes, and where they are."""
     real = os.path.realpath(directory)
     if real in above:
         raise ConfigError(f"the directory {directory!r} is a link to a directory that contains it; remove the link")
-    files: dict[str, str] = {}
     for name in sorted(os.listdir(directory)):
         path = os.path.join(directory, name)
         if not os.path.isdir(path):
-            files[prefix + name] = _hash_of_content(path)
+            yield prefix + name, path
         elif name != ".pyrepro":
-            files.update(_files_in(path, f"{prefix}{name}/", (*above, real)))
-    return files
+            yield from _paths_in(path, f"{prefix}{name}/", (*above, real))

@@ -21,6 +21,7 @@ from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
     from pyrepro._code.tracker import Tracker
+    from pyrepro.errors import InputChangedError
 
 _MAX_NAME_BYTES = 255
 
@@ -61,6 +62,8 @@ class _NamedCall(Protocol):
 
     def tags(self) -> tuple[Tag, Tag]: ...
 
+    def changed_input(self) -> tuple[str, str] | None: ...
+
 
 class _CallNaming(Protocol):
     """How the calls of one function are named; only what a published call needs of it."""
@@ -97,6 +100,8 @@ class PublishedCall:
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in naming.options.paths}
         targets = [Target.of(path) for path in paths_in(self._paths)]
+        # Absolute, because the function may change the working directory.
+        self._targets = [target.absolute() for target in targets] if naming.options.inputs else []
         maker, sidecar_suffix = naming.maker, SUFFIX if naming.options.records else ""
         if sidecar_suffix:
             _check_name_lengths(targets, sidecar_suffix)
@@ -142,6 +147,7 @@ class PublishedCall:
 
         Raises:
             ArtifactMissingError: the function did not write an artifact.
+            InputChangedError: an input changed while the function ran.
             OSError: a file could not be written to the disk, or not be moved.
             TypeError: a cached function returned a value of its own.
         """
@@ -149,6 +155,9 @@ class PublishedCall:
         if self.is_done:
             return naming.paths_of(self._paths)
         old, new = self._call.tags()
+        changed = self._call.changed_input()
+        if changed is not None:
+            raise self._kept_unnamed(str(old), *changed)
         paths = {
             name: change_paths(functools.partial(new.put_instead, old), argument)
             for name, argument in self._paths.items()
@@ -165,6 +174,15 @@ class PublishedCall:
                 f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
             )
         return returned if naming.maker is None else naming.paths_of(paths)
+
+    def _kept_unnamed(self, old: str, parameter: str, change: str) -> InputChangedError:
+        """Put what was written in place under a name without a tag; the error that says so."""
+        from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
+
+        new = unnamed(target.directory for target in self._targets)
+        self._publication.publish(old, new, is_cacheable=False, sidecars=_no_sidecars)
+        kept = [target.directory + target.name.replace(f"-{old}", f"-{new}") for target in self._targets]
+        return input_changed(self._naming.name, parameter, change, kept)
 
     def _sidecars(self) -> Sidecars:
         """Gives the record of each artifact, and the patch that it names."""

@@ -42,7 +42,7 @@ _FOREIGN = (
 
 
 @contextlib.contextmanager
-def started(
+def start_git(
     directory: str,
     commands: Sequence[Sequence[str]],
     *,
@@ -56,7 +56,7 @@ def started(
         directory: where git shall run, the top of a work tree if ``is_top``.
         commands: the arguments of each.
         is_top: whether the repository is known to be here, so that git must not look further up for one.
-        stdin: what :func:`finish` will pass to them, or None.
+        stdin: what :func:`finish_git` will pass to them, or None.
         environment: variables that are theirs alone.
     """
     processes: list[Any] = []
@@ -74,7 +74,7 @@ def started(
                 getattr(process, "proc", process).wait()
 
 
-def run(
+def run_git(
     directory: str,
     command: Sequence[str],
     *,
@@ -82,9 +82,9 @@ def run(
     stdin: bytes | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The output of one git process that succeeds; for the arguments see :func:`started`."""
-    with started(directory, [command], is_top=is_top, stdin=stdin, environment=environment) as [process]:
-        return finish(process, stdin)
+    """The output of one git process that succeeds; for the arguments see :func:`start_git`."""
+    with start_git(directory, [command], is_top=is_top, stdin=stdin, environment=environment) as [process]:
+        return finish_git(process, stdin)
 
 
 def _start(
@@ -134,7 +134,7 @@ def _no_git(directory: str, reason: str) -> CodeStateError:
     )
 
 
-def finish(process: Any, stdin: bytes | None = None) -> bytes:
+def finish_git(process: Any, stdin: bytes | None = None) -> bytes:
     """The output of a process that succeeds."""
     seconds = _environ.git_timeout()
     top, command = process.args[2], " ".join(process.args[3 + len(_UNIFORM) :])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pyrepro._code import work_tree
-from pyrepro._code.git import run
+from pyrepro._code.git import run_git
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 from pyrepro._code.repository import git_directories
 from pyrepro._code.state import SESSION
@@ -64,14 +64,14 @@ def make_patch(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
         return Patch(None, 0, left_out)
     with tempfile.TemporaryDirectory() as scratch:
         environment = _variables_for_scratch_objects(top, scratch)
-        run(top, ["read-tree", commit], environment=environment)
+        run_git(top, ["read-tree", commit], environment=environment)
         if _store_objects(top, carried, environment) != carried:
             raise StaleError
         # What goes makes room for what comes: a directory where a file was.
         entries = sorted(carried.items(), key=lambda item: (item[1] != ABSENT, item[0]))
         lines = [f"{mode} {object_id or '0' * len(commit)}\t".encode() + path for path, (mode, object_id) in entries]
-        run(top, ["update-index", "-z", "--index-info"], stdin=b"\0".join([*lines, b""]), environment=environment)
-        content = run(top, [*_DIFF, commit], environment=environment)
+        run_git(top, ["update-index", "-z", "--index-info"], stdin=b"\0".join([*lines, b""]), environment=environment)
+        content = run_git(top, [*_DIFF, commit], environment=environment)
     return Patch(content if len(content) <= LARGEST else None, len(content), left_out)
 
 
@@ -96,7 +96,7 @@ def _store_objects(top: str, entries: Mapping[bytes, Entry], environment: Mappin
         on_disk = work_tree.on_disk(top, path)
         if mode == LINK and os.path.islink(on_disk):
             target = os.fsencode(os.readlink(on_disk))
-            output = run(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
+            output = run_git(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
             found[path] = mode, output.decode().strip()
         elif mode == ABSENT[0]:
             found[path] = ABSENT
@@ -110,7 +110,7 @@ def _submodules_among(top: str, commit: str, changes: Mapping[bytes, Entry]) -> 
     found = {path for path, (mode, _) in changes.items() if mode == SUBMODULE}
     asked = sorted({*changes, *(above for path in changes for above in work_tree.directories_above(path))} - {b""})
     for some in work_tree.in_portions(asked):
-        output = run(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
+        output = run_git(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
         found.update(path for path, (mode, _) in parse_entries(output) if mode == SUBMODULE)
     return found
 

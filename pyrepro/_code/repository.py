@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 
-from pyrepro._code.git import run
+from pyrepro._code.git import run_git
 from pyrepro._paths import is_inside
 
 
@@ -41,7 +41,7 @@ def ask_for_top(directory: str) -> str:
     Raises:
         CodeStateError: git finds none; the message holds git's own words.
     """
-    output = run(directory, ["rev-parse", "--show-toplevel"], is_top=False)
+    output = run_git(directory, ["rev-parse", "--show-toplevel"], is_top=False)
     return os.path.realpath(os.fsdecode(output.rstrip(b"\n")))
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pyrepro._code.git import finish, run, started
+from pyrepro._code.git import finish_git, run_git, start_git
 from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
 from pyrepro._code.repository import bytes_of, git_directories
 from pyrepro.errors import CodeStateError
@@ -100,20 +100,20 @@ def _stat_of(path: str) -> tuple[int, int, int] | None:
 def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _GitStamp) -> Snapshot:
     honours_modes = _honours_modes(top)
     options = _MODES if honours_modes else []
-    with started(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
+    with start_git(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
         loaded = set(loaded_now())
-        index = Index(finish(listing))
+        index = Index(finish_git(listing))
         hidden = index.hidden()
         tracked = {path for path in loaded if path in index}
         hidden.update(dict.fromkeys(_touched_since(top, before, tracked), False))
-        commit, committed, unmerged = parse_status(finish(status), top)
+        commit, committed, unmerged = parse_status(finish_git(status), top)
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
-        output = run(top, ["ls-files", "--stage", "-z"])
+        output = run_git(top, ["ls-files", "--stage", "-z"])
         for path, entry in parse_entries(output):
             if path in hidden or entry[0] == SUBMODULE:
                 committed.setdefault(path, entry)
     if unmerged:
-        output = run(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
+        output = run_git(top, ["ls-tree", "-r", "-z", "--full-tree", commit])
         tree = dict(parse_entries(output))
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
@@ -139,7 +139,7 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     """
     if not os.path.lexists(os.path.join(top, ".gitmodules")):
         return []
-    entries = parse_entries(run(top, ["ls-files", "--stage", "-z"]))
+    entries = parse_entries(run_git(top, ["ls-files", "--stage", "-z"]))
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
@@ -158,7 +158,7 @@ def update_snapshot(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Sn
     asked = sorted({*loaded, *(above for path in loaded for above in directories_above(path))})
     committed: dict[bytes, Entry] = {}
     for some in in_portions(asked):
-        output = run(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
+        output = run_git(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
         committed.update(entry for entry in parse_entries(output) if entry[1][0] != DIRECTORY)
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys(), committed.keys())
@@ -288,7 +288,7 @@ def hash_files(
     if not modes:
         return {}
     paths = b"".join(_quoted_for_git(path) + b"\n" for path in modes)
-    output = run(top, ["hash-object", *options, "--stdin-paths"], stdin=paths, environment=environment)
+    output = run_git(top, ["hash-object", *options, "--stdin-paths"], stdin=paths, environment=environment)
     ids = output.decode().split()
     return {path: (mode, object_id) for (path, mode), object_id in zip(modes.items(), ids, strict=True)}
 
@@ -311,7 +311,7 @@ def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[b
     ask = ["ls-files", "--others", "--ignored", "--exclude-per-directory=.gitignore", "-z", "--"]
     ignored: set[bytes] = set()
     for some in in_portions(sorted(asked)):
-        output = run(top, [*ask, *some])
+        output = run_git(top, [*ask, *some])
         # A nested repository is listed as one directory.
         ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
     return {path for path in asked if path in ignored or any(above in ignored for above in directories_above(path))}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pyrepro._code import state as _code
-from pyrepro._code.git import run
+from pyrepro._code.git import run_git
 from pyrepro._code.patch import Patch
 from pyrepro._code.state import Reading
 from pyrepro._config.file_hash import digests_of
@@ -183,7 +183,7 @@ def _size(path: str) -> int:
 def _remote_url(top: str) -> str | None:
     """Where the commits of a work tree may be fetched from, read anew: a remote can be set at any time."""
     try:
-        output = run(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
+        output = run_git(top, ["config", "-z", "--get-regexp", r"^remote\..*\.url$"])
     except CodeStateError:
         return None  # git config fails where no key matches, and without a remote a record is still of use
     urls = dict(entry.decode(errors="replace").split("\n", 1) for entry in output.split(b"\0")[:-1])

@@ -17,7 +17,7 @@ from typing import Any
 
 from pyrepro._code import state as _code
 from pyrepro._code import work_tree as _work_tree
-from pyrepro._code.git import run
+from pyrepro._code.git import run_git
 from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import digests_of, file_hash
 from pyrepro._paths import is_inside, paths_in
@@ -140,7 +140,7 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
             top = _code.work_tree_of(place)
             # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(top)
-            run(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
+            run_git(top, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return top
     if not looked_at:
         raise _reproduce_error(record, "no repository was found beside it or around the working directory; pass repo=")
@@ -196,7 +196,7 @@ def _check_out(record: Record, top: str, commit: str, tree: str, stack: contextl
     waits = [0.4, 0.2, 0.1, 0.05]
     while True:
         try:
-            run(top, add)
+            run_git(top, add)
             break
         except CodeStateError as error:
             # Git reads all work trees of the repository, and fails at one that another call is adding at this moment.
@@ -213,7 +213,7 @@ def _remove_work_tree(top: str, tree: str) -> None:
     # A failure must not hide the error that led here; the files go with the temporary directory.
     # --force twice: once for the changes of the patch, again for the lock of an add that was interrupted.
     with contextlib.suppress(CodeStateError):
-        run(top, ["worktree", "remove", "--force", "--force", tree])
+        run_git(top, ["worktree", "remove", "--force", "--force", tree])
 
 
 def _apply_patch(record: Record, patch: str, tree: str) -> None:
@@ -225,7 +225,7 @@ def _apply_patch(record: Record, patch: str, tree: str) -> None:
         raise _reproduce_error(record, f"its patch cannot be read: {error}; put it back beside the record") from error
     # Git refuses paths that lead out of the work tree, into .git, or beyond a link. --index, so that new files count as
     # changes; --whitespace, since apply.whitespace of the user could change or refuse the patch.
-    _run_git(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
+    _git_for_record(record, tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
     # The patch may have been edited, or be that of another commit: only the recorded state is run.
     state = _code.state_of_work_tree(tree)
     if (state.commit, state.changes) != (code["commit"], code["changes"]):
@@ -235,9 +235,9 @@ def _apply_patch(record: Record, patch: str, tree: str) -> None:
         )
 
 
-def _run_git(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
+def _git_for_record(record: Record, top: str, command: list[str], stdin: bytes | None = None) -> None:
     try:
-        run(top, command, stdin=stdin)
+        run_git(top, command, stdin=stdin)
     except CodeStateError as error:
         raise _reproduce_error(record, str(error)) from error
 

@@ -72,8 +72,10 @@ class Truth:
                     os.path.join(top, path), {each[len(path) + 1 :] for each in loaded if each.startswith(f"{path}/")}
                 )
                 found = ("160000", below.head)
-                self.changes.update({f"{path}/{inner}": entry for inner, entry in below.changes.items()})
-                self.content.update({f"{path}/{inner}": entry for inner, entry in below.content.items()})
+                changes = {f"{path}/{inner}": entry for inner, entry in below.changes.items()}
+                self.changes.update(changes)
+                # Its commit says the rest, checked out or not.
+                self.content.update(changes)
             elif expected[0] == "160000" and os.path.isdir(os.path.join(top, path)):
                 found = expected
             else:

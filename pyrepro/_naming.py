@@ -292,12 +292,11 @@ class Call(NamedTuple):
 
     def _rename(self, old: Tag, new: str) -> list[str]:
         """Rename the local artifacts and what belongs to them; their new names."""
-        # A child that was forked while the function ran ends the call, too; its parent may still write.
-        if self.process != os.getpid():
-            return []
         from pyrepro._publish.rename import rename_tagged  # imported where a name was false
 
-        return rename_tagged(self._paths(), self.directory, self.started, old, new)
+        # A child that was forked while the function ran ends the call, too; its parent may still write.
+        is_ours = self.process == os.getpid()
+        return rename_tagged(self._paths(), self.directory, self.started, old, new) if is_ours else []
 
 
 def _working_directory() -> str:

@@ -179,7 +179,9 @@ def _real_file(file: str, real_directories: dict[str, str]) -> str:
         real_directories[directory] = os.path.realpath(directory)
     real = os.path.join(real_directories[directory], name)
     try:
-        return os.path.realpath(real) if stat.S_ISLNK(os.lstat(real).st_mode) else real
+        target = os.path.realpath(real) if stat.S_ISLNK(os.lstat(real).st_mode) else real
+        # A link that leads nowhere has taken the place of the file: what it names was never loaded.
+        return target if target == real or os.path.isfile(target) else real
     except OSError:
         return _archive_of(real) or real
 

@@ -21,6 +21,7 @@ from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
+_BLOCK = 2**20
 
 _MODES = ("-c", "core.fileMode=true", "-c", "core.symlinks=true")
 _STATUS = (
@@ -216,7 +217,34 @@ def _changes_in_files(
         elif mode != SUBMODULE:
             to_hash[path] = mode
     found.update(hash_files(top, to_hash))
-    return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
+    return {
+        path: entry
+        for path, entry in found.items()
+        if path in untracked
+        or (entry != committed.get(path) and not _differs_in_line_ends(top, path, committed[path], entry))
+    }
+
+
+def _differs_in_line_ends(top: str, path: bytes, committed: Entry, hashed: Entry) -> bool:
+    """Whether a file holds the very bytes of the commit, and hash-object alone gives its lines other ends.
+
+    To git, a file that was committed with CRLF is unchanged, whatever ``text=auto`` and core.autocrlf say of new files;
+    hash-object does not look at what was committed. What another filter changes is a change though the bytes are those
+    of the commit: a checkout would not have written them.
+    """
+    if ABSENT in (committed, hashed) or committed[0] != hashed[0] or hashed[0] == LINK:
+        return False
+    try:
+        with open(on_disk(top, path), "rb") as file:
+            as_it_is = _id_of_blob(os.fstat(file.fileno()).st_size, iter(lambda: file.read(_BLOCK), b""), committed[1])
+            if as_it_is != committed[1]:
+                return False
+            file.seek(0)
+            size = sum(len(line) - line.endswith(b"\r\n") for line in file)
+            file.seek(0)
+            return hashed[1] == _id_of_blob(size, (line.replace(b"\r\n", b"\n") for line in file), committed[1])
+    except OSError:
+        return False  # deleted since it was hashed
 
 
 def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Iterator[bytes]:
@@ -277,8 +305,15 @@ def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> 
 def _id_of_link(top: str, path: bytes, commit: str) -> str:
     # hash-object follows links, and reads the content of one blob a process from standard input.
     target = os.fsencode(os.readlink(on_disk(top, path)))
-    algorithm = "sha1" if len(commit) == 40 else "sha256"
-    return hashlib.new(algorithm, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()
+    return _id_of_blob(len(target), [target], commit)
+
+
+def _id_of_blob(size: int, content: Iterable[bytes], other: str) -> str:
+    """The id of a blob, by the algorithm that gave another id of the repository."""
+    digest = hashlib.new("sha1" if len(other) == 40 else "sha256", b"blob %d\0" % size, usedforsecurity=False)
+    for part in content:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def hash_files(

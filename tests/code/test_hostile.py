@@ -124,6 +124,104 @@ def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     )
 
 
+def committed_with_crlf(repository: Repository, rule: str) -> str:
+    """Commit a module with CRLF, and what would make git commit it with LF; the text of the module."""
+    content = "LAYERS = 2\r\nUNITS = 3\r\n"
+    repository.commit(lib__model=content)
+    repository.write(".gitattributes", rule)
+    repository.git("add", ".gitattributes")
+    repository.git("commit", "-q", "-m", "line ends")
+    return content
+
+
+@pytest.mark.parametrize("rule", ["* text=auto\n", "* text\n", "*.py text=auto filter=not-installed\n"])
+def test_a_file_committed_with_crlf_is_clean_in_each_clone(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    committed_with_crlf(repository, rule)
+    for name in ("first", "second"):
+        clone = repository.clone(tmp_path / name)
+        load(clone.path / "lib/model.py", monkeypatch)
+        assert code_state(clone.path) == CodeState(repository.head)
+        os.utime(clone.path / "lib/model.py")
+        assert code_state(clone.path) == CodeState(repository.head)
+        clone.git("update-index", "--assume-unchanged", "lib/model.py")
+        assert code_state(clone.path) == CodeState(repository.head)
+
+
+def test_a_file_committed_with_crlf_is_clean_where_a_user_sets_autocrlf(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed_with_crlf(repository, "")
+    configure(repository, tmp_path, monkeypatch, "[core]\n\tautocrlf = input\n")
+    clone = repository.clone(tmp_path / "clone")
+    load(clone.path / "lib/model.py", monkeypatch)
+    os.utime(clone.path / "lib/model.py")
+    assert clone.git("status", "--porcelain") == ""
+    assert code_state(clone.path) == CodeState(repository.head)
+
+
+def test_a_file_committed_with_crlf_is_clean_with_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(tmp_path / "sha256")
+    repository.path.mkdir()
+    repository.git("init", "-q", "-b", "main", "--object-format=sha256")
+    committed_with_crlf(repository, "* text=auto\n")
+    load(repository.path / "lib/model.py", monkeypatch)
+    os.utime(repository.path / "lib/model.py")
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_line_ends_that_only_the_index_has_changed_are_no_change(repository: Repository) -> None:
+    committed_with_crlf(repository, "* text=auto\n")
+    repository.git("add", "--renormalize", "lib/model.py")
+    assert repository.git("status", "--porcelain") == "M  lib/model.py"
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_an_edit_of_a_file_committed_with_crlf_is_the_same_change_in_each_clone(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = committed_with_crlf(repository, "* text=auto\n")
+    edited = content.replace("3", "4")
+    for name in ("first", "second"):
+        clone = repository.clone(tmp_path / name)
+        clone.write("lib/model.py", edited)
+        if name == "second":
+            load(clone.path / "lib/model.py", monkeypatch)
+            clone.git("add", "lib/model.py")
+        expected = changes(("lib/model.py", "100644", blob(edited.replace("\r", ""))))
+        assert code_state(clone.path) == CodeState(repository.head, expected)
+
+
+def test_line_ends_edited_in_a_file_committed_with_crlf_and_its_mode_are_changes(repository: Repository) -> None:
+    content = committed_with_crlf(repository, "* text=auto\n")
+    unix = content.replace("\r", "")
+    repository.write("lib/model.py", unix)
+    assert repository.git("status", "--porcelain") == "M lib/model.py"
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob(unix)))
+    repository.write("lib/model.py", content).chmod(0o755)
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100755", blob(unix)))
+
+
+def test_an_edited_file_that_goes_while_it_is_read_is_a_change(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository.write("lib/model.py", "LAYERS = 3\n")
+    fake_git(tmp_path, monkeypatch, f'$real "$@" || exit; case "$*" in *hash-object*) rm {path};; esac')
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+
+
+def test_a_file_that_holds_what_a_filter_made_of_it_is_a_change(repository: Repository) -> None:
+    for direction in ("clean", "smudge"):
+        repository.git("config", f"filter.case.{direction}", "tr a-zA-Z A-Za-z")
+    repository.write(".gitattributes", "lib/*.py filter=case\n")
+    repository.commit(lib__model="layers = 2\r\n")
+    assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("lib/model.py", "LAYERS = 2\r\n")
+    assert repository.git("rev-parse", "HEAD:lib/model.py") == blob("LAYERS = 2\r\n")
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("layers = 2\r\n")))
+
+
 def test_a_monitor_of_the_file_system_that_misses_an_edit_hides_nothing(repository: Repository, tmp_path: Path) -> None:
     monitor = tmp_path / "monitor"
     monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")

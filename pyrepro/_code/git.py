@@ -26,6 +26,9 @@ _UNIFORM = (
     *("-c", "core.trustctime=true"),
     *("-c", "core.checkStat=default"),
     *("-c", "diff.ignoreSubmodules=none"),
+    # Git sets it in each clone by what the file system there does. Where letters match in either case, too, a
+    # .gitignore means what it means everywhere else, or one tree would have two names.
+    *("-c", "core.ignoreCase=false"),
 )
 # The variables of git(1) that make git read another repository, or paths in another way. Those that
 # carry configuration stay: they are the user's, and what they could hide is set above.

@@ -110,6 +110,21 @@ def test_an_edit_that_only_its_time_of_change_and_its_inode_show_is_seen(
     assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
 
 
+def test_what_is_ignored_does_not_depend_on_whether_a_clone_tells_upper_from_lower_case(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write(".gitignore", "Ignored/\nscratch/\n")
+    repository.commit()
+    for ignore_case in ("false", "true"):
+        clone = repository.clone(tmp_path / ignore_case)
+        clone.git("config", "core.ignoreCase", ignore_case)
+        load(clone.write("Ignored/module.py", "x = 1\n"), monkeypatch)
+        assert code_state(clone.path) == CodeState(repository.head)
+        load(clone.write("Scratch/new.py", "x = 1\n"), monkeypatch)
+        expected = changes(("Scratch/new.py", "100644", blob("x = 1\n")))
+        assert code_state(clone.path) == CodeState(repository.head, expected)
+
+
 def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     repository.git("config", "core.fileMode", "false")
     for path in repository.path.rglob("*"):

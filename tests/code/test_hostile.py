@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import gitdb
 import pytest
 import rfc8785
 import smmap
-from conftest import IDENTITY, PATIENCE, Repository, posix_only
+from conftest import IDENTITY, PATIENCE, SCRIPT, Repository, posix_only
 from test_code_state import blob, changes, dirty, error_of, load
 
 import pyrepro
@@ -137,6 +138,99 @@ def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     assert code_state(repository.path) == dirty(
         repository, ("run.sh", "100755", blob("edited\n")), ("lib/new.py", "100644", blob("new\n"))
     )
+
+
+def without_execute_bits(repository: Repository) -> Repository:
+    """The repository as on a mount that shows no file's execute bits, where git finds that it can set none."""
+    repository.git("config", "core.fileMode", "false")
+    for path in repository.path.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o644)
+    return repository
+
+
+def test_a_mount_without_execute_bits_is_one_without_modes(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write("tool.sh", "echo tool\n").chmod(0o755)
+    repository.commit()
+    without_execute_bits(repository)
+    assert code_state(repository.path) == CodeState(repository.head)
+    load(repository.write("lib/new.py", "new = 1\n"), monkeypatch)
+    repository.write("run.sh", "edited\n")
+    (repository.path / "tool.sh").unlink()
+    assert code_state(repository.path) == dirty(
+        repository,
+        ("lib/new.py", "100644", blob("new = 1\n")),
+        ("run.sh", "100755", blob("edited\n")),
+        ("tool.sh", "000000", ""),
+    )
+
+
+def test_a_clone_on_a_mount_without_execute_bits_is_clean(repository: Repository, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("bindfs") is None or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("only root can mount, with bindfs")
+    (tmp_path / "source").mkdir()
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    subprocess.run(["bindfs", "-p", "a-x,ad+x", tmp_path / "source", mount], check=True)
+    try:
+        clone = repository.clone(mount / "clone")
+        assert clone.git("status", "--porcelain") == ""
+        assert code_state(clone.path) == CodeState(repository.head)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@pytest.mark.parametrize("evidence", ["core.fileMode", "tool.sh", "train.py", ".git/hooks/pre-commit.sample"])
+def test_the_execute_bit_that_a_person_took_away_is_a_change(repository: Repository, evidence: str) -> None:
+    repository.write("tool.sh", "echo tool\n").chmod(0o755)
+    repository.commit()
+    repository.write(".git/hooks/pre-commit.sample", "")
+    without_execute_bits(repository)
+    expected = [("run.sh", "100644", blob("echo run\n"))]
+    if evidence == "core.fileMode":
+        repository.git("config", "core.fileMode", "true")
+    else:
+        (repository.path / evidence).chmod(0o755)
+    if evidence != "tool.sh":
+        expected.append(("tool.sh", "100644", blob("echo tool\n")))
+    if evidence == "train.py":
+        expected.append(("train.py", "100755", blob(SCRIPT)))
+    assert code_state(repository.path) == dirty(repository, *expected)
+
+
+def test_a_user_who_does_not_look_at_modes_hides_no_lost_bit(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_execute_bits(repository)
+    repository.git("config", "--unset", "core.fileMode")
+    configure(repository, tmp_path, monkeypatch, "[core]\n\tfileMode = false\n")
+    assert code_state(repository.path) == dirty(repository, ("run.sh", "100644", blob("echo run\n")))
+
+
+def test_hooks_on_another_mount_say_nothing_of_that_of_the_work_tree(repository: Repository, tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second mount to write to")
+    directory = Path(tempfile.mkdtemp(dir=shared))
+    try:
+        without_execute_bits(repository)
+        shutil.move(repository.path / ".git", directory / "git")
+        repository.write(".git", f"gitdir: {directory}/git\n")
+        hook = directory / "git/hooks/pre-commit"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\n")
+        hook.chmod(0o755)
+        assert code_state(repository.path) == CodeState(repository.head)
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_a_repository_without_hooks_is_read_on_a_mount_without_execute_bits(repository: Repository) -> None:
+    without_execute_bits(repository)
+    shutil.rmtree(repository.path / ".git/hooks", ignore_errors=True)
+    assert code_state(repository.path) == CodeState(repository.head)
 
 
 def committed_with_crlf(repository: Repository, rule: str) -> str:

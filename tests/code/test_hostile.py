@@ -647,6 +647,30 @@ def test_a_git_that_fails_without_a_word_is_an_error(
     )
 
 
+def test_a_required_filter_that_fails_is_named_with_its_file(repository: Repository) -> None:
+    repository.write(".gitattributes", "lib/*.py filter=x\n")
+    repository.commit()
+    repository.git("config", "filter.x.required", "true")
+    repository.git("config", "filter.x.clean", "missing-program")
+    repository.write("lib/model.py", "LAYERS = 2 + 2\n")
+    assert repository.git("status", "--porcelain") == "M lib/model.py"
+    # What git says of the missing program differs between its versions.
+    command, environment = ["git", "hash-object", "lib/model.py"], os.environ | {"LC_ALL": "C"}
+    words = subprocess.run(command, cwd=repository.path, env=environment, stderr=subprocess.PIPE, text=True).stderr
+    assert words.endswith("fatal: lib/model.py: clean filter 'x' failed\n")
+    assert error_of(repository.path) == (
+        f"git cannot read the code state of {repository.path}: {words}"
+        f"Git must pass lib/model.py through the filter x, which fails: install or mend the program that "
+        f"'git -C {repository.path} config --get-regexp filter.x' shows, until "
+        f"'git -C {repository.path} hash-object -- lib/model.py' works, "
+        f"or declare the state with PYREPRO_CODE_STATE."
+    )
+    assert "missing-program" in repository.git("config", "--get-regexp", "filter.x")
+    repository.git("config", "filter.x.clean", "cat")
+    assert repository.git("hash-object", "--", "lib/model.py") == blob("LAYERS = 2 + 2\n")
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 2 + 2\n")))
+
+
 def test_a_git_that_prints_something_unknown_is_an_error(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

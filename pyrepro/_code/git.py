@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,9 @@ _UNIFORM = (
     *("-c", "core.trustctime=true"),
     *("-c", "core.checkStat=default"),
     *("-c", "diff.ignoreSubmodules=none"),
+    # Git sets it in each clone by what the file system there does. Where letters match in either case, too, a
+    # .gitignore means what it means everywhere else, or one tree would have two names.
+    *("-c", "core.ignoreCase=false"),
 )
 # The variables of git(1) that make git read another repository, or paths in another way. Those that
 # carry configuration stay: they are the user's, and what they could hide is set above.
@@ -39,6 +44,9 @@ _FOREIGN = (
     "GIT_OBJECT_DIRECTORY",
     "GIT_WORK_TREE",
 )
+
+_FAILED_FILTER = re.compile(r"^fatal: (?P<file>.+): clean filter '(?P<name>.+)' failed$", re.MULTILINE)
+_REFUSED_LINE_ENDS = re.compile(r"^fatal: (?:CRLF|LF) would be replaced by (?:CRLF|LF) in (?P<file>.+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -154,7 +162,25 @@ def finish_git(process: Any, stdin: bytes | None = None) -> bytes:
         words = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
         raise CodeStateError(
             f"git cannot read the code state of {top}: {words}\n"
-            f"Make 'git -C {top} status' work, or declare the state with PYREPRO_CODE_STATE.",
+            f"{_remedy(top, words)}, or declare the state with PYREPRO_CODE_STATE.",
             work_tree=top,
         )
     return output  # type: ignore[no-any-return]
+
+
+def _remedy(top: str, words: str) -> str:
+    """What makes git work that failed with these words."""
+    # Status does not show these two: it leaves the content of many changed files unread.
+    if failed := _FAILED_FILTER.search(words):
+        name, file = shlex.quote(f"filter.{failed['name']}"), shlex.quote(failed["file"])
+        return (
+            f"Git must pass {failed['file']} through the filter {failed['name']}, which fails: install or mend the "
+            f"program that 'git -C {top} config --get-regexp {name}' shows, until "
+            f"'git -C {top} hash-object -- {file}' works"
+        )
+    if refused := _REFUSED_LINE_ENDS.search(words):
+        return (
+            f"The setting core.safecrlf makes git refuse the line ends of {refused['file']}: give the file those that "
+            f"a checkout would give it, or let git only warn, with 'git -C {top} config core.safecrlf warn'"
+        )
+    return f"Make 'git -C {top} status' work"

@@ -21,6 +21,7 @@ from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
+_BLOCK = 2**20
 
 _MODES = ("-c", "core.fileMode=true", "-c", "core.symlinks=true")
 _STATUS = (
@@ -205,9 +206,12 @@ def _changes_in_files(
     """What stands on disk in place of what the commit holds; submodules that are checked out left out."""
     found: dict[bytes, Entry] = {}
     to_hash: dict[bytes, str] = {}
-    for path in committed.keys() | untracked:
-        expected = committed.get(path, ABSENT)
-        mode = _mode_on_disk(top, path, expected[0], honours_modes)
+    paths = committed.keys() | untracked
+    expected_modes = {path: committed.get(path, ABSENT)[0] for path in paths}
+    modes = {path: _mode_on_disk(top, path, expected_modes[path], honours_modes) for path in paths}
+    if honours_modes and _shows_no_execute_bits(top, commit, expected_modes, modes):
+        modes = {path: _mode_on_disk(top, path, expected_modes[path], honours_modes=False) for path in paths}
+    for path, mode in modes.items():
         if mode == ABSENT[0]:
             if not hidden.get(path):
                 found[path] = ABSENT
@@ -216,7 +220,34 @@ def _changes_in_files(
         elif mode != SUBMODULE:
             to_hash[path] = mode
     found.update(hash_files(top, to_hash))
-    return {path: entry for path, entry in found.items() if path in untracked or entry != committed.get(path)}
+    return {
+        path: entry
+        for path, entry in found.items()
+        if path in untracked
+        or (entry != committed.get(path) and not _differs_in_line_ends(top, path, committed[path], entry))
+    }
+
+
+def _differs_in_line_ends(top: str, path: bytes, committed: Entry, hashed: Entry) -> bool:
+    """Whether a file holds the very bytes of the commit, and hash-object alone gives its lines other ends.
+
+    To git, a file that was committed with CRLF is unchanged, whatever ``text=auto`` and core.autocrlf say of new files;
+    hash-object does not look at what was committed. What another filter changes is a change though the bytes are those
+    of the commit: a checkout would not have written them.
+    """
+    if ABSENT in (committed, hashed) or committed[0] != hashed[0] or hashed[0] == LINK:
+        return False
+    try:
+        with open(on_disk(top, path), "rb") as file:
+            as_it_is = _id_of_blob(os.fstat(file.fileno()).st_size, iter(lambda: file.read(_BLOCK), b""), committed[1])
+            if as_it_is != committed[1]:
+                return False
+            file.seek(0)
+            size = sum(len(line) - line.endswith(b"\r\n") for line in file)
+            file.seek(0)
+            return hashed[1] == _id_of_blob(size, (line.replace(b"\r\n", b"\n") for line in file), committed[1])
+    except OSError:
+        return False  # deleted since it was hashed
 
 
 def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Iterator[bytes]:
@@ -238,6 +269,43 @@ def _honours_modes(top: str) -> bool:
     head = os.path.join(git_directories(top)[0], "HEAD")
     # A file system without mode bits shows every file as executable, this one too.
     return os.name != "nt" and not (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR)
+
+
+def _shows_no_execute_bits(top: str, commit: str, expected: Mapping[bytes, str], modes: Mapping[bytes, str]) -> bool:
+    """Whether the work tree is on a mount that shows every file without execute bits.
+
+    To write a file and see would tell, but a reading writes nothing. So all that is there must speak for it: git could
+    not set the bit of a file when it made the repository, which it noted in the repository's own configuration, and
+    none shows it of what git made executable, the files of the commit and the sample hooks. Bits that a person took
+    from some of these files, or from all where git could set them, are changes.
+    """
+    if not any(mode == "100644" and expected[path] == "100755" for path, mode in modes.items()):
+        return False  # before all else, since it takes no process
+    if "100755" in modes.values():
+        return False
+    ask = ["config", "--local", "--type=bool", "--default=true", "--get", "core.fileMode"]
+    if run(top, ask).strip() == b"true" or any(map(_is_executable, _hooks(top))):
+        return False
+    tree = parse_entries(run(top, ["ls-tree", "-r", "-z", "--full-tree", commit]))
+    return not any(mode == "100755" and _is_executable(on_disk(top, path)) for path, (mode, _) in tree)
+
+
+def _hooks(top: str) -> list[str]:
+    """The files among the hooks, if the repository is on the mount of its work tree."""
+    hooks = os.path.join(git_directories(top)[1], "hooks")
+    try:
+        names = os.listdir(hooks) if os.stat(hooks).st_dev == os.stat(top).st_dev else []
+    except OSError:
+        return []
+    return [os.path.join(hooks, name) for name in names]
+
+
+def _is_executable(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IXUSR)
 
 
 def directories_above(path: bytes) -> Iterator[bytes]:
@@ -277,8 +345,15 @@ def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> 
 def _id_of_link(top: str, path: bytes, commit: str) -> str:
     # hash-object follows links, and reads the content of one blob a process from standard input.
     target = os.fsencode(os.readlink(on_disk(top, path)))
-    algorithm = "sha1" if len(commit) == 40 else "sha256"
-    return hashlib.new(algorithm, b"blob %d\0" % len(target) + target, usedforsecurity=False).hexdigest()
+    return _id_of_blob(len(target), [target], commit)
+
+
+def _id_of_blob(size: int, content: Iterable[bytes], other: str) -> str:
+    """The id of a blob, by the algorithm that gave another id of the repository."""
+    digest = hashlib.new("sha1" if len(other) == 40 else "sha256", b"blob %d\0" % size, usedforsecurity=False)
+    for part in content:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def hash_files(

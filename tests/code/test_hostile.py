@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import gitdb
 import pytest
 import rfc8785
 import smmap
-from conftest import IDENTITY, PATIENCE, Repository, posix_only
+from conftest import IDENTITY, PATIENCE, SCRIPT, Repository, posix_only
 from test_code_state import blob, changes, dirty, error_of, load
 
 import pyrepro
@@ -110,6 +111,21 @@ def test_an_edit_that_only_its_time_of_change_and_its_inode_show_is_seen(
     assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
 
 
+def test_what_is_ignored_does_not_depend_on_whether_a_clone_tells_upper_from_lower_case(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write(".gitignore", "Ignored/\nscratch/\n")
+    repository.commit()
+    for ignore_case in ("false", "true"):
+        clone = repository.clone(tmp_path / ignore_case)
+        clone.git("config", "core.ignoreCase", ignore_case)
+        load(clone.write("Ignored/module.py", "x = 1\n"), monkeypatch)
+        assert code_state(clone.path) == CodeState(repository.head)
+        load(clone.write("Scratch/new.py", "x = 1\n"), monkeypatch)
+        expected = changes(("Scratch/new.py", "100644", blob("x = 1\n")))
+        assert code_state(clone.path) == CodeState(repository.head, expected)
+
+
 def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     repository.git("config", "core.fileMode", "false")
     for path in repository.path.rglob("*"):
@@ -122,6 +138,197 @@ def test_a_file_system_without_modes_shows_none(repository: Repository) -> None:
     assert code_state(repository.path) == dirty(
         repository, ("run.sh", "100755", blob("edited\n")), ("lib/new.py", "100644", blob("new\n"))
     )
+
+
+def without_execute_bits(repository: Repository) -> Repository:
+    """The repository as on a mount that shows no file's execute bits, where git finds that it can set none."""
+    repository.git("config", "core.fileMode", "false")
+    for path in repository.path.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o644)
+    return repository
+
+
+def test_a_mount_without_execute_bits_is_one_without_modes(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write("tool.sh", "echo tool\n").chmod(0o755)
+    repository.commit()
+    without_execute_bits(repository)
+    assert code_state(repository.path) == CodeState(repository.head)
+    load(repository.write("lib/new.py", "new = 1\n"), monkeypatch)
+    repository.write("run.sh", "edited\n")
+    (repository.path / "tool.sh").unlink()
+    assert code_state(repository.path) == dirty(
+        repository,
+        ("lib/new.py", "100644", blob("new = 1\n")),
+        ("run.sh", "100755", blob("edited\n")),
+        ("tool.sh", "000000", ""),
+    )
+
+
+def test_a_clone_on_a_mount_without_execute_bits_is_clean(repository: Repository, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("bindfs") is None or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("only root can mount, with bindfs")
+    (tmp_path / "source").mkdir()
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    subprocess.run(["bindfs", "-p", "a-x,ad+x", tmp_path / "source", mount], check=True)
+    try:
+        clone = repository.clone(mount / "clone")
+        assert clone.git("status", "--porcelain") == ""
+        assert code_state(clone.path) == CodeState(repository.head)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@pytest.mark.parametrize("evidence", ["core.fileMode", "tool.sh", "train.py", ".git/hooks/pre-commit.sample"])
+def test_the_execute_bit_that_a_person_took_away_is_a_change(repository: Repository, evidence: str) -> None:
+    repository.write("tool.sh", "echo tool\n").chmod(0o755)
+    repository.commit()
+    repository.write(".git/hooks/pre-commit.sample", "")
+    without_execute_bits(repository)
+    expected = [("run.sh", "100644", blob("echo run\n"))]
+    if evidence == "core.fileMode":
+        repository.git("config", "core.fileMode", "true")
+    else:
+        (repository.path / evidence).chmod(0o755)
+    if evidence != "tool.sh":
+        expected.append(("tool.sh", "100644", blob("echo tool\n")))
+    if evidence == "train.py":
+        expected.append(("train.py", "100755", blob(SCRIPT)))
+    assert code_state(repository.path) == dirty(repository, *expected)
+
+
+def test_a_user_who_does_not_look_at_modes_hides_no_lost_bit(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_execute_bits(repository)
+    repository.git("config", "--unset", "core.fileMode")
+    configure(repository, tmp_path, monkeypatch, "[core]\n\tfileMode = false\n")
+    assert code_state(repository.path) == dirty(repository, ("run.sh", "100644", blob("echo run\n")))
+
+
+def test_hooks_on_another_mount_say_nothing_of_that_of_the_work_tree(repository: Repository, tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second mount to write to")
+    directory = Path(tempfile.mkdtemp(dir=shared))
+    try:
+        without_execute_bits(repository)
+        shutil.move(repository.path / ".git", directory / "git")
+        repository.write(".git", f"gitdir: {directory}/git\n")
+        hook = directory / "git/hooks/pre-commit"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\n")
+        hook.chmod(0o755)
+        assert code_state(repository.path) == CodeState(repository.head)
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_a_repository_without_hooks_is_read_on_a_mount_without_execute_bits(repository: Repository) -> None:
+    without_execute_bits(repository)
+    shutil.rmtree(repository.path / ".git/hooks", ignore_errors=True)
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def committed_with_crlf(repository: Repository, rule: str) -> str:
+    """Commit a module with CRLF, and what would make git commit it with LF; the text of the module."""
+    content = "LAYERS = 2\r\nUNITS = 3\r\n"
+    repository.commit(lib__model=content)
+    repository.write(".gitattributes", rule)
+    repository.git("add", ".gitattributes")
+    repository.git("commit", "-q", "-m", "line ends")
+    return content
+
+
+@pytest.mark.parametrize("rule", ["* text=auto\n", "* text\n", "*.py text=auto filter=not-installed\n"])
+def test_a_file_committed_with_crlf_is_clean_in_each_clone(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    committed_with_crlf(repository, rule)
+    for name in ("first", "second"):
+        clone = repository.clone(tmp_path / name)
+        load(clone.path / "lib/model.py", monkeypatch)
+        assert code_state(clone.path) == CodeState(repository.head)
+        os.utime(clone.path / "lib/model.py")
+        assert code_state(clone.path) == CodeState(repository.head)
+        clone.git("update-index", "--assume-unchanged", "lib/model.py")
+        assert code_state(clone.path) == CodeState(repository.head)
+
+
+def test_a_file_committed_with_crlf_is_clean_where_a_user_sets_autocrlf(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed_with_crlf(repository, "")
+    configure(repository, tmp_path, monkeypatch, "[core]\n\tautocrlf = input\n")
+    clone = repository.clone(tmp_path / "clone")
+    load(clone.path / "lib/model.py", monkeypatch)
+    os.utime(clone.path / "lib/model.py")
+    assert clone.git("status", "--porcelain") == ""
+    assert code_state(clone.path) == CodeState(repository.head)
+
+
+def test_a_file_committed_with_crlf_is_clean_with_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(tmp_path / "sha256")
+    repository.path.mkdir()
+    repository.git("init", "-q", "-b", "main", "--object-format=sha256")
+    committed_with_crlf(repository, "* text=auto\n")
+    load(repository.path / "lib/model.py", monkeypatch)
+    os.utime(repository.path / "lib/model.py")
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_line_ends_that_only_the_index_has_changed_are_no_change(repository: Repository) -> None:
+    committed_with_crlf(repository, "* text=auto\n")
+    repository.git("add", "--renormalize", "lib/model.py")
+    assert repository.git("status", "--porcelain") == "M  lib/model.py"
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
+def test_an_edit_of_a_file_committed_with_crlf_is_the_same_change_in_each_clone(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = committed_with_crlf(repository, "* text=auto\n")
+    edited = content.replace("3", "4")
+    for name in ("first", "second"):
+        clone = repository.clone(tmp_path / name)
+        clone.write("lib/model.py", edited)
+        if name == "second":
+            load(clone.path / "lib/model.py", monkeypatch)
+            clone.git("add", "lib/model.py")
+        expected = changes(("lib/model.py", "100644", blob(edited.replace("\r", ""))))
+        assert code_state(clone.path) == CodeState(repository.head, expected)
+
+
+def test_line_ends_edited_in_a_file_committed_with_crlf_and_its_mode_are_changes(repository: Repository) -> None:
+    content = committed_with_crlf(repository, "* text=auto\n")
+    unix = content.replace("\r", "")
+    repository.write("lib/model.py", unix)
+    assert repository.git("status", "--porcelain") == "M lib/model.py"
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob(unix)))
+    repository.write("lib/model.py", content).chmod(0o755)
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100755", blob(unix)))
+
+
+def test_an_edited_file_that_goes_while_it_is_read_is_a_change(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository.write("lib/model.py", "LAYERS = 3\n")
+    fake_git(tmp_path, monkeypatch, f'$real "$@" || exit; case "$*" in *hash-object*) rm {path};; esac')
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+
+
+def test_a_file_that_holds_what_a_filter_made_of_it_is_a_change(repository: Repository) -> None:
+    for direction in ("clean", "smudge"):
+        repository.git("config", f"filter.case.{direction}", "tr a-zA-Z A-Za-z")
+    repository.write(".gitattributes", "lib/*.py filter=case\n")
+    repository.commit(lib__model="layers = 2\r\n")
+    assert code_state(repository.path) == CodeState(repository.head)
+    repository.write("lib/model.py", "LAYERS = 2\r\n")
+    assert repository.git("rev-parse", "HEAD:lib/model.py") == blob("LAYERS = 2\r\n")
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("layers = 2\r\n")))
 
 
 def test_a_monitor_of_the_file_system_that_misses_an_edit_hides_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -438,6 +645,30 @@ def test_a_git_that_fails_without_a_word_is_an_error(
         f"git cannot read the code state of {repository.path}: exit status 3\n"
         f"Make 'git -C {repository.path} status' work, or declare the state with PYREPRO_CODE_STATE."
     )
+
+
+def test_a_required_filter_that_fails_is_named_with_its_file(repository: Repository) -> None:
+    repository.write(".gitattributes", "lib/*.py filter=x\n")
+    repository.commit()
+    repository.git("config", "filter.x.required", "true")
+    repository.git("config", "filter.x.clean", "missing-program")
+    repository.write("lib/model.py", "LAYERS = 2 + 2\n")
+    assert repository.git("status", "--porcelain") == "M lib/model.py"
+    # What git says of the missing program differs between its versions.
+    command, environment = ["git", "hash-object", "lib/model.py"], os.environ | {"LC_ALL": "C"}
+    words = subprocess.run(command, cwd=repository.path, env=environment, stderr=subprocess.PIPE, text=True).stderr
+    assert words.endswith("fatal: lib/model.py: clean filter 'x' failed\n")
+    assert error_of(repository.path) == (
+        f"git cannot read the code state of {repository.path}: {words}"
+        f"Git must pass lib/model.py through the filter x, which fails: install or mend the program that "
+        f"'git -C {repository.path} config --get-regexp filter.x' shows, until "
+        f"'git -C {repository.path} hash-object -- lib/model.py' works, "
+        f"or declare the state with PYREPRO_CODE_STATE."
+    )
+    assert "missing-program" in repository.git("config", "--get-regexp", "filter.x")
+    repository.git("config", "filter.x.clean", "cat")
+    assert repository.git("hash-object", "--", "lib/model.py") == blob("LAYERS = 2 + 2\n")
+    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 2 + 2\n")))
 
 
 def test_a_git_that_prints_something_unknown_is_an_error(

@@ -325,6 +325,43 @@ def test_a_file_that_git_reads_otherwise_each_time_is_in_no_patch(repository: Re
     )
 
 
+@pytest.mark.parametrize(
+    ("rule", "content", "refused"),
+    [
+        ("* text=auto", "edited = 1\r\n", "CRLF would be replaced by LF"),
+        ("* text eol=crlf", "edited = 1\n", "LF would be replaced by CRLF"),
+    ],
+)
+def test_line_ends_that_git_refuses_to_store_are_named_with_the_setting(
+    repository: Repository, out: pathlib.Path, rule: str, content: str, refused: str
+) -> None:
+    repository.write(".gitattributes", f"{rule}\n")
+    repository.commit()
+    repository.git("config", "core.safecrlf", "true")
+    repository.write("lib/my model.py", "")
+    repository.git("add", "lib/my model.py")
+    repository.write("lib/my model.py", content)
+
+    def save() -> str:
+        @Artifact("outpath", repo=repository.path, record=True, allow_dirty=True)
+        def write(outpath: str) -> str:
+            pathlib.Path(outpath).write_text("good job")
+            return outpath
+
+        return write("foo.txt")
+
+    with pytest.raises(pyrepro.CodeStateError) as error:
+        save()
+    assert str(error.value) == (
+        f"git cannot read the code state of {repository.path}: fatal: {refused} in lib/my model.py\n"
+        f"The setting core.safecrlf makes git refuse the line ends of lib/my model.py: give the file those that a "
+        f"checkout would give it, or let git only warn, with 'git -C {repository.path} config core.safecrlf warn', "
+        f"or declare the state with PYREPRO_CODE_STATE."
+    )
+    repository.git("config", "core.safecrlf", "warn")
+    assert "-dirty-" in save()
+
+
 # When it is written
 
 

@@ -284,9 +284,9 @@ def _shows_no_execute_bits(top: str, commit: str, expected: Mapping[bytes, str],
     if "100755" in modes.values():
         return False
     ask = ["config", "--local", "--type=bool", "--default=true", "--get", "core.fileMode"]
-    if run(top, ask).strip() == b"true" or any(map(_is_executable, _hooks(top))):
+    if run_git(top, ask).strip() == b"true" or any(map(_is_executable, _hooks(top))):
         return False
-    tree = parse_entries(run(top, ["ls-tree", "-r", "-z", "--full-tree", commit]))
+    tree = parse_entries(run_git(top, ["ls-tree", "-r", "-z", "--full-tree", commit]))
     return not any(mode == "100755" and _is_executable(on_disk(top, path)) for path, (mode, _) in tree)
 
 

@@ -617,7 +617,7 @@ def fake_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
 
 
 def test_a_git_that_hangs_is_stopped(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_git(tmp_path, monkeypatch, 'case "$*" in *status*) sleep 600;; esac; exec $real "$@"')
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *status*) exec sleep 600;; esac; exec $real "$@"')
     monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "5")
     before = time.monotonic()
     message = error_of(repository.path)

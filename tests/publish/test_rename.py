@@ -214,6 +214,7 @@ def test_a_working_directory_that_was_removed_is_no_reason_not_to_call(late: Lat
 
 
 @posix_only
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the threads of those who run the tests
 def test_a_forked_child_that_ends_the_call_renames_nothing(late: Late) -> None:
     @late.artifact()
     def save(path: str) -> None:

@@ -266,7 +266,7 @@ def test_a_file_committed_with_crlf_is_clean_where_a_user_sets_autocrlf(
     clone = repository.clone(tmp_path / "clone")
     load(clone.path / "lib/model.py", monkeypatch)
     os.utime(clone.path / "lib/model.py")
-    assert clone.git("status", "--porcelain") == ""
+    assert clone.git("status", "--porcelain", "-uno") == ""
     assert code_state(clone.path) == CodeState(repository.head)
 
 

@@ -302,14 +302,19 @@ def checked_reading(reading: Reading, is_allowed: bool) -> Reading:
 def _forget_finished_bodies() -> None:
     """Let go of the module bodies that have run: a frame holds everything that its callers hold."""
     running: set[types.FrameType] = set()
+    innermost: types.FrameType | None = None
+    frame: types.FrameType | None = None
     for innermost in sys._current_frames().values():
-        frame: types.FrameType | None = innermost
+        frame = innermost
         while frame is not None:
             running.add(frame)
             frame = frame.f_back
     for body in list(_observations_of_bodies):  # a copy, since other threads decorate, too
         if body not in running:
             _observations_of_bodies.pop(body, None)
+    # This frame is among them, and a frame that holds itself would keep what all its callers hold.
+    running.clear()
+    del innermost
 
 
 def uncommitted(reading: Reading) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from pyrepro import config_hash
+from pyrepro import CodeStateError, code_state, config_hash
 
 TIMELESS: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 """No example fails because the machine is busy."""
@@ -93,6 +94,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def known_work_tree() -> None:
+    """No test is the first to be warned of the work tree that the tests themselves are loaded from."""
+    with contextlib.suppress(CodeStateError):  # where the tests are in none, or there is no git
+        code_state(Path(__file__).parent)
 
 
 class Repository:

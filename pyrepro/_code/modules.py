@@ -9,9 +9,12 @@ import operator
 import os
 import stat
 import sys
+import time
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
+
+from pyrepro._code import imports
 
 
 def is_interactive() -> bool:
@@ -104,14 +107,14 @@ def function_file(function: object) -> str | None:
 
 def file_of_module(module: types.ModuleType) -> str | None:
     """The file that a module was loaded from, None where there is none."""
-    namespace = vars(module)
+    namespace = imports.namespace_of(module)
     spec: Any = namespace.get("__spec__")
     return _file_in(namespace) or (_existing(spec.origin) if getattr(spec, "has_location", False) else None)
 
 
 def spec_of(module: object) -> object:
     """What is another object after a module was loaded again."""
-    return module.__dict__.get("__spec__") if isinstance(module, types.ModuleType) else None
+    return imports.namespace_of(module).get("__spec__") if isinstance(module, types.ModuleType) else None
 
 
 class LoadedModule(NamedTuple):
@@ -121,6 +124,7 @@ class LoadedModule(NamedTuple):
     module: types.ModuleType
     spec: object  # another one after the module was loaded again
     file: str  # the real one; of a module in an archive, the archive
+    seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
 
 
 class _Look(NamedTuple):
@@ -131,11 +135,14 @@ class _Look(NamedTuple):
 
 
 _last_look = _Look([], [])
+_time_of_last_look = imports.STARTED
+_seen_after: dict[str, tuple[object, object, int]] = {}
 
 
 def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
-    global _last_look
+    global _last_look, _time_of_last_look
+    now = time.time_ns()
     present = dict(sys.modules)
     names, modules = [*present], [*present.values()]
     before, positions = _last_look
@@ -149,19 +156,54 @@ def loaded_modules() -> list[LoadedModule]:
         module = modules[position]
         spec = spec_of(module)
         file = file_of_module(module) if isinstance(module, types.ModuleType) else None
-        real = None if file is None or is_installed(file) else _real_file(file, real_directories)
+        load = None if file is None else imports.load_of(names[position], module, spec)
+        if load is not None:
+            real: str | None = load.file
+        else:
+            real = None if file is None or is_installed(file) else _real_file(file, real_directories)
         if real is not None and not is_installed(real):
-            loaded.append(LoadedModule(names[position], module, spec, real))
+            loaded.append(
+                LoadedModule(names[position], module, spec, real, _time_before_load(names[position], module, spec))
+            )
             still_open.append(position)
         elif not _is_settled(module, spec):
             still_open.append(position)
     _last_look = _Look(modules, still_open)
+    _time_of_last_look = now
     return loaded
+
+
+def modules_loaded_before_pyrepro() -> list[LoadedModule]:
+    """The modules that were loaded before this one, outside of what is plainly installed.
+
+    To be called at the import of pyrepro, which must not cost a look at what sysconfig says.
+    """
+    global _time_of_last_look
+    found = []
+    real_directories: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        file = file_of_module(module) if isinstance(module, types.ModuleType) else None
+        if file is not None and not imports.is_plainly_installed(file):
+            spec = spec_of(module)
+            _seen_after[name] = module, spec, imports.STARTED
+            found.append(LoadedModule(name, module, spec, _real_file(file, real_directories), imports.STARTED))
+    _time_of_last_look = imports.IMPORTED
+    return found
+
+
+def _time_before_load(name: str, module: object, spec: object) -> int:
+    """A time at which a module was not loaded yet: the last look that did not have it, or the start of the process."""
+    known = _seen_after.get(name)
+    if known is None or known[0] is not module or known[1] is not spec:
+        # The program is there from the start, whenever it is looked at.
+        is_program = name in ("__main__", "__mp_main__")
+        _seen_after[name] = known = module, spec, imports.STARTED if is_program else _time_of_last_look
+    return known[2]
 
 
 def _is_settled(module: object, spec: object) -> bool:
     """Whether where a module comes from will not turn out otherwise: it has a full path, or is part of Python."""
-    file = getattr(module, "__dict__", {}).get("__file__")
+    file = imports.namespace_of(module).get("__file__") if isinstance(module, types.ModuleType) else None
     if file is None:
         return getattr(spec, "origin", None) in ("built-in", "frozen")
     return isinstance(file, str) and os.path.isabs(file)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pyrepro._code import work_tree
@@ -41,7 +41,13 @@ class StaleError(Exception):
     """What stands on disk is not what was read any more."""
 
 
-def make_patch(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
+def make_patch(
+    top: str,
+    commit: str,
+    changes: Mapping[bytes, Entry],
+    contents: Mapping[bytes, bytes],
+    unknown: Iterable[bytes],
+) -> Patch:
     """The patch of exactly the changes that were read.
 
     An index of its own is filled with the commit and the changes, and their
@@ -52,20 +58,25 @@ def make_patch(top: str, commit: str, changes: Mapping[bytes, Entry]) -> Patch:
         top: the top directory of the work tree.
         commit: the full commit.
         changes: what the work tree holds in place of what the commit holds.
+        contents: those of changes that the disk does not hold any more.
+        unknown: the paths of which nobody knows what they held.
 
     Raises:
         CodeStateError: git cannot say.
         StaleError: a file was changed since it was read.
     """
+    lost = set(unknown)
     submodules = _submodules_among(top, commit, changes)
-    carried = {path: entry for path, entry in changes.items() if path and not _is_below(path, submodules)}
+    carried = {
+        path: entry for path, entry in changes.items() if path and not _is_below(path, submodules) and path not in lost
+    }
     left_out = tuple(sorted(os.fsdecode(path) or SESSION for path in changes.keys() - carried.keys()))
     if not carried:
         return Patch(None, 0, left_out)
     with tempfile.TemporaryDirectory() as scratch:
         environment = _variables_for_scratch_objects(top, scratch)
         run_git(top, ["read-tree", commit], environment=environment)
-        if _store_objects(top, carried, environment) != carried:
+        if _store_objects(top, carried, contents, environment) != carried:
             raise StaleError
         # What goes makes room for what comes: a directory where a file was.
         entries = sorted(carried.items(), key=lambda item: (item[1] != ABSENT, item[0]))
@@ -88,13 +99,18 @@ def _variables_for_scratch_objects(top: str, scratch: str) -> dict[str, str]:
     }
 
 
-def _store_objects(top: str, entries: Mapping[bytes, Entry], environment: Mapping[str, str]) -> dict[bytes, Entry]:
-    """The entries of what now stands on disk, its content kept as objects of git."""
+def _store_objects(
+    top: str, entries: Mapping[bytes, Entry], contents: Mapping[bytes, bytes], environment: Mapping[str, str]
+) -> dict[bytes, Entry]:
+    """The entries of what was loaded, or now stands on disk, the contents kept as objects of git."""
     files: dict[bytes, str] = {}
     found: dict[bytes, Entry] = {}
     for path, (mode, _) in entries.items():
         on_disk = work_tree.on_disk(top, path)
-        if mode == LINK and os.path.islink(on_disk):
+        if path in contents:
+            command = ["hash-object", "-w", "--stdin", f"--path={os.fsdecode(path)}"]
+            found[path] = mode, run_git(top, command, stdin=contents[path], environment=environment).decode().strip()
+        elif mode == LINK and os.path.islink(on_disk):
             target = os.fsencode(os.readlink(on_disk))
             output = run_git(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
             found[path] = mode, output.decode().strip()

@@ -15,6 +15,7 @@ from pyrepro import _environ
 from pyrepro._code import modules, repository, work_tree
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
+from pyrepro._code.sources import Sources
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
@@ -66,11 +67,23 @@ class Reading(NamedTuple):
     work_tree: str | None
     changes: dict[bytes, Entry]
     loaded: Sequence[LoadedModule]
+    contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
+    unknown: dict[bytes, str]  # why nobody knows what runs, by path
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The changed paths, as they can be printed."""
         return tuple(map(_printable_path, sorted(self.changes)))
+
+    @property
+    def lines(self) -> list[str]:
+        """The changed paths, each with what is to be said of it."""
+        return [_printable_path(path) + self._remark(path) for path in sorted(self.changes)]
+
+    def _remark(self, path: bytes) -> str:
+        if path in self.unknown:
+            return f": {self.unknown[path]}"
+        return " (as it was loaded; the file holds something else now)" if path in self.contents else ""
 
 
 def code_state(of: object = None) -> CodeState:
@@ -88,7 +101,7 @@ def code_state(of: object = None) -> CodeState:
         TypeError: ``of`` is neither a path nor a module.
     """
     if of is None:
-        return read_code([modules.caller_file()]).state
+        return _known(read_code([modules.caller_file()])).state
     if isinstance(of, types.ModuleType):
         file = modules.file_of_module(of) or next(iter(getattr(of, "__path__", [])), None)
         if file is None:
@@ -105,7 +118,19 @@ def code_state(of: object = None) -> CodeState:
         raise TypeError(f"code_state takes a path or a module, not {of!r} of type {type(of).__name__}")
     if reading.work_tree:
         _work_trees_warned_of.add(reading.work_tree)  # whoever asks for its state knows of it
-    return reading.state
+    return _known(reading).state
+
+
+def refusal_of_unknown(reading: Reading) -> CodeStateError:
+    """The error that says why nobody knows what code runs."""
+    reasons = "\n".join(reading.unknown[path] for path in sorted(reading.unknown))
+    return CodeStateError(f"nobody knows what code runs: {reasons}", work_tree=reading.work_tree)
+
+
+def _known(reading: Reading) -> Reading:
+    if reading.unknown:
+        raise refusal_of_unknown(reading)
+    return reading
 
 
 def read_code(
@@ -130,11 +155,6 @@ def read_code(
         top = _top_of_work_tree(known, repo)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
-    # What runs is in no file: that is nothing that a declared state could stand in for.
-    if modules.is_interactive():
-        from pyrepro._code.session import refuse_edited_modules  # imported where something was typed
-
-        refuse_edited_modules(top)
     try:
         reading = _read_work_tree(top, known, inputs)
     except CodeStateError as error:
@@ -148,18 +168,18 @@ def read_code(
     return reading
 
 
-def read_later_modules(reading: Reading, files: Iterable[str]) -> Reading:
+def read_later_modules(reading: Reading, later: Iterable[LoadedModule]) -> Reading:
     """A reading, with what now stands in the files of modules that were loaded since.
 
     Raises:
         CodeStateError: git cannot say.
     """
     top = reading.work_tree
-    inside = () if top is None else _paths_inside(top, files)
-    if not inside or top is None:
+    sources = {} if top is None else _sources_inside(top, later)
+    if not sources or top is None:
         return reading
-    snapshot = work_tree.update_snapshot(top, work_tree.Snapshot(reading.state.commit, reading.changes), inside)
-    return _reading(top, snapshot.commit, snapshot.changes, reading.loaded)
+    before = work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown)
+    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded)
 
 
 def work_tree_of(path: str) -> str:
@@ -177,8 +197,7 @@ def state_of_work_tree(top: str) -> CodeState:
     Raises:
         CodeStateError: git cannot say.
     """
-    snapshot = work_tree.read_snapshot(top, set)
-    return _reading(top, snapshot.commit, snapshot.changes, ()).state
+    return _reading(top, work_tree.read_snapshot(top, dict), ()).state
 
 
 def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
@@ -190,7 +209,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, ())
+    return Reading(declared, None, {}, (), {}, {})
 
 
 def _declared() -> CodeState | None:
@@ -222,21 +241,27 @@ def _top_of_work_tree(files: list[str], repo: str | None) -> str:
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded: list[LoadedModule] = []
 
-    def paths() -> set[bytes]:
+    def sources() -> Sources:
+        # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
         loaded[:] = modules.loaded_modules()
-        return _paths_inside(top, [*(module.file for module in loaded), *modules.real_files(files)])
+        found = _sources_inside(top, loaded)
+        for file in modules.real_files(files):
+            if is_inside(file, top):
+                found.setdefault(os.fsencode(relative_to(file, top)), [])
+        return found
 
-    snapshot = work_tree.read_snapshot(top, paths)
-    changes = dict(snapshot.changes)
+    snapshot = work_tree.read_snapshot(top, sources)
     if inputs is not None:
-        changes[_SESSION_PATH] = "100644", hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
-    return _reading(top, snapshot.commit, changes, loaded)
+        typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
+        snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
+    return _reading(top, snapshot, loaded)
 
 
-def _reading(top: str, commit: str, changes: dict[bytes, Entry], loaded: Sequence[LoadedModule]) -> Reading:
+def _reading(top: str, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
+    changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    return Reading(CodeState(commit, digest), top, changes, loaded)
+    return Reading(CodeState(snapshot.commit, digest), top, changes, loaded, snapshot.contents, snapshot.unknown)
 
 
 def _digested_path(path: bytes) -> str:
@@ -250,9 +275,13 @@ def _printable_path(path: bytes) -> str:
     return text if text and text.isprintable() else _digested_path(path)
 
 
-def _paths_inside(top: str, files: Iterable[str]) -> set[bytes]:
-    """The files in a work tree, relative to its top, as git writes paths."""
-    return {os.fsencode(relative_to(file, top)) for file in files if is_inside(file, top)}
+def _sources_inside(top: str, loaded: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
+    """The modules of a work tree by their files, relative to its top, as git writes paths."""
+    found: dict[bytes, list[LoadedModule]] = {}
+    for module in loaded:
+        if is_inside(module.file, top):
+            found.setdefault(os.fsencode(relative_to(module.file, top)), []).append(module)
+    return found
 
 
 _work_trees_warned_of: set[str] = set()
@@ -277,7 +306,7 @@ def other_work_trees(reading: Reading) -> dict[str, str]:
     if top is None:
         return found
     known: dict[str, str | None] = {}
-    for name, _, _, file in reading.loaded:
+    for name, _, _, file, _ in reading.loaded:
         package = name.partition(".")[0]
         if is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue

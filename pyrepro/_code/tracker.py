@@ -12,9 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyrepro import _environ
-from pyrepro._code import modules
+from pyrepro._code import imports, modules
 from pyrepro._code.modules import LoadedModule
-from pyrepro._code.state import CodeState, Reading, read_code, read_later_modules, warn_of_other_work_trees
+from pyrepro._code.state import (
+    CodeState,
+    Reading,
+    read_code,
+    read_later_modules,
+    refusal_of_unknown,
+    warn_of_other_work_trees,
+)
 from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
@@ -56,12 +63,14 @@ class _ModulesThen:
 
     def _are_the_same(self, known: dict[str, types.ModuleType]) -> bool:
         are_there = all(map(operator.is_, map(known.get, self._names), self._modules))
-        return are_there and all(map(operator.is_, map(dict.get, map(vars, self._modules), _SPEC), self._specs))
+        return are_there and all(
+            map(operator.is_, map(dict.get, map(imports.namespace_of, self._modules), _SPEC), self._specs)
+        )
 
-    def files_of_others(self, loaded: Sequence[LoadedModule]) -> list[str]:
-        """The files of the modules that are not among these, or were loaded again."""
+    def others(self, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
+        """The modules that are not among these, or were loaded again."""
         specs = {module.name: module.spec for module in self._loaded}
-        return [module.file for module in loaded if specs.get(module.name, self) is not module.spec]
+        return [module for module in loaded if specs.get(module.name, self) is not module.spec]
 
 
 def _typed_code(function: object) -> TypedCode:
@@ -254,7 +263,9 @@ class Tracker:
             from pyrepro._code.patch import StaleError, make_patch  # for records only
 
             with contextlib.suppress(StaleError):
-                return reading, make_patch(top, reading.state.commit, reading.changes)
+                return reading, make_patch(
+                    top, reading.state.commit, reading.changes, reading.contents, reading.unknown
+                )
         raise CodeStateError(
             f"files of the work tree {top} changed each time that they were read; "
             f"let what writes them end, and run again",
@@ -267,11 +278,11 @@ class Tracker:
             return
         keys = _keys_of_modules()
         loaded = _modules_inside(self._reading.work_tree, modules.loaded_modules())
-        before, files = self._reading, self._modules.files_of_others(loaded)
-        reading, patch = read_later_modules(before, files), self._patch
+        before, others = self._reading, self._modules.others(loaded)
+        reading, patch = read_later_modules(before, others), self._patch
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.
         if reading.state != before.state:
-            reading, patch = self._with_patch(lambda: read_later_modules(before, files))
+            reading, patch = self._with_patch(lambda: read_later_modules(before, others))
         if reading.state != before.state and not (self._is_allowed or _environ.allows_dirty()):
             self._is_too_late_to_refuse = True
             _states_warned_of.add(reading.state)
@@ -292,7 +303,7 @@ def checked_reading(reading: Reading, is_allowed: bool) -> Reading:
     """
     if reading.state.changes is not None:
         if not (is_allowed or _environ.allows_dirty()):
-            raise _dirty(reading)
+            raise refusal_of_unknown(reading) if reading.unknown else _dirty(reading)
         if reading.state not in _states_warned_of:
             _states_warned_of.add(reading.state)
             _logger.warning("%s", uncommitted(reading))
@@ -321,7 +332,7 @@ def uncommitted(reading: Reading) -> str:
     """What a dirty reading found, the first ten paths of it."""
     where = "the declared code state" if reading.work_tree is None else f"the work tree {reading.work_tree}"
     lines = [f"{where} has changes that commit {reading.state.commit[:12]} does not hold:"]
-    lines += [f"  {path}" for path in reading.paths[:10]] or [f"  those of PYREPRO_CODE_STATE={reading.state}"]
+    lines += [f"  {line}" for line in reading.lines[:10]] or [f"  those of PYREPRO_CODE_STATE={reading.state}"]
     if len(reading.paths) > 10:
         lines.append(f"  and {len(reading.paths) - 10} more")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pyrepro._code.git import finish_git, run_git, start_git
 from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
 from pyrepro._code.repository import bytes_of, git_directories
+from pyrepro._code.sources import Sources, Unknown, counted, running_bodies
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -36,15 +37,17 @@ class Snapshot(NamedTuple):
 
     commit: str
     changes: dict[bytes, Entry]
+    contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
+    unknown: dict[bytes, str]  # why nobody knows what runs, by path
 
 
-def read_snapshot(top: str, loaded: Callable[[], Iterable[bytes]]) -> Snapshot:
+def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
     """What the work tree holds, all of it at one moment.
 
     Args:
         top: the top directory of a work tree.
-        loaded: gives the files of loaded modules in it, relative to the top, as git writes paths; it is called while
-            git is at work.
+        loaded: gives the loaded modules in it by their files, relative to the top, as git writes paths; it is called
+            while git is at work.
 
     Raises:
         CodeStateError: git cannot say, or commits follow each other too fast.
@@ -98,11 +101,12 @@ def _stat_of(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _GitStamp) -> Snapshot:
+def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -> Snapshot:
     honours_modes = _honours_modes(top)
     options = _MODES if honours_modes else []
     with start_git(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
-        loaded = set(loaded_now())
+        sources = loaded_now()
+        loaded = set(sources)
         index = Index(finish_git(listing))
         hidden = index.hidden()
         tracked = {path for path in loaded if path in index}
@@ -121,15 +125,59 @@ def _read_once(top: str, loaded_now: Callable[[], Iterable[bytes]], before: _Git
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     outside -= _ignored(top, outside, index)
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
+    snapshot = Snapshot(commit, changes, {}, {})
+    # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
+    counting = tracked | outside | (loaded & committed.keys())
+    _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
-            files = inside.get(path, set())
-            submodule = read_snapshot(on_disk(top, path), functools.partial(set, files))
+            below = {file: sources[path + b"/" + file] for file in inside.get(path, ())}
+            submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below))
             entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
-            changes.update({path + b"/" + inner: entry for inner, entry in submodule.changes.items()})
-    return Snapshot(commit, changes)
+            _take_up(snapshot, path + b"/", submodule)
+    return snapshot
+
+
+def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
+    """Add what a submodule holds to the snapshot of the work tree around it."""
+    snapshot.changes.update({prefix + path: entry for path, entry in submodule.changes.items()})
+    snapshot.contents.update({prefix + path: content for path, content in submodule.contents.items()})
+    snapshot.unknown.update({prefix + path: reason for path, reason in submodule.unknown.items()})
+
+
+def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, honours_modes: bool) -> None:
+    """Put what was loaded in the place of what the disk holds now."""
+    bodies = running_bodies()
+    # Now that git has read: what is written from here on is seen as another fingerprint, and not taken for what runs.
+    found = {path: one for path, some in sources.items() if (one := counted(some, bodies)) is not None}
+    expected: dict[bytes, Entry] = {}
+    for some_paths in in_portions(sorted(found)):
+        expected.update(
+            parse_entries(run_git(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some_paths]))
+        )
+    for path, one in found.items():
+        committed = expected.get(path, ABSENT)
+        snapshot.changes.pop(path, None)
+        if isinstance(one, Unknown):
+            snapshot.changes[path] = "100644", one.id
+            snapshot.unknown[path] = one.reason
+            continue
+        on_disk_mode = "100755" if one.mode & stat.S_IXUSR else "100644"
+        mode = committed[0] if not honours_modes and committed[0].startswith("10") else on_disk_mode
+        entry = mode, _id_of_content(top, path, one.content, committed[1])
+        if entry != committed:
+            snapshot.changes[path] = entry
+            snapshot.contents[path] = one.content
+
+
+def _id_of_content(top: str, path: bytes, content: bytes, committed: str) -> str:
+    """The id of a content after clean filters."""
+    # The raw one first: most need no filter, and git hashes one content a process.
+    if committed and _id_of_blob(len(content), [content], committed) == committed:
+        return committed
+    return run_git(top, ["hash-object", "--stdin", f"--path={os.fsdecode(path)}"], stdin=content).decode().strip()
 
 
 def submodules_of(top: str) -> list[tuple[str, str]]:
@@ -144,18 +192,18 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
-def update_snapshot(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Snapshot:
+def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
     """A snapshot, with what the work tree now holds at the files of modules loaded since.
 
     Args:
         top: the top directory of the work tree.
         snapshot: what was read when its commit was checked out.
-        loaded: the files, relative to the top, as git writes paths.
+        sources: the modules by their files, relative to the top, as git writes paths.
 
     Raises:
         CodeStateError: git cannot say.
     """
-    loaded = set(loaded)
+    loaded = set(sources)
     asked = sorted({*loaded, *(above for path in loaded for above in directories_above(path))})
     committed: dict[bytes, Entry] = {}
     for some in in_portions(asked):
@@ -164,18 +212,46 @@ def update_snapshot(top: str, snapshot: Snapshot, loaded: Iterable[bytes]) -> Sn
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys(), committed.keys())
     outside -= ignored
-    changes = {path: entry for path, entry in snapshot.changes.items() if path not in outside}
+    kept = _without(snapshot, outside.__contains__)
     expected = {path: committed.get(path, ABSENT) for path in outside}
     untracked = outside - committed.keys()
-    changes |= _changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=_honours_modes(top))
+    honours_modes = _honours_modes(top)
+    kept.changes.update(_changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=honours_modes))
+    _put_what_was_loaded(top, kept, {path: sources[path] for path in outside}, honours_modes=honours_modes)
     for path, files in inside.items():
         prefix = path + b"/"
-        below = {inner[len(prefix) :]: entry for inner, entry in changes.items() if inner.startswith(prefix)}
-        commit = changes.get(path, committed[path])[1]
-        submodule = update_snapshot(on_disk(top, path), Snapshot(commit, below), files)
-        changes = {inner: entry for inner, entry in changes.items() if not inner.startswith(prefix)}
-        changes.update({prefix + inner: entry for inner, entry in submodule.changes.items()})
-    return Snapshot(snapshot.commit, changes)
+        commit = kept.changes.get(path, committed[path])[1]
+        below = _below(kept, prefix, commit)
+        submodule = update_snapshot(on_disk(top, path), below, {file: sources[prefix + file] for file in files})
+        kept = _without(kept, functools.partial(_starts_with, prefix))
+        _take_up(kept, prefix, submodule)
+    return kept
+
+
+def _without(snapshot: Snapshot, is_left_out: Callable[[bytes], bool]) -> Snapshot:
+    """A snapshot without some paths."""
+    return Snapshot(
+        snapshot.commit,
+        {path: entry for path, entry in snapshot.changes.items() if not is_left_out(path)},
+        {path: content for path, content in snapshot.contents.items() if not is_left_out(path)},
+        {path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
+    )
+
+
+def _starts_with(prefix: bytes, path: bytes) -> bool:
+    return path.startswith(prefix)
+
+
+def _below(snapshot: Snapshot, prefix: bytes, commit: str) -> Snapshot:
+    """What a snapshot says of a submodule."""
+    inside = _without(snapshot, lambda path: not path.startswith(prefix))
+    start = len(prefix)
+    return Snapshot(
+        commit,
+        {path[start:]: entry for path, entry in inside.changes.items()},
+        {path[start:]: content for path, content in inside.contents.items()},
+        {path[start:]: reason for path, reason in inside.unknown.items()},
+    )
 
 
 def _by_submodule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -36,11 +36,11 @@ GONE = ("000000", "")
 
 def load(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """Load a module from a file for the length of a test."""
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(path.parent)
+    monkeypatch.delitem(sys.modules, path.stem, raising=False)
+    module = importlib.import_module(path.stem)
+    del sys.modules[path.stem]
+    monkeypatch.setitem(sys.modules, path.stem, module)
     return module
 
 
@@ -82,15 +82,16 @@ def test_an_edit_of_a_loaded_file_of_the_same_size_and_time_is_a_change(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = repository.path / "lib/model.py"
-    load(path, monkeypatch)
     os.utime(path, (1_600_000_000, 1_600_000_000))  # long before the index: git looks closer at what is younger
     repository.git("status")
     before = path.stat()
     path.write_text("LAYERS = 3\n")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+    load(path, monkeypatch)
+    edited = dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 3\n")))
+    assert code_state(repository.path) == edited
     path.unlink()
-    assert code_state(repository.path) == dirty(repository, ("lib/model.py", *GONE))
+    assert code_state(repository.path) == edited
 
 
 def test_a_touched_file_is_clean(repository: Repository) -> None:

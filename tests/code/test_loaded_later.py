@@ -73,10 +73,10 @@ def test_an_untracked_module_loaded_before_a_call_gives_the_true_name_and_an_err
     )
 
 
-def test_a_module_loaded_later_and_deleted_then_is_a_change(repository: Repository) -> None:
+def test_a_module_loaded_later_and_deleted_then_counts_as_it_was_loaded(repository: Repository) -> None:
     repository.write("helper.py", "x = 1\n")
     stdout, _ = run(repository, between="import helper, os\nos.unlink('helper.py')")
-    late = tag(repository, ("helper.py", "000000", ""))
+    late = tag(repository, ("helper.py", "100644", blob("x = 1\n")))
     assert stdout == f"one-{tag(repository)}.txt\ntwo-{late}.txt\n"
 
 

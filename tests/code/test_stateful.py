@@ -7,6 +7,7 @@ has, and what is on disk, and compares them itself.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -14,7 +15,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import types
 from pathlib import Path
 from urllib.parse import quote
 
@@ -48,7 +48,7 @@ def blob(data: bytes) -> str:
 class Truth:
     """What a work tree holds, from the contents of its files."""
 
-    def __init__(self, top: str, loaded: set[str]) -> None:
+    def __init__(self, top: str, loaded: dict[str, Entry]) -> None:
         self.top = top
         self.head = git(top, "rev-parse", "HEAD", check=True).decode().strip()
         committed: dict[str, Entry] = {}
@@ -62,15 +62,18 @@ class Truth:
         self.content: dict[str, Entry] = {}
         outside = set()
         for path in loaded:
-            inside = [each for each in submodules if path.startswith(f"{each}/")]
-            if not inside and path not in tracked and not path.startswith("ignored/"):
+            if (
+                not any(path.startswith(f"{each}/") for each in submodules)
+                and path not in tracked
+                and not path.startswith("ignored/")
+            ):
                 outside.add(path)
         for path in tracked | outside:
             expected = committed.get(path, ("000000", ""))
             if path in submodules:
-                below = Truth(
-                    os.path.join(top, path), {each[len(path) + 1 :] for each in loaded if each.startswith(f"{path}/")}
-                )
+                prefix = f"{path}/"
+                inside = {each[len(prefix) :]: loaded[each] for each in loaded if each.startswith(prefix)}
+                below = Truth(os.path.join(top, path), inside)
                 found = ("160000", below.head)
                 changes = {f"{path}/{inner}": entry for inner, entry in below.changes.items()}
                 self.changes.update(changes)
@@ -79,7 +82,8 @@ class Truth:
             elif expected[0] == "160000" and os.path.isdir(os.path.join(top, path)):
                 found = expected
             else:
-                found = self.on_disk(path)
+                # What was loaded is what runs, whatever has become of its file.
+                found = loaded.get(path) or self.on_disk(path)
             if found[0] != "000000":
                 self.content[path] = found
             if found != expected or path in outside:
@@ -96,6 +100,10 @@ class Truth:
             return "120000", blob(os.fsencode(os.readlink(full)))
         if not os.path.isfile(full):
             return "000000", ""
+        return self.entry_of(full)
+
+    @staticmethod
+    def entry_of(full: str) -> Entry:
         mode = "100755" if os.stat(full).st_mode & stat.S_IXUSR else "100644"
         return mode, blob(Path(full).read_bytes())
 
@@ -115,7 +123,8 @@ class Repositories(RuleBasedStateMachine):
         super().__init__()
         self.base = tempfile.mkdtemp()
         self.tops: list[str] = []
-        self.loaded: dict[str, set[str]] = {}
+        self.loaded: dict[str, dict[str, Entry]] = {}
+        self.modules: dict[str, str] = {}
         self.content_of: dict[CodeState, dict[str, Entry]] = {}
         self.state_of: dict[str, CodeState] = {}
 
@@ -130,7 +139,7 @@ class Repositories(RuleBasedStateMachine):
     def add_top(self, name: str) -> None:
         if os.path.exists(os.path.join(name, ".git")):
             self.tops.append(name)
-            self.loaded[name] = set()
+            self.loaded[name] = {}
 
     def new_name(self) -> str:
         return os.path.join(os.path.realpath(self.base), f"tree{len(self.tops)}")
@@ -211,11 +220,21 @@ class Repositories(RuleBasedStateMachine):
         top = self.top(number)
         full = os.path.join(top, path)
         # Behind a link the module is the file that the link leads to.
-        if os.path.isfile(full) and os.path.realpath(full) == full:
-            module = types.ModuleType(f"stateful_{len(sys.modules)}")
-            module.__file__ = full
-            sys.modules[module.__name__] = module
-            self.loaded[top].add(path)
+        if not path.endswith(".py") or not os.path.isfile(full) or os.path.realpath(full) != full:
+            return
+        directory, name = os.path.split(full.removesuffix(".py"))
+        sys.path.insert(0, directory)
+        importlib.invalidate_caches()
+        try:
+            module = importlib.import_module(name)
+        finally:
+            sys.path.remove(directory)
+        # Two work trees have files of one name; of the loads of one file the last one stays.
+        del sys.modules[name]
+        sys.modules.pop(self.modules.get(full, ""), None)
+        self.modules[full] = f"stateful_{len(self.modules)}_{name}"
+        sys.modules[self.modules[full]] = module
+        self.loaded[top][path] = Truth.entry_of(full)
 
     @rule(
         number=which, args=st.sampled_from([["add", "-A"], ["add", "-u"], ["add", "-N", "."], ["add", "-f", "ignored"]])

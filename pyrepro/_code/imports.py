@@ -1,0 +1,309 @@
+"""The finder: which bytes each module was loaded from; the process's start.
+
+Git is asked about files; what runs is in memory. What ties the two is noted here, just before a module is loaded.
+
+Sources: importlib.abc.MetaPathFinder; PEP 552 for compiled caches; proc_pid_stat(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import time
+import types
+from _thread import get_ident
+from importlib.machinery import SourceFileLoader
+from typing import Any
+
+Fingerprint = tuple[int, int, int, int, int]
+"""Device, inode, size, and the times of modification and of change in nanoseconds."""
+
+TICK = 10_000_000
+"""Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
+
+_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+
+
+# Not vars(), which makes a module load that LazyLoader has put off.
+namespace_of: Any = vars(types.ModuleType)["__dict__"].__get__
+
+
+class Load:
+    """One load of a module: what stood in its file just before.
+
+    Args:
+        file: the file, or the archive that holds it.
+        spec: the spec that it was loaded with; the module itself where it has none, as the program has.
+        cached: the compiled cache that Python may take instead of the source, or None.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+
+    __slots__ = (
+        *("content", "doubtful_cache", "file", "fingerprint", "is_confirmed", "mode", "noted_at"),
+        "spec",
+    )
+
+    def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
+        self.file, self.spec = file, spec
+        self.noted_at = time.time_ns()
+        self.is_confirmed = False  # whether Python has read the file, too, while it was the same
+        self.content: bytes | None = None  # None of what is not kept: extension modules and archives
+        self.doubtful_cache: bytes | None = None
+        if file.endswith((".py", ".pyw", ".pyc")):
+            with open(file, "rb", buffering=0) as opened:
+                status = os.fstat(opened.fileno())
+                self.content = opened.read()
+        else:
+            status = os.stat(file)
+        self.mode = status.st_mode
+        self.fingerprint = fingerprint_of(status)
+        if cached is not None and self.content is not None:
+            self.doubtful_cache = doubtful_cache(cached, status)
+
+    def may_use(self, cache: bytes | None) -> bool:
+        """Whether a compiled cache that Python would take, if there is one, is of this source."""
+        if cache is None or self.content is None:
+            return True
+        return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    """What is another when a file was written, replaced, or given other times."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+# ---------------------------------------------------------------------------------------------- compiled caches
+
+
+def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
+    """A compiled cache that Python takes for a source although it may be of another one; None where there is none.
+
+    Python compares the size and the whole seconds of the time of modification, or nothing (PEP 552).
+    """
+    try:
+        with open(cached, "rb", buffering=0) as opened:
+            header = opened.read(16)
+            written = os.fstat(opened.fileno()).st_mtime_ns
+            if len(header) < 16 or not is_magic(header):
+                return None  # Python does not take it
+            flags, modified, size = (int.from_bytes(header[start : start + 4], "little") for start in (4, 8, 12))
+            if flags & 1:
+                # With the second bit Python itself compares the hash of the source.
+                return None if flags & 2 else header
+            if modified != int(source.st_mtime) & 0xFFFFFFFF or size != source.st_size & 0xFFFFFFFF:
+                return None  # Python compiles the source
+            is_coarse = source.st_ctime_ns % 1_000_000_000 == 0
+            if written > source.st_ctime_ns + (2_000_000_000 if is_coarse else 0):
+                return None  # the source was not changed since the cache was written
+            return header + opened.read()
+    except OSError:
+        return None
+
+
+def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
+    """Whether a compiled cache of this version of Python is what a source compiles to."""
+    if cache[4] & 1:
+        return bool(importlib.util.source_hash(source) == cache[8:16])
+
+    import marshal
+
+    try:
+        return bool(marshal.loads(cache[16:]) == compiled(source, file, loader))
+    except (SyntaxError, ValueError, EOFError, TypeError):
+        return False
+
+
+def is_magic(cache: bytes) -> bool:
+    """Whether a compiled cache is of this version of Python."""
+    return cache[:4] == importlib.util.MAGIC_NUMBER
+
+
+def compiled(source: bytes, file: str, loader: Any = None) -> Any:
+    """What a source compiles to, by the rules of its loader."""
+    import warnings
+
+    compile_source = getattr(loader, "source_to_code", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler has warned of it when it was loaded
+        return compile_source(source, file) if compile_source else compile(source, file, "exec", dont_inherit=True)
+
+
+# -------------------------------------------------------------------------------------------------- the finder
+
+
+def is_plainly_installed(path: str) -> bool:
+    """Whether a path is in an installed environment at first sight, without asking sysconfig."""
+    path = path.replace(os.sep, "/") if os.sep != "/" else path
+    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
+
+
+class Finder:
+    """Asks the finders behind it, passes on what they give, and notes the source of what is about to be loaded."""
+
+    def __init__(self) -> None:
+        self._asking: set[tuple[str, int]] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The spec that the other finders give."""
+        if _unconfirmed:
+            _confirm_loads()
+        # A submodule of an installed package is left to the others: most imports are of these. A top-level name is
+        # not, for a user's own test.py comes before the one of the standard library.
+        if path is not None and _are_plainly_installed(path):
+            return None
+        asking = name, get_ident()
+        if asking in self._asking:
+            return None  # one of the finders that are asked asks back
+        self._asking.add(asking)
+        try:
+            spec = self._spec_of_others(name, path, target)
+        finally:
+            self._asking.discard(asking)
+        if spec is not None:
+            # An import never fails because of this: what cannot be noted counts as loaded unseen.
+            with contextlib.suppress(Exception):
+                _note(name, spec)
+        return spec
+
+    def _spec_of_others(self, name: str, path: Any, target: Any) -> Any:
+        finders = list(sys.meta_path)
+        for finder in finders[finders.index(self) + 1 :] if self in finders else ():
+            find_spec = getattr(finder, "find_spec", None)
+            if find_spec is None:
+                return None  # of the kind before Python 3.4, which the import system asks in its own way
+            spec = find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+
+def _are_plainly_installed(path: Any) -> bool:
+    try:
+        return all(is_plainly_installed(os.path.join(entry, "")) for entry in path)
+    except Exception:  # whatever a package has made of its __path__, the other finders are asked
+        return False
+
+
+_loads: dict[str, list[Load]] = {}
+_unconfirmed: dict[int, Load] = {}  # by thread, in which one module after the other is found and read
+
+
+def _note(name: str, spec: Any) -> None:
+    """Note what a module is about to be loaded from."""
+    origin = spec.origin
+    if not spec.has_location or not isinstance(origin, str) or is_plainly_installed(origin):
+        return
+    # Without links, as they lead now: where they lead later is another matter.
+    file = _file_or_archive(os.path.realpath(origin))
+    load = Load(file, spec, cached=cache_of(spec))
+    if not load.may_use(load.doubtful_cache):
+        os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
+    _keep(name, load)
+    _unconfirmed[get_ident()] = load
+
+
+def _confirm_loads() -> None:
+    """Confirm the loads whose files are still the same, now that Python has read them, too."""
+    here = get_ident()
+    for thread, load in list(_unconfirmed.items()):
+        module = sys.modules.get(load.spec.name)
+        is_the_same = isinstance(module, types.ModuleType) and namespace_of(module).get("__spec__") is load.spec
+        is_loaded = is_the_same and not getattr(load.spec, "_initializing", False)
+        # A thread that asks for another module has read the last one, or is in the midst of its body.
+        if thread == here or is_loaded:
+            _unconfirmed.pop(thread, None)
+            with contextlib.suppress(OSError):
+                load.is_confirmed = fingerprint_of(os.stat(load.file)) == load.fingerprint
+
+
+def cache_of(spec: Any) -> str | None:
+    """The compiled cache that the loader of a spec reads; other loaders keep their own."""
+    loader = getattr(spec, "loader", None)
+    is_standard = isinstance(loader, SourceFileLoader) and type(loader).get_code is SourceFileLoader.get_code
+    return spec.cached if is_standard else None
+
+
+def _file_or_archive(file: str) -> str:
+    """The file, or the archive in which it stands."""
+    above = file
+    while not os.path.isfile(above) and above != os.path.dirname(above):
+        above = os.path.dirname(above)
+    return above
+
+
+def _keep(name: str, load: Load) -> None:
+    _loads.setdefault(name, []).append(load)
+
+
+def load_of(name: str, module: object, spec: object) -> Load | None:
+    """The load that a module comes from, None where it was not seen."""
+    key = module if spec is None else spec
+    # By identity: module objects are used again, and specs may be equal. By the name in the spec, for a module may
+    # be listed under another one, too.
+    return next((load for load in reversed(_loads.get(getattr(spec, "name", name), ())) if load.spec is key), None)
+
+
+def keep_unseen(name: str, module: object, spec: object, load: Load) -> None:
+    """Keep what a module that was loaded unseen is known to have been loaded from."""
+    load.spec = module if spec is None else spec
+    load.is_confirmed = True
+    _keep(getattr(spec, "name", name), load)
+
+
+# ----------------------------------------------------------------------------------------- the start of the process
+
+
+def _start_of_process() -> int:
+    """When the program began that runs here, or in the parent of a fork, in nanoseconds on the clock of files."""
+    try:
+        fields = _stat_of_process("self")
+        started = int(fields[19])
+        # The addresses of code and stack are random for each program that is started, and a fork has its parent's.
+        while int(fields[1]) > 1 and fields[25] != "0":
+            fields_of_parent = _stat_of_process(fields[1])
+            if fields_of_parent[23:26] != fields[23:26]:
+                break
+            fields = fields_of_parent
+            started = int(fields[19])
+        return _boot() + started * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return _start_by_psutil() or time.time_ns()
+
+
+def _boot() -> int:
+    """When the machine was started, on the clock of files: the best of some looks at both clocks."""
+    looks = []
+    for _ in range(5):
+        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        now = time.time_ns()
+        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        looks.append((after - before, now - (before + after) // 2))
+    # The shortest look: another process may run in the midst of one.
+    return min(looks)[1]
+
+
+def _stat_of_process(pid: str) -> list[str]:
+    """The fields of proc_pid_stat(5) from the third on: the second, a name, may hold anything."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def _start_by_psutil() -> int | None:
+    try:
+        import psutil  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    return int(psutil.Process().create_time() * 1_000_000_000)
+
+
+IMPORTED = time.time_ns()
+"""When pyrepro was imported."""
+
+STARTED = _start_of_process()
+"""When the process started; taken here, so that forks keep it."""
+
+sys.meta_path.insert(0, Finder())

@@ -1,0 +1,249 @@
+"""What counts for a module: the bytes that it was loaded from, the disk where that holds them, or unknown.
+
+To be asked after git has read the disk: what is written later is then seen as another fingerprint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Union
+
+from pyrepro._code import imports
+from pyrepro._code.imports import TICK, Load, fingerprint_of
+from pyrepro._code.modules import LoadedModule
+
+_MARGIN_OF_LOAD = 5_000_000
+"""Nanoseconds after the note of a load in which its file was perhaps written before Python read it."""
+
+
+class Kept(NamedTuple):
+    """A file as it was loaded, which the disk does not hold any more."""
+
+    mode: int  # as os.stat gives it
+    content: bytes
+
+
+class Unknown(NamedTuple):
+    """Nobody knows what runs."""
+
+    reason: str
+    id: str  # random: a change that no other state shares
+
+
+Counted = Union[Kept, Unknown, None]
+"""None: the disk holds what was loaded."""
+
+Sources = Mapping[bytes, list[LoadedModule]]
+"""The loaded modules of a work tree by their files, as git writes paths."""
+
+
+def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
+    """Note what was loaded before pyrepro was imported, as far as it is known."""
+    bodies = running_bodies()
+    for module in loaded:
+        # The import of pyrepro never fails because of this: what cannot be noted is looked at again when it counts.
+        with contextlib.suppress(Exception):
+            _load_of(module, bodies)
+
+
+def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) -> Counted:
+    """What counts at a path from which some modules were loaded.
+
+    Args:
+        modules: the modules; there may be none.
+        bodies: the module bodies that run, see :func:`running_bodies`.
+    """
+    found = [_counted(module, bodies) for module in modules]
+    unknown = [one for one in found if isinstance(one, Unknown)]
+    if unknown:
+        return unknown[0]
+    if len(set(found)) > 1:
+        return _unknown(
+            ("several", *(id(module.module) for module in modules)),
+            f"{' and '.join(sorted(module.name for module in modules))} were loaded from one file, which was written "
+            f"between their loads; start the program again",
+        )
+    return found[0] if found else None
+
+
+def running_bodies() -> dict[int, types.CodeType]:
+    """The code of the module bodies that run now, in any thread, by the address of their namespace."""
+    bodies: dict[int, types.CodeType] = {}
+    innermost: types.FrameType | None = None
+    frame: types.FrameType | None = None
+    for innermost in sys._current_frames().values():
+        frame = innermost
+        while frame is not None:
+            if frame.f_code.co_name == "<module>":
+                bodies[id(frame.f_globals)] = frame.f_code
+            frame = frame.f_back
+    # This frame is among them, and a frame that holds itself would keep what all its callers hold.
+    del innermost
+    return bodies
+
+
+def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+    load = _load_of(module, bodies)
+    if isinstance(load, Unknown):
+        return load
+    status = _status_of(module.file)
+    if status is not None and fingerprint_of(status) == load.fingerprint:
+        return None
+    if _is_lazy(module.spec):
+        # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
+        has_run = type(module.module) is types.ModuleType
+        return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
+    if load.content is None:
+        return _unknown_load(module, load, "and what it held then is not kept of such files")
+    is_close = status is not None and status.st_ctime_ns <= load.noted_at + _MARGIN_OF_LOAD
+    if is_close and not load.is_confirmed and _content_of(module.file) != load.content:
+        return _unknown_load(module, load, "within the moment in which Python read it")
+    return Kept(load.mode, load.content)
+
+
+def _content_of(file: str) -> bytes | None:
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            return opened.read()
+    except OSError:
+        return None
+
+
+def _is_lazy(spec: object) -> bool:
+    """Whether a module was put off by LazyLoader, which leaves its own state in the spec."""
+    state = getattr(spec, "loader_state", None)
+    return isinstance(state, dict) and "__class__" in state
+
+
+def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load | Unknown:
+    """The load that a module comes from: seen, or unseen and still known."""
+    load = imports.load_of(module.name, module.module, module.spec)
+    if load is not None:
+        return _patched_in_place(module, load)
+    cached = imports.cache_of(module.spec)
+    try:
+        load = Load(module.file, module.spec, cached=cached)
+    except OSError as error:
+        return _unknown_module(
+            module,
+            f"{module.file} cannot be read ({error.strerror}), and the module {module.name} was loaded from it before "
+            f"pyrepro could see it; start the program again, with import pyrepro above the other imports",
+        )
+    if not load.may_use(load.doubtful_cache):
+        return _unknown_module(
+            module,
+            f"Python took {cached} for {module.file}, and it was compiled from another source; "
+            f"delete {os.path.dirname(cached or '')}",
+        )
+    written = load.fingerprint[4]
+    is_from_start = module.seen_after == imports.STARTED
+    latest = module.seen_after + (TICK if is_from_start else -TICK)
+    if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load)):
+        return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
+    imports.keep_unseen(module.name, module.module, module.spec, load)
+    return load
+
+
+def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
+    """What IPython's autoreload made of a module, which it can patch without loading it again."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = None if ipython is None else ipython.get_ipython()
+    magics = None if shell is None else shell.magics_manager.registry.get("AutoreloadMagics")
+    reloader: Any = getattr(magics, "_reloader", None)
+    times: dict[str, float] | None = getattr(reloader, "modules_mtimes", None)
+    if times is None or load.content is None:
+        return load
+    loaded = load.fingerprint[3] / 1e9
+    # A time that it does not know yet is set, so that what it finds later is an edit to it.
+    patched = times.setdefault(module.name, loaded)
+    if abs(patched - loaded) < 1e-5 or module.file in reloader.failed:
+        return load
+    status = _status_of(module.file)
+    if status is None or abs(status.st_mtime_ns / 1e9 - patched) > 1e-5:
+        return _unknown_load(module, load, "and %autoreload patched it with something else")
+    now = Load(module.file, load.spec)
+    imports.keep_unseen(module.name, module.module, load.spec, now)
+    return now
+
+
+def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
+    """Whether a file holds the very code that runs as the body of its module."""
+    code = bodies.get(id(imports.namespace_of(module.module)))
+    return code is not None and load.content is not None and _compiles_to(load.content, code)
+
+
+def _compiles_to(content: bytes, code: types.CodeType) -> bool:
+    try:
+        return bool(imports.compiled(content, code.co_filename) == code)
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _is_in_cache(module: LoadedModule, load: Load) -> bool:
+    """Whether the compiled cache, written when the module was loaded, is of what stands in the file."""
+    cached = imports.cache_of(module.spec)
+    status, cache = (None, None) if cached is None else (_status_of(cached), _content_of(cached))
+    if status is None or cache is None or not imports.is_magic(cache):
+        return False
+    # Written before pyrepro was imported, as the module was; or, of one that was loaded later, before this look at it.
+    is_of_then = module.seen_after != imports.STARTED or status.st_mtime_ns <= imports.IMPORTED
+    return is_of_then and load.may_use(cache)
+
+
+def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool) -> str:
+    found = f"{module.file} was written at {_clock(written)}"
+    if written > time.time_ns() + TICK:
+        return (
+            f"{found}, which is in the future: the clock of this computer or of its file system is wrong; "
+            f"set it right, and type: touch {module.file}"
+        )
+    then = "this process started" if is_from_start else "the loaded modules were last looked at"
+    remedy = "start the program again"
+    if module.name not in ("__main__", "__mp_main__"):
+        remedy += (
+            f", or in a session type importlib.reload({module.name}); "
+            f"import pyrepro above the other imports settles it for the next time"
+        )
+    return (
+        f"{found}, after {then} at {_clock(module.seen_after)}, "
+        f"so the module {module.name} may have been loaded from something else; {remedy}"
+    )
+
+
+def _clock(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{rest // 1_000_000:03}"
+
+
+def _status_of(file: str) -> os.stat_result | None:
+    try:
+        return os.stat(file)
+    except OSError:
+        return None
+
+
+def _unknown_load(module: LoadedModule, load: Load, why: str) -> Unknown:
+    status = _status_of(module.file)
+    found = "is gone" if status is None else f"was written at {_clock(status.st_ctime_ns)}"
+    return _unknown_module(
+        module,
+        f"{module.file} {found}, after the module {module.name} was found at {_clock(load.noted_at)}, {why}; "
+        f"start the program again; in a session, importlib.reload({module.name})",
+    )
+
+
+def _unknown_module(module: LoadedModule, reason: str) -> Unknown:
+    return _unknown((module.name, id(module.module), id(module.spec)), reason)
+
+
+_unknown_ids: dict[tuple[Any, ...], str] = {}
+
+
+def _unknown(key: tuple[Any, ...], reason: str) -> Unknown:
+    # One load has one id as long as the process lives, so that its artifacts match each other.
+    return Unknown(reason, _unknown_ids.setdefault(key, os.urandom(20).hex()))

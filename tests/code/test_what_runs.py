@@ -1,0 +1,532 @@
+"""The name says the code that runs, whatever is edited while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, Repository
+
+from pyrepro._code import imports
+
+EMPTY = "44136fa355b3"
+
+# What is imported last is known to have been read once Python looks for another module.
+WAITS = "import colorsys\nprint('waiting', flush=True)\ninput()\n"
+
+TRAIN = """\
+{before}
+from pyrepro import Artifact
+{after}
+
+@Artifact("outpath", allow_dirty={allow})
+def save(outpath):
+    {inside}
+    with open(outpath, "w") as outf:
+        outf.write(str(helper.LR))
+    return outpath
+
+print(save("foo.txt"))
+"""
+
+
+def train(*, before: str = "", after: str = "", inside: str = "0", allow: bool = True) -> str:
+    return TRAIN.format(before=before, after=after, inside=inside, allow=allow)
+
+
+def blob(content: str) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()
+
+
+def tag(commit: str, **changes: str) -> str:
+    """The tag of the empty configuration and these files, from the definition."""
+    if not changes:
+        return f"{commit[:12]}-{EMPTY}"
+    entries = sorted([f"{name}.py", "100644", blob(content)] for name, content in changes.items())
+    digest = hashlib.sha256(json.dumps(entries, separators=(",", ":")).encode()).hexdigest()
+    return f"{commit[:12]}-dirty-{digest[:12]}-{EMPTY}"
+
+
+class Alive:
+    """A program that prints a line where it waits, and goes on when it is told to."""
+
+    def __init__(self, repository: Repository, *arguments: str) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=repository.path, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+
+    def go_on(self) -> tuple[str, str]:
+        """What it prints from here on to its end."""
+        return self.process.communicate("\n", timeout=PATIENCE)
+
+
+def test_an_edit_while_another_module_is_imported_changes_no_name(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(after="import helper, slow"))
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 2\n")
+    repository.write("train.py", train(after="import helper, slow # edited"))
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+    assert (repository.path / f"foo-{tag(repository.head)}.txt").read_text() == "1"
+
+
+def test_an_edit_that_is_committed_meanwhile_leaves_what_was_loaded_as_a_change(repository: Repository) -> None:
+    script = train(after="import helper, slow")
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=script)
+    alive = Alive(repository, "train.py")
+    repository.commit(helper="LR = 2\n", train=train(after="import helper, slow # edited"))
+    stdout, stderr = alive.go_on()
+    assert stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10), train=script)}.txt\n"
+    assert stderr == (
+        f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
+        f"  helper.py (as it was loaded; the file holds something else now)\n"
+        f"  train.py (as it was loaded; the file holds something else now)\n"
+    )
+
+
+def test_what_was_loaded_before_pyrepro_and_written_since_is_unknown(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(before="import helper, slow", allow=False))
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 2\n")
+    stdout, stderr = alive.go_on()
+    error = stderr.splitlines()[-1]
+    assert stdout == ""
+    assert error.startswith(
+        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written at "
+    )
+    assert error.endswith(
+        ", so the module helper may have been loaded from something else; start the program again, or in a session type "
+        "importlib.reload(helper); import pyrepro above the other imports settles it for the next time"
+    )
+
+
+def test_an_unknown_module_makes_names_that_no_other_run_shares_where_dirty_is_allowed(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(before="import helper, slow"))
+    names = set()
+    for number in range(2):
+        alive = Alive(repository, "train.py")
+        repository.write("helper.py", f"LR = {number}\n")
+        stdout, stderr = alive.go_on()
+        assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+        assert f"  helper.py: {repository.path}/helper.py was written at " in stderr
+        names.add(stdout)
+    assert len(names) == 2
+
+
+def test_a_script_that_is_edited_before_it_imports_pyrepro_is_unknown(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", train=WAITS + train(before="import helper", allow=False))
+    alive = Alive(repository, "train.py")
+    repository.write("train.py", WAITS + "# edited\n")
+    error = alive.go_on()[1].splitlines()[-1]
+    assert error.startswith(
+        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/train.py was written"
+    )
+    assert error.endswith("so the module __main__ may have been loaded from something else; start the program again")
+
+
+def test_a_script_written_after_the_process_began_is_known_by_its_body(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", train=WAITS + train(before="import helper"))
+    alive = Alive(repository, "train.py")
+    os.utime(repository.path / "train.py")
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
+def test_a_helper_that_the_function_imports_counts_as_it_was_loaded(repository: Repository) -> None:
+    script = train(inside=f"import helper; {WAITS.strip().replace(chr(10), '; ')}")
+    repository.commit(helper="LR = 1\n", train=script)
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 2\n")
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
+def test_a_tag_at_the_end_of_a_script_is_of_the_code_that_was_loaded(repository: Repository) -> None:
+    script = f"import pyrepro\nimport helper\n{WAITS}print(pyrepro.tag(allow_dirty=True))\n"
+    repository.commit(helper="LR = 1\n", late=script)
+    alive = Alive(repository, "late.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on()[0] == tag(repository.head, helper="LR = 1\n") + "\n"
+
+
+def test_a_decoration_after_an_hour_is_of_the_code_that_was_loaded(repository: Repository) -> None:
+    steps = train(after="import helper")
+    repository.commit(helper="LR = 1\n", steps=steps, main=f"import pyrepro, helper\n{WAITS}import steps\n")
+    alive = Alive(repository, "main.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on()[0] == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+def same_size_and_time(path: Path, content: str) -> None:
+    before = path.stat()
+    path.write_text(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.fixture
+def caching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python writes and takes compiled caches."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+
+
+@pytest.mark.usefixtures("caching")
+def test_a_stale_compiled_cache_is_not_taken(repository: Repository) -> None:
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", train=train(after="import helper"))
+    first = repository.head
+    assert repository.run("train.py").stdout == f"foo-{tag(first)}.txt\n"
+    same_size_and_time(repository.path / "helper.py", "LR = 2\n")
+    repository.commit()
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+    assert (repository.path / f"foo-{tag(repository.head)}.txt").read_text() == "2"
+
+
+@pytest.mark.usefixtures("caching")
+@pytest.mark.parametrize("mode", ["unchecked-hash", "checked-hash", "timestamp"])
+def test_a_cache_that_is_not_to_be_checked_is_checked(repository: Repository, mode: str) -> None:
+    repository.commit(helper="LR = 1\n", train=train(after="import helper"))
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.run("-m", "compileall", "-q", "--invalidation-mode", mode, "helper.py")
+    repository.commit(helper="LR = 20\n")
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+    assert (repository.path / f"foo-{tag(repository.head)}.txt").read_text() == "20"
+
+
+@pytest.mark.usefixtures("caching")
+def test_a_stale_cache_that_was_taken_before_pyrepro_is_an_error_that_names_the_directory_to_delete(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", train=train(before="import helper", allow=False))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+    same_size_and_time(repository.path / "helper.py", "LR = 2\n")
+    repository.commit()
+    cached = repository.path / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
+    assert repository.run("train.py").stderr.splitlines()[-1] == (
+        f"pyrepro.CodeStateError: nobody knows what code runs: Python took {cached} for {repository.path}/helper.py, "
+        f"and it was compiled from another source; delete {cached.parent}"
+    )
+
+
+@pytest.mark.usefixtures("caching")
+def test_the_compiled_cache_says_what_a_young_file_was_loaded_as(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(before="import slow, helper"))
+    alive = Alive(repository, "train.py")
+    os.utime(repository.path / "helper.py")  # after the process started, as after a checkout in the shell that it was
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
+def test_a_program_that_writes_a_module_and_imports_it_has_its_name(repository: Repository) -> None:
+    repository.commit(train=train(after="open('helper.py', 'w').write('LR = 1\\n')\nimport helper"))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+def test_a_file_from_the_future_is_named_as_such(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = "import time\nnow = time.time_ns\ntime.time_ns = lambda: now() - 3_600_000_000_000\n"
+    repository.commit(helper="LR = 1\n", train=late + train(before="import helper", allow=False))
+    error = repository.run("train.py").stderr.splitlines()[-1]
+    assert "which is in the future: the clock of this computer or of its file system is wrong; set it right" in error
+    assert error.endswith(f"and type: touch {repository.path}/helper.py") or "train.py" in error
+
+
+# Innocent programs
+
+
+LAZY = """\
+import importlib.util, sys
+import pyrepro
+
+spec = importlib.util.find_spec("helper")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+helper = importlib.util.module_from_spec(spec)
+sys.modules["helper"] = helper
+spec.loader.exec_module(helper)
+{first}
+print("waiting", flush=True)
+input()
+{then}
+print(pyrepro.tag(allow_dirty=True))
+"""
+
+
+def test_a_lazy_module_that_is_not_used_yet_counts_as_the_disk_holds_it(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", main=LAZY.format(first="", then="helper.LR"))
+    alive = Alive(repository, "main.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on()[0].startswith(f"{repository.head[:12]}-dirty-")  # nobody saw when it was read
+
+
+def test_a_lazy_module_that_nobody_edits_is_as_any_other(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", main=LAZY.format(first="helper.LR", then=""))
+    assert Alive(repository, "main.py").go_on() == (f"{tag(repository.head)}\n", "")
+
+
+def test_a_lazy_module_that_is_never_used_may_be_edited(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # what measures looks into all modules
+    repository.commit(helper="LR = 1\n", main=LAZY.format(first="", then=""))
+    alive = Alive(repository, "main.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on() == (f"{tag(repository.head)}\n", "")
+
+
+def test_imports_from_sixteen_threads_are_all_seen(repository: Repository) -> None:
+    script = """\
+import concurrent.futures, importlib
+import pyrepro
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
+    list(pool.map(importlib.import_module, [f"part_{number}" for number in range(64)]))
+import colorsys
+print("waiting", flush=True)
+input()
+print(pyrepro.tag())
+"""
+    repository.commit(main=script, **{f"part_{number}": f"X = {number}\n" for number in range(64)})
+    alive = Alive(repository, "main.py")
+    for number in range(64):
+        repository.write(f"part_{number}.py", "X = -1\n")
+    assert alive.go_on() == (f"{tag(repository.head)}\n", "")
+
+
+FINDERS = """\
+import importlib.machinery, importlib.util, sys
+{first}
+import pyrepro
+{then}
+
+class Mine:
+    asked = []
+
+    def find_spec(self, name, path=None, target=None):
+        self.asked.append(name)
+        if name == "made":
+            return importlib.machinery.ModuleSpec("made", self)
+        if name == "asks_back" and self.asked.count(name) == 1:
+            importlib.util.find_spec(name)
+        return importlib.machinery.PathFinder.find_spec(name, path) if name == "helper" else None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        module.LR = 3
+
+class Old:
+    find_module = staticmethod(lambda name, path=None: None)
+
+sys.meta_path.insert({place}, Mine())
+sys.meta_path.append(Old())
+import helper, made
+try:
+    import asks_back
+except ImportError as error:
+    print(error.name)
+print(helper.LR, made.LR, pyrepro.tag(allow_dirty=True))
+"""
+
+
+@pytest.mark.parametrize("place", [0, 1, 99])
+def test_other_finders_are_asked_wherever_they_are_put(repository: Repository, place: int) -> None:
+    repository.commit(helper="LR = 1\n", main=FINDERS.format(first="", then="", place=place))
+    assert repository.run("main.py").stdout == f"asks_back\n1 3 {tag(repository.head)}\n"
+
+
+def test_an_import_never_fails_because_of_the_finder(repository: Repository) -> None:
+    repository.commit(
+        helper="LR = 1\n",
+        main=FINDERS.format(first="", then="", place=99)
+        .replace(
+            "sys.meta_path.insert",
+            "import pyrepro._code.imports as imports\nload = imports._keep\nimports._keep = None\nsys.meta_path.insert",
+        )
+        .replace("print(helper.LR", "imports._keep = load\nprint(helper.LR"),
+    )
+    assert repository.run("main.py").stdout == f"asks_back\n1 3 {tag(repository.head)}\n"
+
+
+def test_specs_are_the_same_with_and_without_the_finder() -> None:
+    script = """\
+import importlib.util, json, pkgutil, sys
+{}
+names = sorted({{*sys.stdlib_module_names, *(module.name for module in pkgutil.iter_modules())}})
+found = {{}}
+for name in names:
+    try:
+        spec = importlib.util.find_spec(name)
+        found[name] = None if spec is None else [spec.name, str(spec.origin), type(spec.loader).__name__, spec.cached]
+    except Exception as error:
+        found[name] = repr(error)
+print(json.dumps(found))
+"""
+    with_it, without = (
+        subprocess.run(
+            [sys.executable, "-c", script.format(line)], capture_output=True, text=True, check=True, timeout=PATIENCE
+        ).stdout
+        for line in ("import pyrepro", "import json, importlib.metadata")
+    )
+    ours, theirs = json.loads(with_it), json.loads(without)
+    assert len(ours) > 200
+    assert ours == theirs
+
+
+def test_a_package_may_make_of_its_path_what_it_likes(repository: Repository) -> None:
+    script = """\
+import pyrepro, odd
+try:
+    import odd.inner
+except ImportError as error:
+    print(error.name, pyrepro.tag())
+"""
+    repository.commit(odd="__path__ = [3]\n", main=script)
+    assert repository.run("main.py").stdout == f"odd.inner {tag(repository.head)}\n"
+
+
+def test_a_file_that_is_loaded_under_two_names_and_written_in_between_is_unknown(repository: Repository) -> None:
+    script = (
+        f"import pyrepro, lib.model\n{WAITS}import sys; sys.path.insert(0, 'lib')\nimport model\nprint(pyrepro.tag())\n"
+    )
+    repository.commit(main=script)
+    alive = Alive(repository, "main.py")
+    repository.write("lib/model.py", "LAYERS = 3\n")
+    assert alive.go_on()[1].splitlines()[-1] == (
+        "pyrepro.CodeStateError: nobody knows what code runs: lib.model and model were loaded from one file, "
+        "which was written between their loads; start the program again"
+    )
+
+
+def test_an_archive_that_is_written_after_a_module_was_loaded_from_it_is_unknown(repository: Repository) -> None:
+    script = f"import os, sys, pyrepro; sys.path.insert(0, os.path.abspath('lib.zip'))\nimport zipped\n{WAITS}print(pyrepro.tag())\n"
+    with zipfile.ZipFile(repository.path / "lib.zip", "w") as archive:
+        archive.writestr("zipped.py", "x = 1\n")
+    repository.commit(main=script)
+    alive = Alive(repository, "main.py")
+    os.utime(repository.path / "lib.zip")
+    error = alive.go_on()[1].splitlines()[-1]
+    assert error.startswith(
+        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/lib.zip was written"
+    )
+    assert error.endswith(
+        ", and what it held then is not kept of such files; start the program again; in a session, importlib.reload(zipped)"
+    )
+
+
+def test_a_file_that_is_written_while_python_reads_it_is_unknown(repository: Repository) -> None:
+    script = """\
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+import pyrepro
+
+class Loader(SourceFileLoader):
+    def get_data(self, path):
+        if path.endswith("helper.py"):
+            open(path, "w").write("LR = 2\\n")
+        return super().get_data(path)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path)
+        if name == "helper":
+            spec.loader = Loader(name, spec.origin)
+        return spec
+
+sys.meta_path.insert(1, Finder())
+import helper
+print(pyrepro.tag())
+"""
+    repository.commit(helper="LR = 1\n", main=script)
+    error = repository.run("main.py").stderr.splitlines()[-1]
+    assert error.startswith(
+        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written"
+    )
+    assert ", within the moment in which Python read it; start the program again" in error
+
+
+@pytest.mark.usefixtures("caching")
+@pytest.mark.parametrize("content", [b"", b"no cache of any Python", b"{magic}\0\0\0\0{time}{size}garbage"])
+def test_a_cache_that_is_garbage_is_not_taken(repository: Repository, content: bytes) -> None:
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", train=train(after="import helper"))
+    status = (repository.path / "helper.py").stat()
+    made = content.replace(b"{magic}", importlib.util.MAGIC_NUMBER)
+    made = made.replace(b"{time}", int(status.st_mtime).to_bytes(4, "little"))
+    cached = repository.write(
+        f"__pycache__/helper.{sys.implementation.cache_tag}.pyc",
+        made.replace(b"{size}", status.st_size.to_bytes(4, "little")),
+    )
+    os.utime(cached, (1, 1))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+
+
+def test_a_script_that_is_no_python_any_more_is_unknown(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", train=WAITS + train(before="import helper", allow=False))
+    alive = Alive(repository, "train.py")
+    repository.write("train.py", "this is no Python\n")
+    assert "the module __main__ may have been loaded from something else" in alive.go_on()[1]
+
+
+@pytest.mark.usefixtures("caching")
+def test_an_edit_after_the_cache_was_written_is_unknown(repository: Repository) -> None:
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(before="import slow, helper", allow=False))
+    repository.run("-c", "import helper")
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 30\n")
+    stdout, stderr = alive.go_on()
+    assert (stdout, stderr) != ("", "")
+
+
+def test_the_patch_of_a_record_holds_what_was_loaded(repository: Repository) -> None:
+    script = train(after="import helper, slow").replace("allow_dirty=True", "allow_dirty=True, record=True")
+    repository.write("helper.py", "LR = 0\n")
+    repository.commit(slow=WAITS, train=script)
+    repository.write("helper.py", "LR = 1\n")
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 2\n")
+    stdout, _ = alive.go_on()
+    assert stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+    record = json.loads((repository.path / f"{stdout.strip()}.pyrepro.json").read_text())
+    assert b"\n-LR = 0\n+LR = 1\n" in (repository.path / record["code"]["patch"]).read_bytes()
+
+
+def test_a_file_that_is_unchanged_beside_the_loaded_one_keeps_its_mode(repository: Repository) -> None:
+    repository.write("helper.py", "LR = 1\n").chmod(0o755)
+    repository.commit(slow=WAITS, train=train(after="import helper, slow"))
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 2\n").chmod(0o644)
+    assert alive.go_on()[0] == f"foo-{tag(repository.head)}.txt\n"
+
+
+# The start of the process
+
+
+def fields(parent: int, started: int, addresses: tuple[str, str, str]) -> list[str]:
+    return ["S", str(parent), *["0"] * 17, str(started), *["0"] * 3, *addresses]
+
+
+def test_a_fork_has_the_start_of_the_program_that_it_is_a_fork_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = {
+        "self": fields(40, 900, ("1", "2", "3")),
+        "40": fields(30, 800, ("1", "2", "3")),
+        "30": fields(1, 700, ("7", "8", "9")),
+    }
+    monkeypatch.setattr(imports, "_stat_of_process", processes.__getitem__)
+    forked = imports._start_of_process()
+    processes["self"] = fields(1, 800, ("1", "2", "3"))
+    assert abs(forked - imports._start_of_process()) < 5_000_000
+
+
+def test_where_the_platform_does_not_tell_the_start_psutil_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = imports._start_of_process()
+    monkeypatch.setattr(imports, "_stat_of_process", lambda pid: [])
+    assert abs(imports._start_of_process() - started) < 1_000_000_000
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    before = time.time_ns()
+    assert before <= imports._start_of_process() <= time.time_ns()

@@ -23,11 +23,20 @@ Fingerprint = tuple[int, int, int, int, int]
 TICK = 10_000_000
 """Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
 
+_LONGEST_COMPILATION = 5_000_000_000
+"""Nanoseconds between the reading of a source and the writing of its compiled cache: edits in between go unseen."""
+
 _STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 
 
 # Not vars(), which makes a module load that LazyLoader has put off.
-namespace_of: Any = vars(types.ModuleType)["__dict__"].__get__
+namespace_of_module: Any = vars(types.ModuleType)["__dict__"].__get__
+
+
+def namespace_of(module: object) -> dict[str, Any]:
+    """The namespace of a module; empty of what stands in sys.modules and is none, or only says so."""
+    # Not isinstance, which mocks of modules pass.
+    return namespace_of_module(module) or {} if issubclass(type(module), types.ModuleType) else {}
 
 
 class Load:
@@ -43,13 +52,15 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "doubtful_cache", "file", "fingerprint", "is_confirmed", "mode", "noted_at"),
-        "spec",
+        *("content", "doubtful_cache", "file", "fingerprint", "is_confirmed", "is_import", "mode", "noted_at"),
+        *("spec", "thread"),
     )
 
     def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
         self.file, self.spec = file, spec
         self.noted_at = time.time_ns()
+        self.is_import = False  # whether it is executed as soon as it is found
+        self.thread = get_ident()
         self.is_confirmed = False  # whether Python has read the file, too, while it was the same
         self.content: bytes | None = None  # None of what is not kept: extension modules and archives
         self.doubtful_cache: bytes | None = None
@@ -96,9 +107,8 @@ def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
                 return None if flags & 2 else header
             if modified != int(source.st_mtime) & 0xFFFFFFFF or size != source.st_size & 0xFFFFFFFF:
                 return None  # Python compiles the source
-            is_coarse = source.st_ctime_ns % 1_000_000_000 == 0
-            if written > source.st_ctime_ns + (2_000_000_000 if is_coarse else 0):
-                return None  # the source was not changed since the cache was written
+            if written > source.st_ctime_ns + _LONGEST_COMPILATION:
+                return None  # what it was compiled from was read after the source was changed last
             return header + opened.read()
     except OSError:
         return None
@@ -112,7 +122,9 @@ def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
     import marshal
 
     try:
-        return bool(marshal.loads(cache[16:]) == compiled(source, file, loader))
+        taken, fresh = marshal.loads(cache[16:]), compiled(source, file, loader)
+        # The second for constants that do not equal themselves, as NaN.
+        return bool(taken == fresh or marshal.dumps(taken) == marshal.dumps(fresh))
     except (SyntaxError, ValueError, EOFError, TypeError):
         return False
 
@@ -149,8 +161,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """The spec that the other finders give."""
-        if _unconfirmed:
-            _confirm_loads()
+        confirm_loads()
         # A submodule of an installed package is left to the others: most imports are of these. A top-level name is
         # not, for a user's own test.py comes before the one of the standard library.
         if path is not None and _are_plainly_installed(path):
@@ -166,7 +177,7 @@ class Finder:
         if spec is not None:
             # An import never fails because of this: what cannot be noted counts as loaded unseen.
             with contextlib.suppress(Exception):
-                _note(name, spec)
+                _note(name, spec, is_import=_is_import(sys._getframe(2)))
         return spec
 
     def _spec_of_others(self, name: str, path: Any, target: Any) -> Any:
@@ -189,33 +200,45 @@ def _are_plainly_installed(path: Any) -> bool:
 
 
 _loads: dict[str, list[Load]] = {}
-_unconfirmed: dict[int, Load] = {}  # by thread, in which one module after the other is found and read
+_unconfirmed: dict[str, Load] = {}
+_MOST_UNCONFIRMED = 100
+_count = 0
 
 
-def _note(name: str, spec: Any) -> None:
+def _is_import(frame: types.FrameType | None) -> bool:
+    """Whether a spec is asked for by an import or a reload, and not by one who may execute it later, or never."""
+    return frame is not None and frame.f_code.co_name in ("_find_and_load_unlocked", "reload")
+
+
+def _note(name: str, spec: Any, *, is_import: bool) -> None:
     """Note what a module is about to be loaded from."""
     origin = spec.origin
     if not spec.has_location or not isinstance(origin, str) or is_plainly_installed(origin):
         return
-    # Without links, as they lead now: where they lead later is another matter.
-    file = _file_or_archive(os.path.realpath(origin))
-    load = Load(file, spec, cached=cache_of(spec))
-    if not load.may_use(load.doubtful_cache):
-        os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
+    # Without links, as they lead now: where they lead later is another matter. The compiled cache whatever the loader:
+    # one may stand before the one that reads it.
+    load = Load(_file_or_archive(os.path.realpath(origin)), spec, cached=getattr(spec, "cached", None))
+    load.is_import = is_import
+    if load.doubtful_cache is not None:
+        if load.may_use(load.doubtful_cache):
+            os.utime(spec.cached)  # so that it is not doubtful for ever where the times of sources were changed
+        else:
+            os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
+        load.doubtful_cache = None
     _keep(name, load)
-    _unconfirmed[get_ident()] = load
+    _unconfirmed[name] = load
+    if len(_unconfirmed) > _MOST_UNCONFIRMED:
+        _unconfirmed.pop(next(iter(_unconfirmed)), None)
 
 
-def _confirm_loads() -> None:
+def confirm_loads() -> None:
     """Confirm the loads whose files are still the same, now that Python has read them, too."""
     here = get_ident()
-    for thread, load in list(_unconfirmed.items()):
-        module = sys.modules.get(load.spec.name)
-        is_the_same = isinstance(module, types.ModuleType) and namespace_of(module).get("__spec__") is load.spec
-        is_loaded = is_the_same and not getattr(load.spec, "_initializing", False)
-        # A thread that asks for another module has read the last one, or is in the midst of its body.
-        if thread == here or is_loaded:
-            _unconfirmed.pop(thread, None)
+    for name, load in list(_unconfirmed.items()):
+        is_there = namespace_of(sys.modules.get(name)).get("__spec__") is load.spec
+        # A thread that asks for another module has read the last one that it imported, or is in the midst of its body.
+        if (load.thread == here and load.is_import) or (is_there and not getattr(load.spec, "_initializing", False)):
+            _unconfirmed.pop(name, None)
             with contextlib.suppress(OSError):
                 load.is_confirmed = fingerprint_of(os.stat(load.file)) == load.fingerprint
 
@@ -236,22 +259,52 @@ def _file_or_archive(file: str) -> str:
 
 
 def _keep(name: str, load: Load) -> None:
-    _loads.setdefault(name, []).append(load)
+    global _count
+    _count += 1
+    loads = _loads.setdefault(name, [])
+    if loads and loads[-1].content == load.content:
+        load.content = loads[-1].content  # once for all that are equal
+    loads.append(load)
+
+
+def count_of_loads() -> int:
+    """How many loads were noted: more of them after each import of one of the user's modules."""
+    return _count
 
 
 def load_of(name: str, module: object, spec: object) -> Load | None:
     """The load that a module comes from, None where it was not seen."""
     key = module if spec is None else spec
-    # By identity: module objects are used again, and specs may be equal. By the name in the spec, for a module may
-    # be listed under another one, too.
-    return next((load for load in reversed(_loads.get(getattr(spec, "name", name), ())) if load.spec is key), None)
+    # By identity: module objects are used again, and specs may be equal.
+    return next((load for load in reversed(_loads.get(_name_in(spec, name), ())) if load.spec is key), None)
+
+
+def loads_without_module() -> list[tuple[str, Load]]:
+    """The last loads of modules that were imported and are in sys.modules no more, or have put something else there."""
+    last = [(name, loads[-1]) for name, loads in list(_loads.items()) if loads[-1].is_import]
+    gone = [one for one in last if not _is_noted(one[0], sys.modules.get(one[0]))]
+    specs = {id(namespace_of(module).get("__spec__")) for module in list(sys.modules.values())} if gone else set()
+    return [(name, load) for name, load in gone if id(load.spec) not in specs]
+
+
+def _is_noted(name: str, module: object) -> bool:
+    spec = namespace_of(module).get("__spec__")
+    return spec is not None and load_of(name, module, spec) is not None
 
 
 def keep_unseen(name: str, module: object, spec: object, load: Load) -> None:
     """Keep what a module that was loaded unseen is known to have been loaded from."""
     load.spec = module if spec is None else spec
     load.is_confirmed = True
-    _keep(getattr(spec, "name", name), load)
+    _keep(_name_in(spec, name), load)
+
+
+def _name_in(spec: object, name: str) -> str:
+    """The name that a module was found by; it may be listed under another one, too."""
+    try:
+        return str(getattr(spec, "name", name))
+    except Exception:  # whatever stands there as a spec
+        return name
 
 
 # ----------------------------------------------------------------------------------------- the start of the process

@@ -102,10 +102,10 @@ def function_file(function: object) -> str | None:
     if namespace.get("__name__") == getattr(function, "__module__", None):
         return _file_in(namespace) or _existing(function.__code__.co_filename)  # type: ignore[attr-defined]
     module = sys.modules.get(getattr(function, "__module__", None) or "")
-    return file_of_module(module) if isinstance(module, types.ModuleType) else None
+    return file_of_module(module)
 
 
-def file_of_module(module: types.ModuleType) -> str | None:
+def file_of_module(module: object) -> str | None:
     """The file that a module was loaded from, None where there is none."""
     namespace = imports.namespace_of(module)
     spec: Any = namespace.get("__spec__")
@@ -114,7 +114,7 @@ def file_of_module(module: types.ModuleType) -> str | None:
 
 def spec_of(module: object) -> object:
     """What is another object after a module was loaded again."""
-    return imports.namespace_of(module).get("__spec__") if isinstance(module, types.ModuleType) else None
+    return imports.namespace_of(module).get("__spec__")
 
 
 class LoadedModule(NamedTuple):
@@ -125,6 +125,10 @@ class LoadedModule(NamedTuple):
     spec: object  # another one after the module was loaded again
     file: str  # the real one; of a module in an archive, the archive
     seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
+
+
+GONE = types.ModuleType("gone")
+"""Stands for a module that was loaded and is in sys.modules no more."""
 
 
 class _Look(NamedTuple):
@@ -142,6 +146,7 @@ _seen_after: dict[str, tuple[object, object, int]] = {}
 def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
     global _last_look, _time_of_last_look
+    imports.confirm_loads()
     now = time.time_ns()
     present = dict(sys.modules)
     names, modules = [*present], [*present.values()]
@@ -155,7 +160,7 @@ def loaded_modules() -> list[LoadedModule]:
     for position in itertools.chain(positions, range(len(before), len(modules))):
         module = modules[position]
         spec = spec_of(module)
-        file = file_of_module(module) if isinstance(module, types.ModuleType) else None
+        file = file_of_module(module)
         load = None if file is None else imports.load_of(names[position], module, spec)
         if load is not None:
             real: str | None = load.file
@@ -170,7 +175,8 @@ def loaded_modules() -> list[LoadedModule]:
             still_open.append(position)
     _last_look = _Look(modules, still_open)
     _time_of_last_look = now
-    return loaded
+    gone = [(name, load) for name, load in imports.loads_without_module() if not is_installed(load.file)]
+    return loaded + [LoadedModule(name, GONE, load.spec, load.file, now) for name, load in gone]
 
 
 def modules_loaded_before_pyrepro() -> list[LoadedModule]:
@@ -182,7 +188,7 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
     found = []
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
-        file = file_of_module(module) if isinstance(module, types.ModuleType) else None
+        file = file_of_module(module)
         if file is not None and not imports.is_plainly_installed(file):
             spec = spec_of(module)
             _seen_after[name] = module, spec, imports.STARTED
@@ -203,7 +209,7 @@ def _time_before_load(name: str, module: object, spec: object) -> int:
 
 def _is_settled(module: object, spec: object) -> bool:
     """Whether where a module comes from will not turn out otherwise: it has a full path, or is part of Python."""
-    file = imports.namespace_of(module).get("__file__") if isinstance(module, types.ModuleType) else None
+    file = imports.namespace_of(module).get("__file__")
     if file is None:
         return getattr(spec, "origin", None) in ("built-in", "frozen")
     return isinstance(file, str) and os.path.isabs(file)
@@ -224,7 +230,7 @@ def _real_file(file: str, real_directories: dict[str, str]) -> str:
         target = os.path.realpath(real) if stat.S_ISLNK(os.lstat(real).st_mode) else real
         # A link that leads nowhere has taken the place of the file: what it names was never loaded.
         return target if target == real or os.path.isfile(target) else real
-    except OSError:
+    except (OSError, ValueError):  # a made-up name may hold anything
         return _archive_of(real) or real
 
 

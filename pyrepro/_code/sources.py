@@ -18,7 +18,7 @@ from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.modules import LoadedModule
 
 _MARGIN_OF_LOAD = 5_000_000
-"""Nanoseconds after the note of a load in which its file was perhaps written before Python read it."""
+"""Nanoseconds after the note of an import in which its file was perhaps written before Python read it."""
 
 
 class Kept(NamedTuple):
@@ -64,7 +64,7 @@ def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType
         return unknown[0]
     if len(set(found)) > 1:
         return _unknown(
-            ("several", *(id(module.module) for module in modules)),
+            ("several", *(id(module.spec) for module in modules)),
             f"{' and '.join(sorted(module.name for module in modules))} were loaded from one file, which was written "
             f"between their loads; start the program again",
         )
@@ -100,9 +100,12 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
         return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
     if load.content is None:
         return _unknown_load(module, load, "and what it held then is not kept of such files")
+    content = _content_of(module.file)
+    if content == load.content and status is not None and status.st_mode == load.mode:
+        return None  # touched, or written with the same bytes
     is_close = status is not None and status.st_ctime_ns <= load.noted_at + _MARGIN_OF_LOAD
-    if is_close and not load.is_confirmed and _content_of(module.file) != load.content:
-        return _unknown_load(module, load, "within the moment in which Python read it")
+    if content != load.content and not load.is_confirmed and (is_close or not load.is_import):
+        return _unknown_load(module, load, "and nobody saw when Python read it")
     return Kept(load.mode, load.content)
 
 
@@ -152,8 +155,9 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
 def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
     """What IPython's autoreload made of a module, which it can patch without loading it again."""
     ipython = sys.modules.get("IPython")
-    shell: Any = None if ipython is None else ipython.get_ipython()
-    magics = None if shell is None else shell.magics_manager.registry.get("AutoreloadMagics")
+    shell: Any = getattr(ipython, "get_ipython", lambda: None)()
+    registry: Any = getattr(getattr(shell, "magics_manager", None), "registry", {})
+    magics = registry.get("AutoreloadMagics")
     reloader: Any = getattr(magics, "_reloader", None)
     times: dict[str, float] | None = getattr(reloader, "modules_mtimes", None)
     if times is None or load.content is None:
@@ -238,7 +242,8 @@ def _unknown_load(module: LoadedModule, load: Load, why: str) -> Unknown:
 
 
 def _unknown_module(module: LoadedModule, reason: str) -> Unknown:
-    return _unknown((module.name, id(module.module), id(module.spec)), reason)
+    key = id(module.module) if module.spec is None else id(module.spec)
+    return _unknown((module.name, key), reason)
 
 
 _unknown_ids: dict[tuple[Any, ...], str] = {}

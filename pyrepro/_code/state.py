@@ -29,6 +29,7 @@ _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPR
 SESSION = "<session>"
 """What typed code is called, where code in a file has its path."""
 _SESSION_PATH = b""  # among changes, since no file can have it
+_UNKNOWN_PATH = b"\0"  # nor this: of what could not be read
 
 
 class CodeState(Value):
@@ -125,6 +126,15 @@ def refusal_of_unknown(reading: Reading) -> CodeStateError:
     """The error that says why nobody knows what code runs."""
     reasons = "\n".join(reading.unknown[path] for path in sorted(reading.unknown))
     return CodeStateError(f"nobody knows what code runs: {reasons}", work_tree=reading.work_tree)
+
+
+def unknown_reading(reading: Reading, reason: str) -> Reading:
+    """A reading with a change that no other one shares."""
+    changes = reading.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())}
+    snapshot = work_tree.Snapshot(
+        reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}
+    )
+    return _reading(reading.work_tree, snapshot, reading.loaded)
 
 
 def _known(reading: Reading) -> Reading:
@@ -257,7 +267,7 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
     return _reading(top, snapshot, loaded)
 
 
-def _reading(top: str, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
+def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None

@@ -20,6 +20,7 @@ from pyrepro._code.state import (
     read_code,
     read_later_modules,
     refusal_of_unknown,
+    unknown_reading,
     warn_of_other_work_trees,
 )
 from pyrepro._paths import is_inside
@@ -45,12 +46,15 @@ class _ModulesThen:
         loaded: those whose code the commit could hold.
     """
 
-    def __init__(self, keys: tuple[int, str | None], loaded: Sequence[LoadedModule]) -> None:
-        self._number, self._last = keys
+    def __init__(self, keys: tuple[int, str | None, int], loaded: Sequence[LoadedModule]) -> None:
+        self._number, self._last, self._count_of_loads = keys
         self._loaded = loaded
-        self._names = [module.name for module in loaded]
-        self._modules = [module.module for module in loaded]
-        self._specs = [module.spec for module in loaded]
+        present = [module for module in loaded if module.module is not modules.GONE]
+        self._names = [module.name for module in present]
+        self._modules = [module.module for module in present]
+        self._specs = [module.spec for module in present]
+        # A module that LazyLoader has put off gets another class when it is loaded, and nothing else.
+        self._classes = [type(module.module) for module in present]
 
     def are_loaded(self) -> bool:
         """Whether these very modules are loaded now, and no others."""
@@ -58,19 +62,24 @@ class _ModulesThen:
         return (
             self._number == len(known)
             and self._last == next(reversed(known), None)
+            and self._count_of_loads == imports.count_of_loads()
             and (not self._names or self._are_the_same(known))
         )
 
     def _are_the_same(self, known: dict[str, types.ModuleType]) -> bool:
-        are_there = all(map(operator.is_, map(known.get, self._names), self._modules))
-        return are_there and all(
-            map(operator.is_, map(dict.get, map(imports.namespace_of, self._modules), _SPEC), self._specs)
+        return (
+            all(map(operator.is_, map(known.get, self._names), self._modules))
+            and all(map(operator.is_, map(type, self._modules), self._classes))
+            and all(
+                map(operator.is_, map(dict.get, map(imports.namespace_of_module, self._modules), _SPEC), self._specs)
+            )
         )
 
     def others(self, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
         """The modules that are not among these, or were loaded again."""
-        specs = {module.name: module.spec for module in self._loaded}
-        return [module for module in loaded if specs.get(module.name, self) is not module.spec]
+        # By identity: specs may be equal.
+        known = {module.name: (id(module.spec), type(module.module)) for module in self._loaded}
+        return [one for one in loaded if known.get(one.name) != (id(one.spec), type(one.module))]
 
 
 def _typed_code(function: object) -> TypedCode:
@@ -79,15 +88,15 @@ def _typed_code(function: object) -> TypedCode:
     return TypedCode.of(function)
 
 
-def _keys_of_modules() -> tuple[int, str | None]:
-    return len(sys.modules), next(reversed(sys.modules), None)
+def _keys_of_modules() -> tuple[int, str | None, int]:
+    return len(sys.modules), next(reversed(sys.modules), None), imports.count_of_loads()
 
 
 def _modules_inside(top: str | None, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
     return [module for module in loaded if top and is_inside(module.file, top)]
 
 
-_NO_MODULES = _ModulesThen((0, None), [])
+_NO_MODULES = _ModulesThen((0, None, 0), [])
 
 
 class _Observation(NamedTuple):
@@ -213,7 +222,13 @@ class Tracker:
 
     def after_call(self) -> CodeState:
         """The state of the code that a call has run, the modules that it loaded included."""
-        self._account_for_later_modules()
+        try:
+            self._account_for_later_modules()
+        except Exception as error:
+            # The work is done, and must not be lost: it gets a name that no other state shares.
+            self._reading, self._patch = unknown_reading(self.reading, str(error)), None
+            self._is_too_late_to_refuse = True
+            _logger.error("what %s has run cannot be determined: %s", self.qualname, error)
         return self.reading.state
 
     def refusal(self) -> DirtyRepositoryError | None:

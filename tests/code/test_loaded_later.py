@@ -203,17 +203,18 @@ def test_each_of_several_paths_is_renamed_where_it_is_local(
             f"a-{late}.txt",
             f"b-{late}",
         ]
-        del sys.modules["later_helper"]
-        repository.write("later_helper.py", "x = 2\n")
+        repository.commit()
+        repository.write("later_still.py", "x = 2\n")
 
         @Artifact("url", repo=repository.path)
         def upload(url: str) -> None:
-            import later_helper  # noqa: F401
+            import later_still  # noqa: F401
 
         with pytest.raises(DirtyRepositoryError, match="no local file was renamed"):
             upload("memory://out.txt")
     finally:
         sys.modules.pop("later_helper", None)
+        sys.modules.pop("later_still", None)
 
 
 def test_a_function_of_an_earlier_load_of_its_module_is_refused(repository: Repository) -> None:

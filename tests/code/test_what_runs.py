@@ -446,7 +446,7 @@ print(pyrepro.tag())
     assert error.startswith(
         f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written"
     )
-    assert ", within the moment in which Python read it; start the program again" in error
+    assert ", and nobody saw when Python read it; start the program again" in error
 
 
 @pytest.mark.usefixtures("caching")
@@ -502,6 +502,205 @@ def test_a_file_that_is_unchanged_beside_the_loaded_one_keeps_its_mode(repositor
     alive = Alive(repository, "train.py")
     repository.write("helper.py", "LR = 2\n").chmod(0o644)
     assert alive.go_on()[0] == f"foo-{tag(repository.head)}.txt\n"
+
+
+# What is in sys.modules no more, or only says that it is a module
+
+GONE = """\
+{first}
+from pyrepro import Artifact
+{imports}
+
+@Artifact("outpath", allow_dirty=True)
+def save(outpath):
+    {inside}
+    open(outpath, "w").close()
+    return outpath
+
+print(save("foo.txt"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "inside"),
+    [
+        ("import replacing", "0"),
+        ("import helper, sys; del sys.modules['helper']", "0"),
+        ("", "import replacing"),
+        ("", "import helper, sys; del sys.modules['helper']"),
+    ],
+)
+def test_a_module_that_is_in_sys_modules_no_more_counts(repository: Repository, imports: str, inside: str) -> None:
+    replacing = "import sys\nclass H: LR = 1\nsys.modules[__name__] = H()\n"
+    repository.commit(train=GONE.format(first="", imports=imports, inside=inside))
+    repository.write("replacing.py", replacing)
+    repository.write("helper.py", "LR = 1\n")
+    loaded = {"replacing": replacing} if "replacing" in imports + inside else {"helper": "LR = 1\n"}
+    repository.run("train.py")
+    assert [path.name for path in repository.path.glob("foo-*")] == [f"foo-{tag(repository.head, **loaded)}.txt"]
+
+
+def test_a_replaced_module_that_is_edited_and_committed_is_a_change(repository: Repository) -> None:
+    replacing = "import sys\nclass H: LR = 1\nsys.modules[__name__] = H()\n"
+    repository.commit(
+        replacing=replacing, slow=WAITS, train=GONE.format(first="", imports="import replacing, slow", inside="0")
+    )
+    alive = Alive(repository, "train.py")
+    repository.commit(replacing="LR = 2\n")
+    assert alive.go_on()[0] == f"foo-{tag(repository.head, replacing=replacing)}.txt\n"
+
+
+ODD = {
+    "a mock of a module": "import json, sys, unittest.mock; sys.modules['odd'] = unittest.mock.create_autospec(json)",
+    "no IPython": "import sys, types; sys.modules['IPython'] = types.ModuleType('IPython')",
+    "a file with NUL": "import sys, types; sys.modules['odd'] = types.ModuleType('odd'); sys.modules['odd'].__file__ = '/a' + chr(0) + 'b'",
+    "a spec that raises": (
+        "import sys, types; S = type('S', (), {'name': property(lambda self: 1 / 0), 'loader_state': None}); "
+        "sys.modules['odd'] = types.ModuleType('odd'); sys.modules['odd'].__spec__ = S(); "
+        "sys.modules['odd'].__file__ = '/nowhere/odd.py'"
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_odd_things_in_sys_modules_harm_nobody(repository: Repository, odd: str, is_late: bool) -> None:
+    first, inside = ("", f"{ODD[odd]}; import lib.model") if is_late else (ODD[odd], "import lib.model")
+    repository.commit(train=GONE.format(first=first, imports="", inside=inside))
+    done = repository.run("train.py")
+    assert done.stdout == f"foo-{tag(repository.head)}.txt\n", done.stderr
+
+
+def test_a_module_that_is_replaced_by_a_mock_does_not_break_the_next_import(repository: Repository) -> None:
+    mock = "import sys, unittest.mock, helper; sys.modules['helper'] = unittest.mock.create_autospec(helper); import colorsys"
+    repository.commit(helper="LR = 1\n", train=GONE.format(first="", imports=mock, inside="0"))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+
+
+@pytest.mark.parametrize("options", ["", ", atomic=True"])
+def test_work_is_kept_where_git_fails_after_it(repository: Repository, options: str) -> None:
+    script = GONE.format(first="import os", imports="", inside="os.environ['PATH'] = '/nowhere'; import lib.model")
+    repository.commit(train=script.replace("allow_dirty=True", f"allow_dirty=True{options}"))
+    done = repository.run("train.py")
+    [kept] = repository.path.glob("foo-*.txt")
+    assert kept.name.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert "what save has run cannot be determined: git could not be started" in done.stderr
+
+
+def test_a_spec_that_is_found_early_and_executed_after_an_edit_is_unknown(repository: Repository) -> None:
+    script = """\
+import pyrepro, importlib.util, sys
+spec = importlib.util.find_spec("helper")
+import colorsys
+open("helper.py", "w").write("LR = 22\\n")
+helper = importlib.util.module_from_spec(spec)
+sys.modules["helper"] = helper
+spec.loader.exec_module(helper)
+print(pyrepro.tag())
+"""
+    repository.commit(helper="LR = 1\n", main=script)
+    error = repository.run("main.py").stderr.splitlines()[-1]
+    assert ", and nobody saw when Python read it; start the program again" in error
+
+
+def test_many_specs_that_are_found_and_never_executed_are_let_go_of(repository: Repository) -> None:
+    script = """\
+import pyrepro, importlib.util
+for number in range(300):
+    importlib.util.find_spec(f"part_{number}")
+print(pyrepro.tag())
+"""
+    repository.commit(main=script, **{f"part_{number}": "X = 1\n" for number in range(300)})
+    assert repository.run("main.py").stdout == f"{tag(repository.head)}\n"
+
+
+def test_a_lazy_module_that_is_edited_before_the_function_uses_it_is_unknown(repository: Repository) -> None:
+    lazy = LAZY.partition("{first}")[0].replace("import pyrepro", "import pyrepro, os")
+    script = f"{lazy}\n" + GONE.format(
+        first="", imports="", inside="open('helper.py', 'w').write('LR = 22'); helper.LR"
+    )
+    repository.commit(helper="LR = 1\n", train=script)
+    repository.run("train.py")
+    [made] = repository.path.glob("foo-*")
+    assert made.name.startswith(f"foo-{repository.head[:12]}-dirty-")
+
+
+@pytest.mark.usefixtures("caching")
+def test_a_cache_that_was_written_after_an_edit_of_what_it_was_compiled_from_is_not_taken(
+    repository: Repository,
+) -> None:
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", train=train(after="import helper"))
+    repository.run("-c", "import helper")
+    same_size_and_time(repository.path / "helper.py", "LR = 2\n")
+    repository.commit()
+    os.utime(repository.path / f"__pycache__/helper.{sys.implementation.cache_tag}.pyc")  # as one that took its time
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+    assert (repository.path / f"foo-{tag(repository.head)}.txt").read_text() == "2"
+
+
+@pytest.mark.usefixtures("caching")
+def test_a_cache_that_is_right_is_doubtful_once_only(repository: Repository) -> None:
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1e999 * 0\n", train=train(after="import helper"))
+    repository.run("-c", "import helper")
+    cached = repository.path / f"__pycache__/helper.{sys.implementation.cache_tag}.pyc"
+    os.utime(cached, (1, 1))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+    assert cached.stat().st_mtime > 1
+
+
+@pytest.mark.usefixtures("caching")
+def test_a_stale_cache_behind_the_loader_of_somebody_else_is_not_taken(repository: Repository) -> None:
+    script = """\
+import pyrepro, sys
+from importlib.machinery import PathFinder
+
+class Wrapping:
+    def __init__(self, loader):
+        self.loader = loader
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path)
+        if spec and name == "helper":
+            spec.loader = Wrapping(spec.loader)
+        return spec
+
+sys.meta_path.insert(1, Finder())
+import helper
+print(helper.LR)
+"""
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", main=script)
+    repository.run("-c", "import helper")
+    same_size_and_time(repository.path / "helper.py", "LR = 2\n")
+    assert repository.run("main.py").stdout == "2\n"
+
+
+def test_a_file_that_is_touched_between_its_loads_under_two_names_is_no_change(repository: Repository) -> None:
+    script = "import sys; sys.path.insert(0, 'lib')\nimport os, pyrepro, model\nos.utime('lib/model.py')\nimport lib.model\nprint(pyrepro.tag())\n"
+    repository.commit(main=script)
+    assert repository.run("main.py").stdout == f"{tag(repository.head)}\n"
+
+
+def test_loads_of_the_same_bytes_share_them(repository: Repository) -> None:
+    script = """\
+import importlib, tracemalloc
+import pyrepro, helper
+tracemalloc.start()
+for _ in range(500):
+    importlib.reload(helper)
+print(tracemalloc.get_traced_memory()[0] < 5_000_000)
+"""
+    repository.commit(helper=f"TEXT = {'x' * 20_000!r}\n", main=script)
+    assert repository.run("main.py").stdout == "True\n"
 
 
 # The start of the process

@@ -7,6 +7,7 @@ import inspect
 import itertools
 import operator
 import os
+import re
 import stat
 import sys
 import time
@@ -25,7 +26,48 @@ def is_interactive() -> bool:
 def is_own_program() -> bool:
     """Whether this process runs a program of the user's own, not a tool that imports it."""
     file = _main_file()
-    return file is not None and not is_installed(file) and not _is_worker()
+    if file is None or _is_worker():
+        return False
+    return _is_own_script(file) or any(map(_is_own_script, _running_scripts()))
+
+
+def _is_own_script(file: str) -> bool:
+    return not is_installed(file) or _is_script_of_own_code(file)
+
+
+def _running_scripts() -> set[str]:
+    """The files that run as a main program now, in any thread.
+
+    A profiler or a debugger is the main module itself, and runs the script that it is given under the same name;
+    what a test runner or a docs build loads runs under names of its own.
+    """
+    scripts: set[str] = set()
+    innermost: types.FrameType | None = None
+    frame: types.FrameType | None = None
+    for innermost in sys._current_frames().values():
+        frame = innermost
+        while frame is not None:
+            if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__main__":
+                scripts.add(frame.f_code.co_filename)
+            frame = frame.f_back
+    # This frame is among them, and a frame that holds itself would keep what all its callers hold.
+    del innermost
+    # Made-up names, as those of doctests, are of no file.
+    return {os.path.abspath(script) for script in scripts if not script.startswith("<")}
+
+
+def _is_script_of_own_code(file: str) -> bool:
+    """Whether an installed script starts code that is not installed, as those of editable installs do."""
+    from importlib.metadata import entry_points  # where a tool runs, and is about to be refused something
+
+    # On Windows, scripts are archives: train.exe/__main__.py.
+    name = os.path.basename(re.sub(r"\.exe[/\\]__main__\.py$", "", file))
+    points = [*entry_points(group="console_scripts", name=name), *entry_points(group="gui_scripts", name=name)]
+    # A package may just be on the way to import the module that is started.
+    names = (loaded for point in points for loaded in itertools.accumulate(point.module.split("."), "{}.{}".format))
+    started = (sys.modules.get(name) for name in names)
+    files = (file_of_module(module) for module in started if isinstance(module, types.ModuleType))
+    return any(file is not None and not is_installed(file) for file in files)
 
 
 def _is_worker() -> bool:

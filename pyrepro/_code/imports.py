@@ -144,6 +144,18 @@ def compiled(source: bytes, file: str, loader: Any = None) -> Any:
         return compile_source(source, file) if compile_source else compile(source, file, "exec", dont_inherit=True)
 
 
+def holds(source: bytes, code: types.CodeType) -> bool:
+    """Whether a code object is what a source compiles to, or a part of it."""
+    try:
+        return _is_part(code, compiled(source, code.co_filename))
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _is_part(code: types.CodeType, whole: types.CodeType) -> bool:
+    return code == whole or any(_is_part(code, part) for part in whole.co_consts if isinstance(part, types.CodeType))
+
+
 # -------------------------------------------------------------------------------------------------- the finder
 
 
@@ -358,5 +370,17 @@ IMPORTED = time.time_ns()
 
 STARTED = _start_of_process()
 """When the process started; taken here, so that forks keep it."""
+
+
+def working_directory() -> str | None:
+    """The working directory, None where it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+DIRECTORY = working_directory()
+"""Where pyrepro was imported."""
 
 sys.meta_path.insert(0, Finder())

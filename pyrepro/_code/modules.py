@@ -7,10 +7,12 @@ import inspect
 import itertools
 import operator
 import os
+import re
 import stat
 import sys
 import time
 import types
+import zipimport
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,7 +27,59 @@ def is_interactive() -> bool:
 def is_own_program() -> bool:
     """Whether this process runs a program of the user's own, not a tool that imports it."""
     file = _main_file()
-    return file is not None and not is_installed(file) and not _is_worker()
+    if file is None or _is_worker():
+        return False
+    return _is_own_script(file) or any(map(_is_own_script, _running_scripts()))
+
+
+def _is_own_script(file: str) -> bool:
+    return not is_installed(file) or _is_script_of_own_code(file)
+
+
+def _running_scripts() -> set[str]:
+    """The files that run as a main program now, in any thread.
+
+    A profiler or a debugger is the main module itself, and runs the script that it is given under the same name;
+    what a test runner or a docs build loads runs under names of its own.
+    """
+    scripts = {code.co_filename for namespace, code in module_bodies() if namespace.get("__name__") == "__main__"}
+    # Made-up names, as those of doctests, are of no file.
+    return {_from_start(script) for script in scripts if not script.startswith("<")}
+
+
+def module_bodies() -> list[tuple[dict[str, Any], types.CodeType]]:
+    """The module bodies that run now, in any thread, with their namespaces: each behind those that it calls."""
+    bodies = []
+    innermost: types.FrameType | None = None
+    frame: types.FrameType | None = None
+    for innermost in sys._current_frames().values():
+        frame = innermost
+        while frame is not None:
+            if frame.f_code.co_name == "<module>":
+                bodies.append((frame.f_globals, frame.f_code))
+            frame = frame.f_back
+    # This frame is among them, and a frame that holds itself would keep what all its callers hold.
+    del innermost
+    return bodies
+
+
+def _from_start(file: str) -> str:
+    """Where a relative path led when pyrepro was imported, whether or not something is there now."""
+    return os.path.normpath(os.path.join(imports.DIRECTORY or os.sep, file))
+
+
+def _is_script_of_own_code(file: str) -> bool:
+    """Whether an installed script starts code that is not installed, as those of editable installs do."""
+    from importlib.metadata import entry_points  # where a tool runs, and is about to be refused something
+
+    # On Windows, scripts are archives: train.exe/__main__.py.
+    name = os.path.basename(re.sub(r"\.exe[/\\]__main__\.py$", "", file))
+    points = [*entry_points(group="console_scripts", name=name), *entry_points(group="gui_scripts", name=name)]
+    # A package may just be on the way to import the module that is started.
+    names = (loaded for point in points for loaded in itertools.accumulate(point.module.split("."), "{}.{}".format))
+    started = (sys.modules.get(name) for name in names)
+    files = (file_of_module(module) for module in started if isinstance(module, types.ModuleType))
+    return any(file is not None and not is_installed(file) for file in files)
 
 
 def _is_worker() -> bool:
@@ -46,7 +100,8 @@ def _is_execnet_worker() -> bool:
 
 
 def _main_file() -> str | None:
-    return _file_in(getattr(sys.modules.get("__main__"), "__dict__", {}))
+    file = getattr(sys.modules.get("__main__"), "__dict__", {}).get("__file__")
+    return _from_start(file) if isinstance(file, str) and not file.startswith("<") else None
 
 
 def is_installed(file: str) -> bool:
@@ -75,9 +130,9 @@ def caller_frame() -> types.FrameType:
 
 
 def caller_file() -> str | None:
-    """The file of the code that calls pyrepro, None where it has none."""
+    """The file of the code that calls pyrepro, as :func:`function_file` gives it."""
     frame = caller_frame()
-    return _file_in(frame.f_globals) or _existing(frame.f_code.co_filename)
+    return _file_of_code(frame.f_code, frame.f_globals)
 
 
 def module_body(frame: types.FrameType) -> types.FrameType | None:
@@ -96,11 +151,11 @@ def without_partials(function: Any) -> Any:
 
 
 def function_file(function: object) -> str | None:
-    """The file of a function's own module, None where it has none."""
+    """The file of a function's own module, None where it has none, a relative path where nobody knows which it is."""
     function = without_partials(function)
     namespace = getattr(function, "__globals__", {})
     if namespace.get("__name__") == getattr(function, "__module__", None):
-        return _file_in(namespace) or _existing(function.__code__.co_filename)  # type: ignore[attr-defined]
+        return _file_of_code(function.__code__, namespace)  # type: ignore[attr-defined]
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     return file_of_module(module)
 
@@ -109,7 +164,7 @@ def file_of_module(module: object) -> str | None:
     """The file that a module was loaded from, None where there is none."""
     namespace = imports.namespace_of(module)
     spec: Any = namespace.get("__spec__")
-    return _file_in(namespace) or (_existing(spec.origin) if getattr(spec, "has_location", False) else None)
+    return _file_in(namespace) or (_found(spec.origin, namespace) if getattr(spec, "has_location", False) else None)
 
 
 def spec_of(module: object) -> object:
@@ -216,9 +271,9 @@ def _is_settled(module: object, spec: object) -> bool:
 
 
 def real_files(files: Iterable[str]) -> Iterator[str]:
-    """Files without symbolic links, or the archives that hold them."""
+    """Files without symbolic links, or the archives that hold them; none of which nobody knows where they are."""
     real_directories: dict[str, str] = {}
-    return (_real_file(file, real_directories) for file in files)
+    return (_real_file(file, real_directories) for file in files if os.path.isabs(file))
 
 
 def _real_file(file: str, real_directories: dict[str, str]) -> str:
@@ -242,12 +297,59 @@ def _archive_of(file: str) -> str | None:
     return None
 
 
-def _file_in(namespace: dict[str, object]) -> str | None:
-    """The file of a module's namespace: an absolute path, or one that is there."""
+def _file_of_code(code: types.CodeType, namespace: dict[str, Any]) -> str | None:
+    """The file of code that runs in a namespace, None where it has none, a relative path where that is not known."""
+    found = _file_in(namespace, code) or _found(code.co_filename, namespace, code)
+    given = namespace.get("__file__")
+    # Consoles make such names up: <stdin>.
+    return given if found is None and isinstance(given, str) and not given.startswith("<") else found
+
+
+def _file_in(namespace: dict[str, Any], code: types.CodeType | None = None) -> str | None:
+    """The file of a module's namespace: an absolute path, or where a relative one is known to lead."""
     file = namespace.get("__file__")
-    return file if isinstance(file, str) and os.path.isabs(file) else _existing(file)
+    if not isinstance(file, str) or os.path.isabs(file):
+        return file if isinstance(file, str) else None
+    return _noted_file(namespace) or _found(file, namespace, code)
 
 
-def _existing(file: object) -> str | None:
-    # Some modules carry a made-up relative name as their file.
-    return os.path.abspath(file) if isinstance(file, str) and os.path.isfile(file) else None
+def _noted_file(namespace: dict[str, Any]) -> str | None:
+    """The file that a module was seen to be loaded from, wherever the process has gone to since."""
+    name = namespace.get("__name__", "")
+    module = sys.modules.get(name)
+    if not isinstance(module, types.ModuleType) or imports.namespace_of(module) is not namespace:
+        return None
+    load = imports.load_of(name, module, namespace.get("__spec__"))
+    return None if load is None else load.file
+
+
+def _found(file: object, namespace: dict[str, Any], code: types.CodeType | None = None) -> str | None:
+    """The path of a file that is there, if it is absolute; else of the one that the code of a namespace comes from.
+
+    The process may have gone elsewhere, and some modules carry a made-up relative name as their file.
+    """
+    if not isinstance(file, str) or os.path.isabs(file):
+        return file if isinstance(file, str) and os.path.isfile(file) else None
+    # First where it was: if another directory holds the same code, the process has gone there.
+    directories = [directory for directory in (imports.DIRECTORY, imports.working_directory()) if directory]
+    paths = [os.path.normpath(os.path.join(directory, file)) for directory in directories]
+    sources = {path: source for path in paths if (source := _source_at(path)) is not None}
+    if not sources:
+        return None
+    # The body says most, if it runs; the same function may stand in several files.
+    running = [body for other, body in module_bodies() if other is namespace][-1:]
+    given = [] if code is None else [code]
+    parts = running or given or [each.__code__ for each in namespace.values() if isinstance(each, types.FunctionType)]
+    return next((path for path, source in sources.items() if any(imports.holds(source, part) for part in parts)), None)
+
+
+def _source_at(path: str) -> bytes | None:
+    """The bytes of a file, or of one in an archive; None where there is none."""
+    try:
+        if not os.path.isfile(path):
+            archive = _archive_of(path)
+            return None if archive is None else zipimport.zipimporter(archive).get_data(path)
+        with open(path, "rb", buffering=0) as opened:
+            return opened.read()
+    except (OSError, zipimport.ZipImportError):
+        return None

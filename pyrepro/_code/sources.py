@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Union
 
 from pyrepro._code import imports
 from pyrepro._code.imports import TICK, Load, fingerprint_of
-from pyrepro._code.modules import LoadedModule
+from pyrepro._code.modules import LoadedModule, module_bodies
 
 _MARGIN_OF_LOAD = 5_000_000
 """Nanoseconds after the note of an import in which its file was perhaps written before Python read it."""
@@ -73,18 +73,7 @@ def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType
 
 def running_bodies() -> dict[int, types.CodeType]:
     """The code of the module bodies that run now, in any thread, by the address of their namespace."""
-    bodies: dict[int, types.CodeType] = {}
-    innermost: types.FrameType | None = None
-    frame: types.FrameType | None = None
-    for innermost in sys._current_frames().values():
-        frame = innermost
-        while frame is not None:
-            if frame.f_code.co_name == "<module>":
-                bodies[id(frame.f_globals)] = frame.f_code
-            frame = frame.f_back
-    # This frame is among them, and a frame that holds itself would keep what all its callers hold.
-    del innermost
-    return bodies
+    return {id(namespace): code for namespace, code in module_bodies()}
 
 
 def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:

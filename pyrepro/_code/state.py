@@ -237,6 +237,11 @@ def _top_of_work_tree(files: list[str], repo: str | None) -> str:
         directory = path if os.path.isdir(path) else os.path.dirname(path)
         return repository.find_work_tree(path) or repository.ask_for_top(directory)
     for file in files:
+        if not os.path.isabs(file):
+            raise CodeStateError(
+                f"the code that runs calls its file {file}, and no file of this name, in the working directory or in "
+                f"that of import pyrepro, holds it; {_WAYS_OUT}"
+            )
         if not modules.is_installed(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
     if modules.is_interactive() and not files[1:]:

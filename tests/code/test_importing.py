@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,167 @@ def test_a_tool_imports_a_dirty_module(dirty: Repository) -> None:
     done = dirty.run("-m", "pydoc", "train")
     assert done.returncode == 0
     assert "save_thing(outpath)" in done.stdout
+    assert REFUSED in done.stderr
+
+
+WORKS_FIRST = SCRIPT.replace("@Artifact", "print('decorated')\n\n\n@Artifact").replace(
+    "if __name__", "print('worked')\nif __name__"
+)
+MAIN = "\n\ndef main():\n    print(save_thing(outpath='foo.txt'))\n"
+
+
+def is_refused_before_the_work(done: subprocess.CompletedProcess[str], dirty: Repository, path: str) -> bool:
+    """Whether the decoration raised the whole error, and nothing ran that stands below it."""
+    message = (
+        f"pyrepro.DirtyRepositoryError: the work tree {dirty.path} has changes that commit {dirty.head[:12]} "
+        f"does not hold:\n  {path}\n"
+        f"Commit them; or pass allow_dirty=True or set PYREPRO_ALLOW_DIRTY=1 to write under a -dirty- name.\n"
+    )
+    assert message in done.stdout + done.stderr, done.stdout + done.stderr
+    assert REFUSED not in done.stderr
+    assert "decorated\n" in done.stdout
+    return "worked\n" not in done.stdout
+
+
+LAUNCHERS = {
+    "cProfile": ["-m", "cProfile", "train.py"],
+    "cProfile of a module": ["-m", "cProfile", "-m", "train"],
+    "profile": ["-m", "profile", "train.py"],
+    "trace": ["-m", "trace", "--count", "--coverdir", "counted", "train.py"],
+    "pdb": ["-m", "pdb", "-c", "continue", "-c", "quit", "train.py"],
+    "coverage": ["-m", "coverage", "run", "--data-file", "covered", "train.py"],
+    "coverage of a module": ["-m", "coverage", "run", "--data-file", "covered", "-m", "train"],
+    "runpy": ["-m", "runpy", "train"],
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_profiler_or_a_debugger_runs_the_own_program_which_is_refused_before_its_work(
+    dirty: Repository, launcher: str
+) -> None:
+    dirty.write("train.py", WORKS_FIRST)
+    done = dirty.run(*LAUNCHERS[launcher], input="")
+    assert is_refused_before_the_work(done, dirty, "train.py")
+
+
+def test_what_a_thread_of_the_profiled_program_imports_is_refused_before_its_work(dirty: Repository) -> None:
+    dirty.commit(
+        main="from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor().submit(__import__, 'train').result()\nprint('worked')\n"
+    )
+    dirty.write("train.py", WORKS_FIRST)
+    done = dirty.run("-m", "cProfile", "main.py")
+    assert is_refused_before_the_work(done, dirty, "train.py")
+
+
+@pytest.mark.parametrize("under", [[], ["-m", "coverage", "run", "--data-file", "covered"], ["-m", "cProfile"]])
+@pytest.mark.parametrize("runner", [["pytest", "-q", "-p", "no:cacheprovider"], ["unittest"]])
+def test_a_test_runner_imports_a_dirty_module_whatever_it_runs_under(
+    dirty: Repository, under: list[str], runner: list[str]
+) -> None:
+    dirty.write(
+        "test_train.py",
+        "import doctest, unittest, pyrepro, train\n"
+        "class TestIt(unittest.TestCase):\n"
+        "    def test_it(self):\n"
+        "        self.assertRaises(pyrepro.DirtyRepositoryError, train.save_thing, 'foo')\n"
+        "        self.assertEqual(doctest.testfile('guide.txt').failed, 0)\n",
+    )
+    dirty.write("guide.txt", ">>> import sys; _ = sys.modules.pop('train')\n>>> import train\n")
+    target = "test_train" if runner == ["unittest"] else "test_train.py"
+    done = dirty.run(*under, "-m", *runner, target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout or "OK" in done.stderr
+
+
+class Environment:
+    """A virtual environment that sees what this one has installed."""
+
+    def __init__(self, path: Path) -> None:
+        venv.create(path, symlinks=hasattr(os, "fork"))
+        self.scripts = next(path / name for name in ("bin", "Scripts") if (path / name).exists())
+        self.python = self.scripts / ("python" if hasattr(os, "fork") else "python.exe")
+        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        done = subprocess.run([self.python, "-c", ask], capture_output=True, text=True, check=True)
+        self.packages = Path(done.stdout.strip())
+        seen = [path for path in sys.path if path.endswith("site-packages")]
+        (self.packages / "seen.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in seen))
+
+    def install(self, point: str, code: Path | None, group: str = "console_scripts") -> None:
+        """Install a script as pip does, editable where the code stands elsewhere."""
+        module, _, function = point.partition(":")
+        if code is not None:
+            (self.packages / "editable.pth").write_text(f"{code}\n")
+        metadata = self.packages / "steps-1.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: steps\nVersion: 1\n")
+        (metadata / "entry_points.txt").write_text(f"[{group}]\nstart-training = {point}\n")
+        self.script = self.scripts / "start-training"
+        self.script.write_text(
+            f"import sys\nfrom {module} import {function}\nif __name__ == '__main__':\n    sys.exit({function}())\n"
+        )
+
+    def run(self, *args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self.python, *args], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Environment:
+    """A new environment."""
+    return Environment(tmp_path / "environment")
+
+
+@pytest.mark.parametrize("under", [[], ["-m", "cProfile"]])
+def test_the_script_of_an_editable_install_is_refused_before_its_work(
+    dirty: Repository, installed: Environment, tmp_path: Path, under: list[str]
+) -> None:
+    dirty.write("train.py", WORKS_FIRST + MAIN)
+    installed.install("train:main", dirty.path)
+    assert is_refused_before_the_work(installed.run(*under, installed.script, cwd=tmp_path), dirty, "train.py")
+
+
+def test_the_script_is_refused_by_the_package_of_what_it_starts(
+    repository: Repository, installed: Environment, tmp_path: Path
+) -> None:
+    repository.write("space/steps/__init__.py", "")
+    repository.commit(space__steps__cli="def main(): pass\n")
+    repository.write("space/steps/__init__.py", WORKS_FIRST)
+    installed.install("space.steps.cli:main", repository.path)
+    done = installed.run(installed.script, cwd=tmp_path)
+    assert is_refused_before_the_work(done, repository, "space/steps/__init__.py")
+
+
+def test_the_script_is_an_archive_on_windows(dirty: Repository, installed: Environment, tmp_path: Path) -> None:
+    dirty.write("train.py", WORKS_FIRST + MAIN)
+    installed.install("train:main", dirty.path, "gui_scripts")
+    archive = installed.scripts / "start-training.exe"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(installed.script, "__main__.py")
+    assert is_refused_before_the_work(installed.run(archive, cwd=tmp_path), dirty, "train.py")
+
+
+@pytest.mark.parametrize("under", [[], ["-m", "cProfile"]])
+@pytest.mark.parametrize("name", ["start-training", "other-name"])
+def test_an_installed_tool_that_imports_a_dirty_module_only_warns(
+    dirty: Repository, installed: Environment, name: str, under: list[str]
+) -> None:
+    (installed.packages / "tool.py").write_text(
+        "import sys; sys.path.insert(0, '')\nimport train\ndef main(): print('imported')\n"
+    )
+    installed.install("tool:main", None)
+    script = installed.script.rename(installed.scripts / name)
+    done = installed.run(*under, os.path.relpath(script, dirty.path), cwd=dirty.path)
+    assert done.returncode == 0 and done.stdout.startswith("imported\n"), done.stderr
+    assert REFUSED in done.stderr
+
+
+def test_an_installed_tool_that_imports_before_its_own_code_only_warns(
+    dirty: Repository, installed: Environment
+) -> None:
+    (installed.packages / "tool.py").write_text("def main(): pass\n")
+    installed.install("tool:main", None)
+    installed.script.write_text("import sys; sys.path.insert(0, '')\nimport train\nprint('imported')\n")
+    done = installed.run(installed.script, cwd=dirty.path)
+    assert (done.returncode, done.stdout) == (0, "imported\n"), done.stderr
     assert REFUSED in done.stderr
 
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, Repository
+from conftest import SCRIPT, Repository, posix_only
 
 from pyrepro import Artifact, CodeStateError
 
@@ -213,3 +213,121 @@ def test_the_scripts_directory_of_the_environment_is_installed() -> None:
     assert is_installed(os.path.join(sysconfig.get_path("scripts"), "tool"))
     assert is_installed(os.__file__)
     assert not is_installed(os.path.join(os.sep, "home", "me", "project", "train.py"))
+
+
+GOES_FIRST = "import os, sys; os.chdir(sys.argv.pop())\n" + SCRIPT
+GOES_AFTER_THE_IMPORT = SCRIPT.replace("\n\n\n", "\nimport os; os.chdir(sys.argv.pop())\n\n\n", 1)
+REPO = "@Artifact(repo=os.environ['PROJECT'], "
+LAUNCHERS = [["-m", "cProfile"], ["-m", "trace", "--count", "--coverdir", "counted"]]
+
+
+def refusal(file: str) -> str:
+    return (
+        f"pyrepro.CodeStateError: the code that runs calls its file {file}, and no file of this name, "
+        "in the working directory or in that of import pyrepro, holds it; "
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_profiled_script_has_the_commit_of_its_own_repository(repository: Repository, launcher: list[str]) -> None:
+    done = repository.run(*launcher, "train.py")
+    assert done.stdout.startswith(f"foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("script", ["x = 1\n", SCRIPT, "def broken(:\n", None])
+def test_a_profiled_script_that_goes_into_another_repository_does_not_take_its_commit(
+    repository: Repository, other: Repository, launcher: list[str], script: str | None
+) -> None:
+    repository.commit(train=GOES_FIRST)
+    if script is not None:
+        other.commit(train=script)
+    done = repository.run(*launcher, "train.py", other.path)
+    assert done.stderr.splitlines()[-1] == refusal("train.py")
+    assert not list(other.path.glob("foo*"))
+
+
+def test_a_profiled_script_that_goes_elsewhere_has_the_commit_of_the_repository_that_is_passed(
+    repository: Repository, other: Repository
+) -> None:
+    repository.commit(train=GOES_FIRST.replace("@Artifact(", REPO))
+    other.commit(train=SCRIPT)
+    done = repository.run("-m", "cProfile", "train.py", other.path, env={"PROJECT": str(repository.path)})
+    assert done.stdout.startswith(f"foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
+
+
+@pytest.mark.parametrize("script", [SCRIPT, GOES_AFTER_THE_IMPORT])
+def test_a_profiled_script_that_goes_elsewhere_after_it_has_imported_pyrepro_has_its_own_commit(
+    repository: Repository, other: Repository, script: str
+) -> None:
+    repository.commit(train=GOES_AFTER_THE_IMPORT)
+    other.commit(train=script)
+    done = repository.run("-m", "cProfile", "train.py", other.path)
+    assert done.stdout.startswith(f"foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
+
+
+def test_a_profiled_script_that_comes_back_has_its_own_commit(repository: Repository, other: Repository) -> None:
+    repository.commit(train=GOES_FIRST.replace("Artifact\n", "Artifact; os.chdir(os.environ['PROJECT'])\n", 1))
+    other.commit(train=SCRIPT)
+    done = repository.run("-m", "cProfile", "train.py", other.path, env={"PROJECT": str(repository.path)})
+    assert done.stdout.startswith(f"foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
+
+
+@pytest.mark.parametrize("script", [GOES_FIRST, GOES_AFTER_THE_IMPORT], ids=["before the import", "after the import"])
+@posix_only
+def test_a_profiled_script_may_go_into_a_directory_that_is_deleted(
+    repository: Repository, tmp_path: Path, script: str
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    deletes = script.replace("os.chdir(sys.argv.pop())", "os.chdir(sys.argv.pop()); os.rmdir(os.getcwd())")
+    repository.commit(train=deletes.replace('"foo.txt"', f'"{tmp_path}/foo.txt"'))
+    done = repository.run("-m", "cProfile", "train.py", gone)
+    if script == GOES_FIRST:
+        assert done.stderr.splitlines()[-1] == refusal("train.py")
+    else:
+        assert done.stdout.startswith(f"{tmp_path}/foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
+
+
+ZIPPED = SCRIPT.replace("import sys\n", "import os\n")
+
+
+def zip_file(path: Path, source: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("zipped/__init__.py", source)
+
+
+@pytest.mark.parametrize("first", ["", "import pyrepro; ", "import zipped; "])
+def test_a_module_of_a_relative_archive_is_of_the_archive_wherever_the_process_goes(
+    repository: Repository, other: Repository, first: str
+) -> None:
+    zip_file(repository.path / "steps.zip", ZIPPED)
+    zip_file(other.path / "steps.zip", "def save_thing(outpath): pass\n")
+    call = f"import sys; sys.path.insert(0, 'steps.zip'); {first}import zipped, os; os.chdir(sys.argv[1])\n"
+    done = repository.run("-c", call + "print(zipped.save_thing('foo'))", other.path)
+    assert "\n  steps.zip\n" in done.stderr.split("DirtyRepositoryError")[1]
+    repository.commit()
+    done = repository.run("-c", call + "print(zipped.save_thing('foo'))", other.path)
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n", done.stderr
+
+
+PLAIN = "def save(outpath):\n    return outpath\n"
+DECORATES = "import pyrepro\nsave = pyrepro.Artifact('outpath')(zipped.save)\nprint(save('foo'))\n"
+
+
+@pytest.mark.parametrize("there", ["# moved\n" + PLAIN, None])
+def test_a_function_of_a_relative_archive_that_was_loaded_before_pyrepro_is_known_by_its_code(
+    repository: Repository, other: Repository, there: str | None
+) -> None:
+    zip_file(repository.path / "steps.zip", PLAIN)
+    goes = "import sys; sys.path.insert(0, 'steps.zip')\nimport os, zipped\n"
+    repository.commit(main=goes + DECORATES, away=goes + "os.chdir(sys.argv[1])\n" + DECORATES)
+    done = repository.run("main.py")
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n", done.stderr
+    if there is None:
+        other.write("steps.zip", "no archive")
+    else:
+        zip_file(other.path / "steps.zip", there)
+    done = repository.run("away.py", other.path)
+    assert done.stderr.splitlines()[-1] == refusal("steps.zip/zipped/__init__.py")

@@ -48,7 +48,9 @@ class _ModulesThen:
 
     def __init__(self, keys: tuple[int, str | None, int], loaded: Sequence[LoadedModule]) -> None:
         self._number, self._last, self._count_of_loads = keys
-        self._loaded = loaded
+        # By identity: specs may be equal. The specs are kept alive, so that no other one gets the same id.
+        self._loads = {module.name: (id(module.spec), type(module.module)) for module in loaded}
+        self._kept_alive = loaded
         present = [module for module in loaded if module.module is not modules.GONE]
         self._names = [module.name for module in present]
         self._modules = [module.module for module in present]
@@ -77,9 +79,7 @@ class _ModulesThen:
 
     def others(self, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
         """The modules that are not among these, or were loaded again."""
-        # By identity: specs may be equal.
-        known = {module.name: (id(module.spec), type(module.module)) for module in self._loaded}
-        return [one for one in loaded if known.get(one.name) != (id(one.spec), type(one.module))]
+        return [one for one in loaded if self._loads.get(one.name) != (id(one.spec), type(one.module))]
 
 
 def _typed_code(function: object) -> TypedCode:

@@ -43,13 +43,17 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "doubtful_cache", "file", "fingerprint", "is_confirmed", "mode", "noted_at"),
-        "spec",
+        *("content", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_reload", "mode"),
+        *("noted_at", "order", "spec"),
     )
 
     def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
         self.file, self.spec = file, spec
         self.noted_at = time.time_ns()
+        self.order = _next_order(self.noted_at)
+        self.is_reload = False  # whether into the module object that was there
+        self.during: frozenset[str] = frozenset()  # the modules whose bodies ran, where it was not the first load
+        self.gap = ""  # an id, where the loads just before this one are not known
         self.is_confirmed = False  # whether Python has read the file, too, while it was the same
         self.content: bytes | None = None  # None of what is not kept: extension modules and archives
         self.doubtful_cache: bytes | None = None
@@ -69,6 +73,16 @@ class Load:
         if cache is None or self.content is None:
             return True
         return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
+
+
+_last_order = 0
+
+
+def _next_order(now: int) -> int:
+    """A place in the order of all loads: the time, also where the clock stands still or is set back."""
+    global _last_order
+    _last_order = max(now, _last_order + 1)
+    return _last_order
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
@@ -166,7 +180,7 @@ class Finder:
         if spec is not None:
             # An import never fails because of this: what cannot be noted counts as loaded unseen.
             with contextlib.suppress(Exception):
-                _note(name, spec)
+                _note(name, spec, is_reload=target is not None)
         return spec
 
     def _spec_of_others(self, name: str, path: Any, target: Any) -> Any:
@@ -188,11 +202,14 @@ def _are_plainly_installed(path: Any) -> bool:
         return False
 
 
+_KEPT = 10  # loads of one module: the first, and the last ones
+
 _loads: dict[str, list[Load]] = {}
+_loaded_otherwise: set[str] = set()
 _unconfirmed: dict[int, Load] = {}  # by thread, in which one module after the other is found and read
 
 
-def _note(name: str, spec: Any) -> None:
+def _note(name: str, spec: Any, *, is_reload: bool) -> None:
     """Note what a module is about to be loaded from."""
     origin = spec.origin
     if not spec.has_location or not isinstance(origin, str) or is_plainly_installed(origin):
@@ -202,6 +219,9 @@ def _note(name: str, spec: Any) -> None:
     load = Load(file, spec, cached=cache_of(spec))
     if not load.may_use(load.doubtful_cache):
         os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
+    load.is_reload = is_reload
+    if name in _loads:
+        load.during = _running_modules()
     _keep(name, load)
     _unconfirmed[get_ident()] = load
 
@@ -236,7 +256,42 @@ def _file_or_archive(file: str) -> str:
 
 
 def _keep(name: str, load: Load) -> None:
-    _loads.setdefault(name, []).append(load)
+    loads = _loads.setdefault(name, [])
+    loads.append(load)
+    # Other modules of the same name, as every conftest is, are no other loads of it.
+    alike = [one for one in loads if one.file == load.file]
+    if len(alike) == 1 and load.is_reload:
+        load.gap = os.urandom(20).hex()  # the first load was not seen
+    if load.gap or any(one.content != load.content for one in alike):
+        _loaded_otherwise.add(name)
+    if len(alike) > _KEPT:
+        first, dropped, after = alike[:3]
+        after.is_reload = after.is_reload and dropped.is_reload
+        if dropped.gap or dropped.content != first.content:
+            after.gap = os.urandom(20).hex()
+        loads.remove(dropped)
+
+
+def _running_modules() -> frozenset[str]:
+    """The names of the modules whose bodies run in this thread."""
+    names = set()
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            names.add(str(frame.f_globals.get("__name__")))
+        frame = frame.f_back
+    return frozenset(names)
+
+
+def is_any_loaded_otherwise() -> bool:
+    """Whether any module was loaded again from other bytes."""
+    return bool(_loaded_otherwise)
+
+
+def loads_like(name: str, load: Load) -> list[Load]:
+    """The loads of a module from the file of one of them, as they followed each other."""
+    found = [one for one in _loads.get(getattr(load.spec, "name", name), ()) if one.file == load.file]
+    return sorted(found, key=lambda one: one.order)
 
 
 def load_of(name: str, module: object, spec: object) -> Load | None:
@@ -247,8 +302,9 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
     return next((load for load in reversed(_loads.get(getattr(spec, "name", name), ())) if load.spec is key), None)
 
 
-def keep_unseen(name: str, module: object, spec: object, load: Load) -> None:
-    """Keep what a module that was loaded unseen is known to have been loaded from."""
+def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after: int) -> None:
+    """Keep what a module that was loaded unseen, after some time, is known to have been loaded from."""
+    load.order = seen_after
     load.spec = module if spec is None else spec
     load.is_confirmed = True
     _keep(getattr(spec, "name", name), load)

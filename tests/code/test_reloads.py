@@ -154,6 +154,16 @@ def test_a_module_whose_first_load_nobody_saw_leaves_its_importers_behind(reposi
     assert re.fullmatch(rf"{repository.head}-dirty-[0-9a-f]+\n{repository.head}\n", done.stdout), done.stderr
 
 
+def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", steps="from helper import LR\n", unseen="x = 1\n")
+    script = "import importlib, os, steps, helper, unseen\nfor name in ('helper', 'unseen'): os.utime(f'{name}.py')\n"
+    done = repository.run(
+        "-c", f"{script}import pyrepro\nimportlib.reload(helper)\nprint(pyrepro.tag(allow_dirty=True))"
+    )
+    assert "\n  steps.py: took LR of helper before that was loaded again; type" in done.stderr
+    assert f"\n  unseen.py: {repository.path}/unseen.py was written at " in done.stderr
+
+
 # The pure function
 
 

@@ -183,9 +183,9 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
         CodeStateError: git cannot say.
     """
     top = reading.work_tree
-    sources = {} if top is None else _sources_inside(top, later)
     if top is None:
         return reading
+    sources = _sources_inside(top, later)
     behind = left_behind()
     for path, some in _sources_inside(top, loaded).items():
         if path in reading.behind or any(module.name in behind for module in some):

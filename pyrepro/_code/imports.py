@@ -52,8 +52,8 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "doubtful_cache", "file", "fingerprint", "is_confirmed", "is_import", "mode", "noted_at"),
-        *("spec", "thread"),
+        *("content", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_import"),
+        *("is_reload", "mode", "noted_at", "order", "spec", "thread"),
     )
 
     def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
@@ -61,6 +61,10 @@ class Load:
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
         self.thread = get_ident()
+        self.order = _next_order(self.noted_at)
+        self.is_reload = False  # whether into the module object that was there
+        self.during: frozenset[str] = frozenset()  # the modules whose bodies ran, where it was not the first load
+        self.gap = ""  # an id, where the loads just before this one are not known
         self.is_confirmed = False  # whether Python has read the file, too, while it was the same
         self.content: bytes | None = None  # None of what is not kept: extension modules and archives
         self.doubtful_cache: bytes | None = None
@@ -80,6 +84,16 @@ class Load:
         if cache is None or self.content is None:
             return True
         return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
+
+
+_last_order = 0
+
+
+def _next_order(now: int) -> int:
+    """A place in the order of all loads: the time, also where the clock stands still or is set back."""
+    global _last_order
+    _last_order = max(now, _last_order + 1)
+    return _last_order
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
@@ -189,7 +203,7 @@ class Finder:
         if spec is not None:
             # An import never fails because of this: what cannot be noted counts as loaded unseen.
             with contextlib.suppress(Exception):
-                _note(name, spec, is_import=_is_import(sys._getframe(2)))
+                _note(name, spec, is_import=_is_import(sys._getframe(2)), is_reload=target is not None)
         return spec
 
     def _spec_of_others(self, name: str, path: Any, target: Any) -> Any:
@@ -211,7 +225,10 @@ def _are_plainly_installed(path: Any) -> bool:
         return False
 
 
+_KEPT = 10  # loads of one module: the first, and the last ones
+
 _loads: dict[str, list[Load]] = {}
+_loaded_otherwise: set[str] = set()
 _unconfirmed: dict[str, Load] = {}
 _MOST_UNCONFIRMED = 100
 _count = 0
@@ -222,7 +239,7 @@ def _is_import(frame: types.FrameType | None) -> bool:
     return frame is not None and frame.f_code.co_name in ("_find_and_load_unlocked", "reload")
 
 
-def _note(name: str, spec: Any, *, is_import: bool) -> None:
+def _note(name: str, spec: Any, *, is_import: bool, is_reload: bool) -> None:
     """Note what a module is about to be loaded from."""
     origin = spec.origin
     if not spec.has_location or not isinstance(origin, str) or is_plainly_installed(origin):
@@ -237,6 +254,9 @@ def _note(name: str, spec: Any, *, is_import: bool) -> None:
         else:
             os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
         load.doubtful_cache = None
+    load.is_reload = is_reload
+    if name in _loads:
+        load.during = _running_modules()
     _keep(name, load)
     _unconfirmed[name] = load
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
@@ -277,11 +297,47 @@ def _keep(name: str, load: Load) -> None:
     if loads and loads[-1].content == load.content:
         load.content = loads[-1].content  # once for all that are equal
     loads.append(load)
+    # Other modules of the same name, as every conftest is, are no other loads of it.
+    alike = [one for one in loads if one.file == load.file]
+    if len(alike) == 1 and load.is_reload:
+        load.gap = os.urandom(20).hex()  # the first load was not seen
+    if load.gap or any(one.content != load.content for one in alike):
+        _loaded_otherwise.add(name)
+    if len(alike) > _KEPT:
+        first, dropped, after = alike[:3]
+        after.is_reload = after.is_reload and dropped.is_reload
+        if dropped.gap or dropped.content != first.content:
+            after.gap = os.urandom(20).hex()
+        loads.remove(dropped)
 
 
 def count_of_loads() -> int:
     """How many loads were noted: more of them after each import of one of the user's modules."""
     return _count
+
+
+def _running_modules() -> frozenset[str]:
+    """The names of the modules whose bodies run in this thread."""
+    names = set()
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            names.add(str(frame.f_globals.get("__name__")))
+        frame = frame.f_back
+    return frozenset(names)
+
+
+def is_any_loaded_otherwise() -> bool:
+    """Whether any module was loaded again from other bytes."""
+    return bool(_loaded_otherwise)
+
+
+def loads_like(name: str, load: Load) -> list[Load]:
+    """The loads of a module from the file of one of them, as they followed each other."""
+    alike = [one for one in _loads.get(_name_in(load.spec, name), ()) if one.file == load.file]
+    # A spec that was found and not executed is no load.
+    found = [one for one in alike if one.is_import or one.is_confirmed or one is load]
+    return sorted(found, key=lambda one: one.order)
 
 
 def load_of(name: str, module: object, spec: object) -> Load | None:
@@ -304,8 +360,9 @@ def _is_noted(name: str, module: object) -> bool:
     return spec is not None and load_of(name, module, spec) is not None
 
 
-def keep_unseen(name: str, module: object, spec: object, load: Load) -> None:
-    """Keep what a module that was loaded unseen is known to have been loaded from."""
+def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after: int) -> None:
+    """Keep what a module that was loaded unseen, after some time, is known to have been loaded from."""
+    load.order = seen_after
     load.spec = module if spec is None else spec
     load.is_confirmed = True
     _keep(_name_in(spec, name), load)

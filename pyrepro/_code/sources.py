@@ -13,9 +13,10 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
-from pyrepro._code import imports
+from pyrepro._code import imports, modules, reloads
 from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.modules import LoadedModule, module_bodies
+from pyrepro._code.reloads import Behind, History, SourceLoad
 
 _MARGIN_OF_LOAD = 5_000_000
 """Nanoseconds after the note of an import in which its file was perhaps written before Python read it."""
@@ -51,24 +52,44 @@ def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
             _load_of(module, bodies)
 
 
-def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) -> Counted:
+def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) -> Counted:
     """What counts at a path from which some modules were loaded.
 
     Args:
-        modules: the modules; there may be none.
+        some: the modules; there may be none.
         bodies: the module bodies that run, see :func:`running_bodies`.
     """
-    found = [_counted(module, bodies) for module in modules]
+    found = [_counted(module, bodies) for module in some]
     unknown = [one for one in found if isinstance(one, Unknown)]
     if unknown:
         return unknown[0]
     if len(set(found)) > 1:
         return _unknown(
-            ("several", *(id(module.spec) for module in modules)),
-            f"{' and '.join(sorted(module.name for module in modules))} were loaded from one file, which was written "
+            ("several", *(id(module.spec) for module in some)),
+            f"{' and '.join(sorted(module.name for module in some))} were loaded from one file, which was written "
             f"between their loads; start the program again",
         )
     return found[0] if found else None
+
+
+def left_behind() -> dict[str, Behind]:
+    """The loaded modules that were left behind when others were loaded again, by name."""
+    if not imports.is_any_loaded_otherwise():
+        return {}
+    histories = []
+    for module in modules.loaded_modules():
+        load = imports.load_of(module.name, module.module, module.spec)
+        if load is not None:
+            package = getattr(module.spec, "parent", None) or ""
+            loads = {id(one): _source_load(one) for one in imports.loads_like(module.name, load)}
+            histories.append(History(module.name, package, tuple(loads.values()), loads[id(load)]))
+    return reloads.left_behind(histories)
+
+
+def _source_load(load: Load) -> SourceLoad:
+    # Of what is not kept the fingerprint tells whether it is another.
+    content = repr(load.fingerprint).encode() if load.content is None else load.content
+    return SourceLoad(load.order, content, load.is_reload, load.during, load.gap)
 
 
 def running_bodies() -> dict[int, types.CodeType]:
@@ -137,7 +158,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     latest = module.seen_after + (TICK if is_from_start else -TICK)
     if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load)):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
-    imports.keep_unseen(module.name, module.module, module.spec, load)
+    imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
 
 
@@ -160,7 +181,8 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
     if status is None or abs(status.st_mtime_ns / 1e9 - patched) > 1e-5:
         return _unknown_load(module, load, "and %autoreload patched it with something else")
     now = Load(module.file, load.spec)
-    imports.keep_unseen(module.name, module.module, load.spec, now)
+    now.is_reload = True
+    imports.keep_unseen(module.name, module.module, load.spec, now, now.order)
     return now
 
 

@@ -15,7 +15,7 @@ from pyrepro import _environ
 from pyrepro._code import modules, repository, work_tree
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
-from pyrepro._code.sources import Sources
+from pyrepro._code.sources import Sources, left_behind
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
@@ -70,6 +70,7 @@ class Reading(NamedTuple):
     loaded: Sequence[LoadedModule]
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
+    behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -84,6 +85,8 @@ class Reading(NamedTuple):
     def _remark(self, path: bytes) -> str:
         if path in self.unknown:
             return f": {self.unknown[path]}"
+        if path in self.behind:
+            return f": {self.behind[path]}"
         return " (as it was loaded; the file holds something else now)" if path in self.contents else ""
 
 
@@ -132,7 +135,11 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
     """A reading with a change that no other one shares."""
     changes = reading.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())}
     snapshot = work_tree.Snapshot(
-        reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}
+        reading.state.commit,
+        changes,
+        reading.contents,
+        {**reading.unknown, _UNKNOWN_PATH: reason},
+        reading.behind,
     )
     return _reading(reading.work_tree, snapshot, reading.loaded)
 
@@ -178,17 +185,30 @@ def read_code(
     return reading
 
 
-def read_later_modules(reading: Reading, later: Iterable[LoadedModule]) -> Reading:
+def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: Iterable[LoadedModule]) -> Reading:
     """A reading, with what now stands in the files of modules that were loaded since.
+
+    Args:
+        reading: the reading.
+        later: the modules that were loaded since.
+        loaded: all of them, which those may have left behind.
 
     Raises:
         CodeStateError: git cannot say.
     """
     top = reading.work_tree
-    sources = {} if top is None else _sources_inside(top, later)
-    if not sources or top is None:
+    if top is None:
         return reading
-    before = work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown)
+    sources = _sources_inside(top, later)
+    behind = left_behind()
+    for path, some in _sources_inside(top, loaded).items():
+        if path in reading.behind or any(module.name in behind for module in some):
+            sources.setdefault(path, some)
+    if not sources:
+        return reading
+    before = work_tree.Snapshot(
+        reading.state.commit, reading.changes, reading.contents, reading.unknown, reading.behind
+    )
     return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded)
 
 
@@ -219,7 +239,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {})
+    return Reading(declared, None, {}, (), {}, {}, {})
 
 
 def _declared() -> CodeState | None:
@@ -276,7 +296,8 @@ def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[Loa
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    return Reading(CodeState(snapshot.commit, digest), top, changes, loaded, snapshot.contents, snapshot.unknown)
+    state = CodeState(snapshot.commit, digest)
+    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, snapshot.behind)
 
 
 def _digested_path(path: bytes) -> str:

@@ -279,7 +279,7 @@ class Tracker:
 
             with contextlib.suppress(StaleError):
                 return reading, make_patch(
-                    top, reading.state.commit, reading.changes, reading.contents, reading.unknown
+                    top, reading.state.commit, reading.changes, reading.contents, [*reading.unknown, *reading.behind]
                 )
         raise CodeStateError(
             f"files of the work tree {top} changed each time that they were read; "
@@ -294,10 +294,10 @@ class Tracker:
         keys = _keys_of_modules()
         loaded = _modules_inside(self._reading.work_tree, modules.loaded_modules())
         before, others = self._reading, self._modules.others(loaded)
-        reading, patch = read_later_modules(before, others), self._patch
+        reading, patch = read_later_modules(before, others, loaded), self._patch
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.
         if reading.state != before.state:
-            reading, patch = self._with_patch(lambda: read_later_modules(before, others))
+            reading, patch = self._with_patch(lambda: read_later_modules(before, others, loaded))
         if reading.state != before.state and not (self._is_allowed or _environ.allows_dirty()):
             self._is_too_late_to_refuse = True
             _states_warned_of.add(reading.state)

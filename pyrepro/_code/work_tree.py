@@ -17,7 +17,7 @@ from typing import NamedTuple
 from pyrepro._code.git import finish_git, run_git, start_git
 from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
 from pyrepro._code.repository import bytes_of, git_directories
-from pyrepro._code.sources import Sources, Unknown, counted, running_bodies
+from pyrepro._code.sources import Sources, Unknown, counted, left_behind, running_bodies
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -39,6 +39,7 @@ class Snapshot(NamedTuple):
     changes: dict[bytes, Entry]
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
+    behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
 
 
 def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
@@ -125,7 +126,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     outside -= _ignored(top, outside, index)
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
-    snapshot = Snapshot(commit, changes, {}, {})
+    snapshot = Snapshot(commit, changes, {}, {}, {})
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
     counting = tracked | outside | (loaded & committed.keys())
     _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
@@ -145,6 +146,7 @@ def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
     snapshot.changes.update({prefix + path: entry for path, entry in submodule.changes.items()})
     snapshot.contents.update({prefix + path: content for path, content in submodule.contents.items()})
     snapshot.unknown.update({prefix + path: reason for path, reason in submodule.unknown.items()})
+    snapshot.behind.update({prefix + path: remark for path, remark in submodule.behind.items()})
 
 
 def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, honours_modes: bool) -> None:
@@ -170,6 +172,13 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
         if entry != committed:
             snapshot.changes[path] = entry
             snapshot.contents[path] = one.content
+    # After all were counted, which notes the loads that nobody saw.
+    behind = left_behind()
+    for path in sources.keys() - snapshot.unknown.keys() if behind else ():
+        for one_behind in [behind[module.name] for module in sources[path] if module.name in behind]:
+            snapshot.changes[path] = "100644", one_behind.id
+            snapshot.behind[path] = one_behind.remark
+            snapshot.contents.pop(path, None)
 
 
 def _id_of_content(top: str, path: bytes, content: bytes, committed: str) -> str:
@@ -235,6 +244,7 @@ def _without(snapshot: Snapshot, is_left_out: Callable[[bytes], bool]) -> Snapsh
         {path: entry for path, entry in snapshot.changes.items() if not is_left_out(path)},
         {path: content for path, content in snapshot.contents.items() if not is_left_out(path)},
         {path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
+        {path: remark for path, remark in snapshot.behind.items() if not is_left_out(path)},
     )
 
 
@@ -251,6 +261,7 @@ def _below(snapshot: Snapshot, prefix: bytes, commit: str) -> Snapshot:
         {path[start:]: entry for path, entry in inside.changes.items()},
         {path[start:]: content for path, content in inside.contents.items()},
         {path[start:]: reason for path, reason in inside.unknown.items()},
+        {path[start:]: remark for path, remark in inside.behind.items()},
     )
 
 

@@ -1,0 +1,351 @@
+"""A module that took something of another one, which was then loaded again from other bytes, is a change."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Repository
+from test_session import execute
+
+from pyrepro import CodeState
+from pyrepro._code import imports
+from pyrepro._code.reloads import History, SourceLoad, left_behind, read_body
+from pyrepro._code.state import Reading, read_later_modules
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
+
+SAVE = "from pyrepro import Artifact\n{take}\n@Artifact('outpath')\ndef save(outpath):\n    return {value}\n"
+COMMIT = """\
+import pathlib, subprocess
+def commit(content, file="helper.py"):
+    pathlib.Path(file).write_text(content)
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *who, "commit", "-qam", "more"], check=True)
+"""
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+
+
+def clean(printed: str, repository: Repository) -> bool:
+    return printed == f"foo-{repository.head[:12]}-44136fa355b3"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_what_was_taken_of_a_module_before_it_was_reloaded_is_a_change_until_it_is_taken_again(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", steps=SAVE.format(take="from helper import LR", value="LR"))
+    show = "print(steps.save.tagged('foo'))"
+    printed = execute(
+        repository.path,
+        f"{COMMIT}import pyrepro, importlib, helper, steps",
+        f"commit('LR = 20\\n'); importlib.reload(helper)\n{show}",
+        f"importlib.reload(steps)\n{show}",
+    )
+    assert printed[1].startswith("DirtyRepositoryError: ")
+    remark = "took LR of helper before that was loaded again; type importlib.reload(steps)"
+    assert printed[1].splitlines()[1] == f"  steps.py: {remark}"
+    assert clean(printed[2], repository)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_autoreload_of_a_module_that_is_used_in_functions_leaves_nobody_behind(repository: Repository) -> None:
+    repository.commit(
+        helper="def lr(): return 1\n",
+        steps=SAVE.format(take="import helper", value="helper.lr(), outpath"),
+        other=SAVE.format(take="from helper import lr", value="lr()"),
+    )
+    edit = "commit('def lr(): return 20\\n')\nimport os; os.utime('helper.py', (2e9, 2e9))"
+    printed = execute(
+        repository.path,
+        f"%load_ext autoreload\n%autoreload 2\n{COMMIT}import pyrepro, importlib, helper, steps",
+        "print(steps.save.tagged('foo'))",
+        edit,
+        "print(steps.save.tagged('foo'), steps.save('foo')[0])",
+        "import other\n" + edit.replace("20", "300").replace("2e9", "2.05e9"),
+        "print(steps.save.tagged('foo'))",
+    )
+
+    assert re.fullmatch(r"foo-[0-9a-f]{12}-44136fa355b3 20", printed[3])
+    assert "\n  other.py: took lr of helper before that was loaded again; type importlib.reload(other)\n" in printed[5]
+
+
+def in_session(repository: Repository, *lines: str) -> list[str]:
+    """What lines of python -c print, in a session that can commit."""
+    done = repository.run("-c", "\n".join([COMMIT, "import pyrepro, importlib, sys, helper, steps", *lines]))
+    assert not done.stderr, done.stderr
+    return done.stdout.splitlines()
+
+
+STATE = "print(pyrepro.code_state('.'))"
+
+
+@pytest.mark.parametrize(
+    ("steps", "lines"),
+    [
+        ("import helper\ndef f(): return helper.LR\n", ["commit('LR = 20\\n')", "importlib.reload(helper)"]),
+        ("from helper import LR\n", ["pathlib.Path('helper.py').touch()", "importlib.reload(helper)"]),
+        ("from helper import LR\n", ["commit('LR = 20\\n')", *(f"importlib.reload({m})" for m in ("helper", "steps"))]),
+        (
+            "from helper import LR\n",
+            ["commit('LR = 20\\n')", "del sys.modules['helper'], sys.modules['steps']", "import steps"],
+        ),
+        (
+            "from helper import LR\n",
+            ["commit('LR = 20\\n')", "importlib.reload(helper)", "commit('LR = 1\\n')", "importlib.reload(helper)"],
+        ),
+        (
+            "import helper, importlib\nimportlib.reload(helper)\nfrom helper import LR\n",
+            ["commit('LR = 20\\n')", "importlib.reload(steps)"],
+        ),
+    ],
+    ids=["plain import", "same bytes", "both", "both anew", "back again", "by itself"],
+)
+def test_innocents_stay_clean(repository: Repository, steps: str, lines: list[str]) -> None:
+    repository.commit(helper="LR = 1\n", steps=steps)
+    assert in_session(repository, *lines, STATE) == [repository.git("rev-parse", "HEAD").strip()]
+
+
+@pytest.mark.parametrize("steps", ["from helper import LR\n", "import helper\ndef f(): return helper.LR\n"])
+def test_a_module_that_was_imported_anew_leaves_all_behind_that_imported_it(repository: Repository, steps: str) -> None:
+    repository.commit(helper="LR = 1\n", steps=steps)
+    anew = ["commit('LR = 20\\n')", "del sys.modules['helper']", "import helper"]
+    dirty, now_clean = in_session(repository, *anew, STATE, "importlib.reload(steps)", STATE)
+    assert dirty.startswith(f"{repository.head}-dirty-")
+    assert now_clean == repository.head
+
+
+def test_modules_that_the_function_reloads_leave_others_behind_until_they_are_what_they_were(
+    repository: Repository,
+) -> None:
+    script = f"""\
+{COMMIT}
+import importlib
+from pyrepro import Artifact
+import helper, steps
+@Artifact("outpath", allow_dirty=True)
+def save(outpath, content):
+    pathlib.Path("helper.py").write_text(content)
+    importlib.reload(helper)
+    open(outpath, "w").close()
+    return outpath
+print(save.tagged("foo", content=""))
+for content in ("LR = 20\\n", "LR = 1\\n"):
+    save("foo", content=content)
+    print(save.tagged("foo", content=""))
+"""
+    repository.commit(helper="LR = 1\n", steps="from helper import LR\n", train=script)
+    done = repository.run("train.py")
+    first, second, third = done.stdout.splitlines()
+    assert clean(first, repository) and third == first
+    assert second.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert "  steps.py: took LR of helper before that was loaded again; type importlib.reload(steps)" in done.stderr
+
+
+def test_a_module_whose_first_load_nobody_saw_leaves_its_importers_behind(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", steps="from helper import LR\n")
+    script = "import importlib, os, steps, helper\nos.utime('helper.py')\nimport pyrepro\nimportlib.reload(helper)\n"
+    done = repository.run("-c", f"{script}{STATE}\nimportlib.reload(steps)\n{STATE}")
+    assert re.fullmatch(rf"{repository.head}-dirty-[0-9a-f]+\n{repository.head}\n", done.stdout), done.stderr
+
+
+def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", steps="from helper import LR\n", unseen="x = 1\n")
+    script = "import importlib, os, steps, helper, unseen\nfor name in ('helper', 'unseen'): os.utime(f'{name}.py')\n"
+    done = repository.run(
+        "-c", f"{script}import pyrepro\nimportlib.reload(helper)\nprint(pyrepro.tag(allow_dirty=True))"
+    )
+    assert "\n  steps.py: took LR of helper before that was loaded again; type" in done.stderr
+    assert f"\n  unseen.py: {repository.path}/unseen.py was written at " in done.stderr
+
+
+def test_a_declared_state_is_what_it_is_whatever_is_loaded() -> None:
+    reading = Reading(CodeState("a" * 40), None, {}, (), {}, {}, {})
+    assert read_later_modules(reading, [], []) is reading
+
+
+# The pure function
+
+
+def history(name: str, *loads: tuple[int, str], package: str = "", **more: object) -> History:
+    of_sources = tuple(SourceLoad(order, content.encode(), order > 10, **more) for order, content in loads)  # type: ignore[arg-type]
+    return History(name, package, of_sources, of_sources[-1])
+
+
+def remarks(*histories: History) -> dict[str, str]:
+    return {name: one.remark.partition(";")[0] for name, one in left_behind(histories).items()}
+
+
+HELPER = history("helper", (2, "LR = 1"), (20, "LR = 2"))
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("from helper import LR", "LR of helper"),
+        ("from helper import LR as rate", "LR of helper"),
+        ("from helper import *", "* of helper"),
+        ("import helper as h\nx = h.LR", "LR of helper"),
+        ("import helper\nclass C:\n    x: int = helper.LR\n    y: int", "LR of helper"),
+        ("import helper\nclass C(helper.Base, metaclass=helper.Meta): pass", "Base of helper"),
+        ("import helper\n@helper.deco\ndef f(): pass", "deco of helper"),
+        ("import helper\n@helper.deco\nasync def f(): pass", "deco of helper"),
+        ("import helper\ndef f(a, /, *args, x=helper.LR, y, **rest): pass", "LR of helper"),
+        ("import helper\nf = lambda x=helper.LR: 1", "LR of helper"),
+        ("import helper\nx = [helper.LR for _ in ()]", "LR of helper"),
+        ("import helper\ndef f(): return helper.LR\nx = f()", "LR of helper"),
+        ("import helper\nclass C:\n    def __init__(self): helper.LR\nx = C()", "LR of helper"),
+        ("import helper\ndef f(x):\n    return helper.LR\n@f\ndef g(): pass", "LR of helper"),
+        ("try:\n    import helper\nexcept ImportError:\n    pass\nelse:\n    use(helper)", "helper"),
+        ("import helper, importlib\nx = helper.LR\nimportlib.reload(helper)", "LR of helper"),
+        ("import helper\nif helper.LR: pass", "LR of helper"),
+    ],
+)
+def test_what_runs_at_load_takes(source: str, what: str) -> None:
+    assert remarks(HELPER, history("steps", (1, source))) == {"steps": f"took {what} before that was loaded again"}
+    assert remarks(HELPER, history("steps", (3, source))) != {}
+    assert remarks(HELPER, history("steps", (3, source), (21, source))) == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import helper\ndef f(): return helper.LR",
+        "import helper\nf = lambda: helper.LR",
+        "def f():\n    from helper import LR",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from helper import LR",
+        "import typing\nif typing.TYPE_CHECKING:\n    from helper import LR\nelse: LR = 3",
+        "import helper\nif __name__ == '__main__':\n    print(helper.LR)",
+        "from __future__ import annotations\nimport helper\ndef f(x: helper.C) -> helper.C: pass",
+        "import helper\nhelper = 3\nprint(helper)",
+        "import helpers\nprint(helpers.LR, len([1]).x)",
+        "not Python",
+    ],
+)
+def test_what_does_not_run_at_load_takes_nothing(source: str) -> None:
+    assert remarks(HELPER, history("steps", (1, source))) == {}
+
+
+def test_a_program_takes_what_stands_under_its_guard() -> None:
+    source = "import helper\nif __name__ == '__main__':\n    print(helper.LR)"
+    assert left_behind([HELPER, history("__main__", (1, source))])["__main__"].remark == (
+        "took LR of helper before that was loaded again; start the program again"
+    )
+
+
+def test_future_imports_keep_annotations_read_unless_they_say_otherwise() -> None:
+    source = b"from __future__ import division\nimport helper\ndef f(x: helper.C) -> helper.C: pass"
+    assert [use.path for use in read_body(source, "").uses if use.is_value] == (
+        ["helper.C"] * 2 if sys.version_info < (3, 14) else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "behind"),
+    [
+        ("from .helper import LR", {"pkg.steps": "took LR of pkg.helper before that was loaded again"}),
+        ("from . import helper\nx = helper.LR", {"pkg.steps": "took LR of pkg.helper before that was loaded again"}),
+        ("import pkg.helper\nx = pkg.helper.LR", {"pkg.steps": "took LR of pkg.helper before that was loaded again"}),
+        ("from pkg import helper", {}),
+        ("import pkg.helper", {}),
+    ],
+)
+def test_modules_of_packages_are_told_from_what_they_hold(source: str, behind: dict[str, str]) -> None:
+    helper = history("pkg.helper", (4, "LR = 1"), (20, "LR = 2"))
+    package = history("pkg", (1, "from . import helper as other, steps"), package="pkg")
+    assert remarks(helper, package, history("pkg.steps", (5, source), package="pkg")) == behind
+
+
+def test_a_function_that_has_the_name_of_its_module_is_a_value_of_the_package() -> None:
+    load = history("pkg.load", (4, "def load(): 1"), (20, "def load(): 2"))
+    package = history("pkg", (1, "from .load import load"), package="pkg")
+    assert remarks(load, package, history("steps", (5, "from pkg import load"))) == {
+        "pkg": "took load of pkg.load before that was loaded again",
+        "steps": "took load of pkg, which is to be loaded again first",
+    }
+
+
+def test_chains_are_followed_to_their_end() -> None:
+    a, b = "from b import x", "from helper import LR as x"
+    old = [history("a", (5, a)), history("b", (4, b)), HELPER]
+    assert remarks(*old) == {
+        "a": "took x of b, which is to be loaded again first",
+        "b": "took LR of helper before that was loaded again",
+    }
+    assert remarks(old[0], history("b", (4, b), (21, b)), HELPER) == {"a": "took x of b before that was loaded again"}
+    assert remarks(history("a", (5, a), (22, a)), history("b", (4, b), (21, b)), HELPER) == {}
+
+
+def test_circles_end() -> None:
+    circle = [history("a", (5, "import a\nfrom b import x")), history("b", (6, "from a import y"))]
+    assert remarks(*circle, HELPER) == {}
+    assert sorted(remarks(circle[0], history("b", (6, "from a import y\nfrom helper import LR")), HELPER)) == ["a", "b"]
+
+
+def test_the_id_is_of_the_contents_and_their_order_alone() -> None:
+    def id_of(*histories: History) -> str:
+        return left_behind(histories)["steps"].id
+
+    steps = history("steps", (3, "from helper import LR"))
+    first = id_of(HELPER, steps)
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    assert (
+        id_of(history("steps", (6, "from helper import LR")), history("helper", (5, "LR = 1"), (30, "LR = 2"))) == first
+    )
+    others = {
+        id_of(history("helper", (2, "LR = 2"), (20, "LR = 1")), steps),
+        id_of(history("helper", (2, "LR = 1"), (20, "LR = 3")), steps),
+        id_of(HELPER, history("steps", (3, "from helper import LR #"))),
+    }
+    assert len(others | {first}) == 4
+
+
+def test_a_load_that_is_not_known_any_more_may_have_been_another_one() -> None:
+    loads = (SourceLoad(2, b"LR = 1"), SourceLoad(20, b"LR = 1", is_reload=True, gap="c0ffee"))
+    helper = History("helper", "", loads, loads[1])
+    for source, is_behind in (("from helper import LR", True), ("import helper", False)):
+        assert bool(remarks(helper, history("steps", (3, source)))) is is_behind
+        assert remarks(helper, history("steps", (21, source))) == {}
+    anew = (loads[0], loads[1]._replace(is_reload=False))
+    assert remarks(History("helper", "", anew, anew[1]), history("steps", (3, "import helper"))) == {
+        "steps": "took helper before that was loaded again"
+    }
+
+
+def test_ten_thousand_loads_keep_the_first_and_the_last_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "_loads", {})
+    monkeypatch.setattr(imports, "_loaded_otherwise", set())
+    file = tmp_path / "helper.py"
+
+    def load(content: str, *, is_reload: bool = True) -> imports.Load:
+        file.write_text(content)
+        one = imports.Load(str(file), object())
+        one.is_import, one.is_reload = True, is_reload
+        imports._keep("helper", one)
+        return one
+
+    first = load("LR = 1", is_reload=False)
+    for _ in range(1000):
+        load("LR = 1")
+    last = load("LR = 1")
+    loads = imports.loads_like("helper", last)
+    assert (len(loads), loads[0], loads[-1]) == (10, first, last)
+    assert not imports.is_any_loaded_otherwise() and not any(one.gap for one in loads)
+    load("LR = 2", is_reload=False)
+    for _ in range(20):
+        last = load("LR = 1")
+    loads = imports.loads_like("helper", last)
+    assert imports.is_any_loaded_otherwise()
+    assert [bool(one.gap) for one in loads] == [one.is_reload is False and one is not first for one in loads]
+    assert loads[1].gap and not loads[1].is_reload
+
+
+def test_nothing_is_behind_where_nothing_was_loaded_again() -> None:
+    assert left_behind([history("helper", (2, "LR = 1")), history("steps", (1, "from helper import LR"))]) == {}

@@ -137,8 +137,9 @@ def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
 
     try:
         taken, fresh = marshal.loads(cache[16:]), compiled(source, file, loader)
-        # The second for constants that do not equal themselves, as NaN.
-        return bool(taken == fresh or marshal.dumps(taken) == marshal.dumps(fresh))
+        # The second for constants that do not equal themselves, as NaN; in the last version that knows no references,
+        # which depend on what else holds an object.
+        return bool(taken == fresh or marshal.dumps(taken, 2) == marshal.dumps(fresh, 2))
     except (SyntaxError, ValueError, EOFError, TypeError):
         return False
 

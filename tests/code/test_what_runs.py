@@ -641,13 +641,15 @@ def test_a_cache_that_was_written_after_an_edit_of_what_it_was_compiled_from_is_
 
 @pytest.mark.usefixtures("caching")
 def test_a_cache_that_is_right_is_doubtful_once_only(repository: Repository) -> None:
-    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.write(".gitignore", "__pycache__/\n*.txt\n*.pyc\n")
     repository.commit(helper="LR = 1e999 * 0\n", train=train(after="import helper"))
     repository.run("-c", "import helper")
     cached = repository.path / f"__pycache__/helper.{sys.implementation.cache_tag}.pyc"
     os.utime(cached, (1, 1))
+    same = repository.path / "ignored.pyc"
+    os.link(cached, same)
     assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
-    assert cached.stat().st_mtime > 1
+    assert (os.path.samefile(cached, same), cached.stat().st_mtime > 1) == (True, True)
 
 
 @pytest.mark.usefixtures("caching")

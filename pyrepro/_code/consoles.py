@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from pyrepro._code import imports
 
 _NAMES = re.compile(
     r"<(stdin|console|input|(ipython|python|bpython)-input-.*|pyshell#\d+)>"
@@ -56,3 +59,29 @@ def is_console_namespace(namespace: dict[str, Any]) -> bool:
     """
     shell = ipython_shell() if namespace.get("__name__") == "__main__" else None
     return shell is not None and shell.user_ns is namespace
+
+
+def watch_runs() -> None:
+    """Note from now on what %run runs, just before: IPython reads the file at once, and keeps no module of it."""
+    shell = ipython_shell()
+    if shell is None or isinstance(shell.safe_execfile, _Noting):
+        return
+    shell.safe_execfile = _Noting(shell.safe_execfile)
+    magics = shell.magics_manager.registry.get("ExecutionMagics")
+    # %matplotlib has put a runner there that knows the method as it was.
+    if getattr(magics, "default_runner", None) is not None:
+        magics.default_runner = _Noting(magics.default_runner)
+
+
+class _Noting:
+    """A runner of scripts that notes each of them before it runs."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
+
+    def __call__(self, file: Any, *where: Any, **options: Any) -> Any:
+        # The run never fails because of this.
+        with contextlib.suppress(Exception):
+            module = sys.modules.get(where[0]["__name__"])
+            imports.note_run(file, None if is_console_namespace(where[0]) else module)
+        return self._run(file, *where, **options)

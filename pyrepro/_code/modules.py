@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -235,6 +236,7 @@ _seen_after: dict[str, tuple[object, object, int]] = {}
 def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
     global _last_look, _time_of_last_look
+    consoles.watch_runs()
     imports.confirm_loads()
     now = time.time_ns()
     present = dict(sys.modules)
@@ -274,6 +276,8 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
     To be called at the import of pyrepro, which must not cost a look at what sysconfig says.
     """
     global _time_of_last_look
+    with contextlib.suppress(Exception):  # the import never fails because of this
+        consoles.watch_runs()
     found = []
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):

@@ -388,3 +388,47 @@ def test_what_a_module_makes_is_of_the_module_in_a_session_too(repository: Repos
     repository.commit(made_up=MADE)
     printed = ipython(repository, "import made_up; made_up.show()")
     assert printed == [f"foo-p-{repository.head[:12]}-{EMPTY}"] * 6
+
+
+def loaded_tag(repository: Repository, path: str, content: str, *inputs: str) -> str:
+    """The tag with a file as it was loaded and, where there are some, the inputs of a session."""
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()
+    entries = [[path, "100644", blob]]
+    if inputs:
+        text = json.dumps([each.rstrip("\n") for each in inputs], separators=(",", ":"))
+        entries.insert(0, ["<session>", "100644", hashlib.sha256(text.encode()).hexdigest()])
+    changes = hashlib.sha256(json.dumps(entries, separators=(",", ":")).encode()).hexdigest()
+    return f"{repository.head[:12]}-dirty-{changes[:12]}-{EMPTY}"
+
+
+RUNNER = """\
+shell = get_ipython()  # as %matplotlib does it
+shell.magics_manager.registry["ExecutionMagics"].default_runner = shell.safe_execfile
+"""
+
+
+@pytest.mark.parametrize("options", ["", "-i ", "-n "])
+@pytest.mark.parametrize("before", ["", RUNNER])
+def test_a_script_counts_as_it_was_run_last(repository: Repository, options: str, before: str) -> None:
+    repository.write("utils.py", "X = 1\n")
+    define = before + DEFINE.replace("return outpath", "return outpath, X")
+    run, call = f"%run {options}utils.py", "print(*save('foo'))"
+    edit = "open('utils.py', 'w').write('X = 22\\n') and None"
+    cells = [define, run, call, edit, call, run, call]
+    one = {1: ("utils.py", "X = 1\n"), 22: ("utils.py", "X = 22\n")}
+    *_, first, _, second, _, third = execute(repository.path, *cells)
+    assert [first, second, third] == [
+        f"foo-{loaded_tag(repository, *one[1], define, run, call)} 1",
+        f"foo-{loaded_tag(repository, *one[1], define, run, call, edit)} 1",
+        f"foo-{loaded_tag(repository, *one[22], define, run, call, edit)} 22",
+    ]
+
+
+def test_a_script_that_decorates_and_calls_counts_as_each_run_of_it(repository: Repository) -> None:
+    script = DEFINE + "print(save('foo'), 'one')\n"
+    repository.commit(script=script)
+    edited = script.replace("one", "three")
+    edit = f"open('script.py', 'w').write({edited!r}) and None"
+    first, _, second = execute(repository.path, "%run script.py", edit, "%run script.py")
+    assert first == f"foo-{repository.head[:12]}-{EMPTY} one"
+    assert second == f"foo-{loaded_tag(repository, 'script.py', edited)} three"

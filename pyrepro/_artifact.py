@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from pyrepro._code.modules import caller_file, caller_frame
+from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code, warn_of_other_work_trees
 from pyrepro._code.tracker import Tracker, checked_reading
 from pyrepro._config.forms import hash_of_form, json_form
@@ -162,7 +162,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
     is_allowed, where = checked_flag("allow_dirty", allow_dirty), checked_repo(repo)
     file = caller_file()
     typed = None
-    if file is None:
+    if file is None or typed_code_of() is not None:
         from pyrepro._code.session import TypedCode  # imported where something was typed
 
         typed = TypedCode("the code that calls tag()", caller_frame().f_code.co_filename)

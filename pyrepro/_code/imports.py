@@ -8,6 +8,7 @@ Sources: importlib.abc.MetaPathFinder; PEP 552 for compiled caches; proc_pid_sta
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import os
 import sys
@@ -262,6 +263,24 @@ def _note(name: str, spec: Any, *, is_import: bool, is_reload: bool) -> None:
     _unconfirmed[name] = load
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def note_run(file: Any, module: Any) -> None:
+    """Note a script that is about to run in a session, in a module that it may leave again, or None.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = os.path.realpath(os.path.expanduser(file))
+    # A module is used again for the next run of the same script, so each run has a spec of its own.
+    name = f"%run {path}"
+    load = Load(path, importlib.util.spec_from_loader(name, None, origin=path))
+    load.is_import = True
+    _keep(name, load)
+    _unconfirmed[name] = load
+    if module is not None:
+        keep_unseen(module.__name__, module, None, copy.copy(load))
+        _loads[module.__name__][-1].is_import = False
 
 
 def confirm_loads() -> None:

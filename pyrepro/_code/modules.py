@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -16,7 +17,7 @@ import zipimport
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._code import imports
+from pyrepro._code import consoles, imports
 
 
 def is_interactive() -> bool:
@@ -100,8 +101,17 @@ def _is_execnet_worker() -> bool:
 
 
 def _main_file() -> str | None:
-    file = getattr(sys.modules.get("__main__"), "__dict__", {}).get("__file__")
+    namespace = getattr(sys.modules.get("__main__"), "__dict__", {})
+    if consoles.is_console_namespace(namespace) and not _runs_file(namespace):
+        return None
+    file = namespace.get("__file__")
     return _from_start(file) if isinstance(file, str) and not file.startswith("<") else None
+
+
+def _runs_file(namespace: dict[str, Any]) -> bool:
+    """Whether the body of a file runs in a namespace now, as ``ipython train.py`` runs it in that of the console."""
+    files = (code.co_filename for other, code in module_bodies() if other is namespace)
+    return any(os.path.isabs(file) and not consoles.is_console_name(file) for file in files)
 
 
 def is_installed(file: str) -> bool:
@@ -133,6 +143,31 @@ def caller_file() -> str | None:
     """The file of the code that calls pyrepro, as :func:`function_file` gives it."""
     frame = caller_frame()
     return _file_of_code(frame.f_code, frame.f_globals)
+
+
+def typed_code_of(function: object = None) -> types.CodeType | None:
+    """The code that makes a function, or the calling code, one that was typed; None where neither was.
+
+    Typed is what a console has compiled, or wraps such code, and what typed code decorates. In a session, so is all
+    that runs in the namespace of the console, whose names may be bound there at any time.
+    """
+    frame = caller_frame()
+    code = consoles.typed_part(function)
+    if code is None and _is_typed(frame.f_code, frame.f_globals):
+        code = frame.f_code
+    if code is None and function is not None:
+        own = getattr(without_partials(function), "__code__", frame.f_code)
+        namespace = getattr(without_partials(function), "__globals__", {})
+        is_of_main = getattr(without_partials(function), "__module__", None) == "__main__"
+        if _is_typed(own, namespace) or (is_of_main and is_interactive() and function_file(function) is None):
+            code = own
+    return code
+
+
+def _is_typed(code: types.CodeType, namespace: dict[str, Any]) -> bool:
+    if consoles.is_console_name(code.co_filename) or consoles.is_console_namespace(namespace):
+        return True
+    return namespace.get("__name__") == "__main__" and is_interactive() and _file_of_code(code, namespace) is None
 
 
 def module_body(frame: types.FrameType) -> types.FrameType | None:
@@ -201,6 +236,7 @@ _seen_after: dict[str, tuple[object, object, int]] = {}
 def loaded_modules() -> list[LoadedModule]:
     """The loaded modules outside installed environments."""
     global _last_look, _time_of_last_look
+    consoles.watch_runs()
     imports.confirm_loads()
     now = time.time_ns()
     present = dict(sys.modules)
@@ -240,6 +276,8 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
     To be called at the import of pyrepro, which must not cost a look at what sysconfig says.
     """
     global _time_of_last_look
+    with contextlib.suppress(Exception):  # the import never fails because of this
+        consoles.watch_runs()
     found = []
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
@@ -299,7 +337,11 @@ def _archive_of(file: str) -> str | None:
 
 def _file_of_code(code: types.CodeType, namespace: dict[str, Any]) -> str | None:
     """The file of code that runs in a namespace, None where it has none, a relative path where that is not known."""
+    if consoles.is_console_name(code.co_filename):
+        return None
     found = _file_in(namespace, code) or _found(code.co_filename, namespace, code)
+    if consoles.is_console_namespace(namespace):
+        return found
     given = namespace.get("__file__")
     # Consoles make such names up: <stdin>.
     return given if found is None and isinstance(given, str) and not given.startswith("<") else found
@@ -308,8 +350,10 @@ def _file_of_code(code: types.CodeType, namespace: dict[str, Any]) -> str | None
 def _file_in(namespace: dict[str, Any], code: types.CodeType | None = None) -> str | None:
     """The file of a module's namespace: an absolute path, or where a relative one is known to lead."""
     file = namespace.get("__file__")
-    if not isinstance(file, str) or os.path.isabs(file):
-        return file if isinstance(file, str) else None
+    if not isinstance(file, str) or consoles.is_console_namespace(namespace):
+        return None
+    if os.path.isabs(file):
+        return file
     return _noted_file(namespace) or _found(file, namespace, code)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pyrepro._code import consoles
 from pyrepro.errors import CodeStateError
 
 
@@ -15,34 +17,34 @@ class TypedCode(NamedTuple):
     name: str
     file: str
 
-    @classmethod
-    def of(cls, function: object) -> TypedCode:
-        """The typed function."""
-        code = getattr(function, "__code__", None)
-        return cls(getattr(function, "__qualname__", repr(function)), getattr(code, "co_filename", ""))
-
     def inputs(self) -> list[str]:
         """The distinct inputs of the session, in the order of their first execution.
+
+        There may be none so far where a file runs in the namespace of a session, as ``ipython train.py`` runs it.
 
         Raises:
             CodeStateError: the session keeps no record of them.
         """
         inputs = _input_of_command_line() if self.file == "<string>" else []
         inputs = inputs or self._inputs_of_ipython()
-        if not inputs:
+        if not inputs and not self._is_of_file:
             raise CodeStateError(
                 f"{self.name} was typed in a session that keeps no record of its inputs, so no name could say "
                 f"what made its output; put it in a file"
             )
         return list(dict.fromkeys(inputs))
 
+    @property
+    def _is_of_file(self) -> bool:
+        return os.path.isabs(self.file) and not consoles.is_console_name(self.file)
+
     def _inputs_of_ipython(self) -> list[str]:
-        shell = _ipython_shell()
+        shell = consoles.ipython_shell()
         if shell is None:
             return []
         history = shell.history_manager
         # The source of a cell that was executed without being stored stands in the cache of lines alone.
-        source = "".join(linecache.getlines(self.file)).rstrip("\n")
+        source = "" if self._is_of_file else "".join(linecache.getlines(self.file)).rstrip("\n")
         if source and source not in {parsed.rstrip("\n") for parsed in history.input_hist_parsed}:
             return []
         return [text for text in history.input_hist_raw if text]
@@ -52,8 +54,3 @@ def _input_of_command_line() -> list[str]:
     # Everything after -c <code> is in sys.argv, and -c ends the options.
     at = len(sys.orig_argv) - len(sys.argv)
     return [sys.orig_argv[at]] if sys.argv[:1] == ["-c"] and at > 0 else []
-
-
-def _ipython_shell() -> Any:
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()

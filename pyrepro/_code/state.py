@@ -167,9 +167,10 @@ def read_code(
     """
     known = [file for file in files if file is not None]
     declared = _declared()
-    inputs = None if typed is None else typed.inputs()
+    inputs = None if typed is None else typed.inputs() or None
+    typed = None if inputs is None else typed
     try:
-        top = _top_of_work_tree(known, repo)
+        top = _top_of_work_tree(known, repo, is_typed=typed is not None)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     try:
@@ -247,7 +248,7 @@ def _declared() -> CodeState | None:
     return None if declared is None else CodeState(*declared)
 
 
-def _top_of_work_tree(files: list[str], repo: str | None) -> str:
+def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = False) -> str:
     if repo is not None:
         path = os.path.realpath(repo)
         if not os.path.exists(path):
@@ -264,7 +265,7 @@ def _top_of_work_tree(files: list[str], repo: str | None) -> str:
             )
         if not modules.is_installed(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
-    if modules.is_interactive() and not files[1:]:
+    if (is_typed or modules.is_interactive()) and not files[1:]:
         directory = os.path.realpath(os.curdir)
         if top := repository.find_work_tree(directory):
             return top

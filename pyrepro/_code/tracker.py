@@ -82,10 +82,10 @@ class _ModulesThen:
         return [one for one in loaded if self._loads.get(one.name) != (id(one.spec), type(one.module))]
 
 
-def _typed_code(function: object) -> TypedCode:
+def _typed_code(name: str, code: types.CodeType) -> TypedCode:
     from pyrepro._code.session import TypedCode  # imported where something was typed
 
-    return TypedCode.of(function)
+    return TypedCode(name, code.co_filename)
 
 
 def _keys_of_modules() -> tuple[int, str | None, int]:
@@ -135,8 +135,9 @@ class Tracker:
         self._files = (file, modules.caller_file())
         self._repo = repo
         self._records = records
-        self._is_interactive = modules.is_interactive()
-        self._typed = _typed_code(function) if self._is_interactive and file is None else None
+        typed = modules.typed_code_of(function)
+        self._typed = None if typed is None else _typed_code(self.qualname, typed)
+        self._is_interactive = typed is not None or modules.is_interactive()
         self._is_allowed = is_allowed
         self._is_too_late_to_refuse = False
         self._reading, self._modules, self._patch = self._observe_once_per_body()

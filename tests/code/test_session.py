@@ -291,6 +291,144 @@ def test_a_session_in_no_repository_is_an_error_that_names_the_directory(
     )
 
 
-def test_a_library_function_decorated_at_a_prompt_is_of_the_working_directory(repository: Repository) -> None:
-    code = "import numpy as np, pyrepro; print(pyrepro.Artifact('fname')(np.savetxt).tagged('x.txt'))"
-    assert repository.run("-c", code).stdout == f"x-{repository.head[:12]}-{EMPTY}.txt\n"
+def test_what_typed_code_decorates_is_typed_and_of_the_working_directory(repository: Repository) -> None:
+    code = "import numpy as np, pyrepro; print(pyrepro.Artifact('fname', allow_dirty=True)(np.savetxt).tagged('x.txt'))"
+    assert repository.run("-W", "ignore", "-c", code).stdout == f"x-{session_tag(repository, code)}.txt\n"
+    cells = [
+        "import shutil; from pyrepro import Artifact; copy = Artifact('dst', allow_dirty=True)(shutil.copy)",
+        "print('foo-' + copy.tagged('a', 'b').partition('-')[2])",
+    ]
+    assert ipython(repository, *cells) == [f"foo-{session_tag(repository, *cells)}"]
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_a_file_in_the_namespace_of_a_console_is_not_that_of_what_is_typed(repository: Repository, value: int) -> None:
+    # As VS Code's interactive window sets it, and %run -i leaves it; saved since the session started.
+    repository.commit(script="X = 1\n")
+    vscode = "__file__ = 'train.py'; import os; os.utime(__file__); __file__ = os.path.abspath(__file__)"
+    save = DEFINE.replace("return outpath", f"return outpath, {value}")
+    call = "print(*save('foo'))\nimport pyrepro; print(pyrepro.tag(allow_dirty=True))"
+    for first in (vscode, "%run -i script.py"):
+        tag = session_tag(repository, first, save, call)
+        assert execute(repository.path, first, save, call) == ["", "", f"foo-{tag} {value}\n{tag}"]
+
+
+def test_a_file_that_runs_in_the_namespace_of_a_console_is_typed_as_soon_as_something_was(
+    repository: Repository,
+) -> None:
+    script = DEFINE + "print(save('foo'))\n"
+    repository.commit(script=script)
+    run = "%run -i script.py"
+    assert ipython(repository, run, "X = 1") == [f"foo-{session_tag(repository, run)}"]
+    done = repository.run("-m", "IPython", "--colors=nocolor", "script.py")
+    assert done.stdout == f"foo-{repository.head[:12]}-{EMPTY}\n"
+
+
+def test_typed_code_is_found_through_what_wraps_it(repository: Repository) -> None:
+    repository.commit(
+        applied="import functools\nfrom pyrepro import Artifact\n"
+        "def wrap(f):\n    @functools.wraps(f)\n    def call(p): return f(p)\n    return call\n"
+        "def apply(f): return Artifact('p', allow_dirty=True)(f)\n"
+    )
+    typed = "from applied import apply, wrap\nimport functools\ndef save(p): return p\n"
+    shows = [
+        "print(apply(wrap(save))('foo'))",
+        "print(apply(functools.partial(wrap(save)))('foo'))",
+        "class Call:\n    def __call__(self, p): return p\nprint(apply(Call())('foo'))",
+    ]
+    cells = [typed + show for show in shows]
+    assert ipython(repository, *cells) == [
+        f"foo-{session_tag(repository, *cells[: number + 1])}" for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize("file", ["/tmp/marimo_7/__marimo__cell_Hbol_.py", "<python-input-3>", "<console>"])
+def test_code_of_a_console_without_a_record_is_refused_in_a_program_that_has_a_file(
+    repository: Repository, file: str
+) -> None:
+    repository.commit(
+        kernel=f"exec(compile({DEFINE!r}, {file!r}, 'exec'))\nprint(save('foo'))\n",
+    )
+    done = repository.run("kernel.py")
+    assert done.stderr.splitlines()[-1] == (
+        "pyrepro.CodeStateError: save was typed in a session that keeps no record of its inputs, "
+        "so no name could say what made its output; put it in a file"
+    )
+
+
+MADE = """\
+import collections, dataclasses, functools, inspect
+from pyrepro import Artifact
+
+exec("def made(p): return p")
+def wraps(f): return functools.wraps(f)(lambda *a: f(*a))
+
+@dataclasses.dataclass
+class Data:
+    p: str
+Pair = collections.namedtuple("Pair", "p")
+
+names = {}
+exec("def apart(p): return p", names)
+class Forever:
+    def __call__(self, p): return p
+    def __getattr__(self, name):
+        if name == "__wrapped__": return Forever()
+        raise AttributeError(name)
+    __signature__ = inspect.signature(lambda p: p)
+
+def show():
+    own = functools.partial(Data.__init__, None), functools.partial(Pair.__new__, Pair)
+    for save in [made, names["apart"], *own, wraps(made), Forever()]:
+        print("foo-" + Artifact("p")(save).tagged("p"))
+"""
+
+
+def test_what_a_module_makes_is_of_the_module_in_a_session_too(repository: Repository) -> None:
+    repository.commit(made_up=MADE)
+    printed = ipython(repository, "import made_up; made_up.show()")
+    assert printed == [f"foo-p-{repository.head[:12]}-{EMPTY}"] * 6
+
+
+def loaded_tag(repository: Repository, path: str, content: str, *inputs: str) -> str:
+    """The tag with a file as it was loaded and, where there are some, the inputs of a session."""
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()
+    entries = [[path, "100644", blob]]
+    if inputs:
+        text = json.dumps([each.rstrip("\n") for each in inputs], separators=(",", ":"))
+        entries.insert(0, ["<session>", "100644", hashlib.sha256(text.encode()).hexdigest()])
+    changes = hashlib.sha256(json.dumps(entries, separators=(",", ":")).encode()).hexdigest()
+    return f"{repository.head[:12]}-dirty-{changes[:12]}-{EMPTY}"
+
+
+RUNNER = """\
+shell = get_ipython()  # as %matplotlib does it
+shell.magics_manager.registry["ExecutionMagics"].default_runner = shell.safe_execfile
+"""
+
+
+@pytest.mark.parametrize("options", ["", "-i ", "-n "])
+@pytest.mark.parametrize("before", ["", RUNNER])
+def test_a_script_counts_as_it_was_run_last(repository: Repository, options: str, before: str) -> None:
+    repository.write("utils.py", "X = 1\n")
+    define = before + DEFINE.replace("return outpath", "return outpath, X")
+    run, call = f"%run {options}utils.py", "print(*save('foo'))"
+    edit = "open('utils.py', 'w').write('X = 22\\n') and None"
+    cells = [define, run, call, edit, call, run, call]
+    one = {1: ("utils.py", "X = 1\n"), 22: ("utils.py", "X = 22\n")}
+    *_, first, _, second, _, third = execute(repository.path, *cells)
+    assert [first, second, third] == [
+        f"foo-{loaded_tag(repository, *one[1], define, run, call)} 1",
+        f"foo-{loaded_tag(repository, *one[1], define, run, call, edit)} 1",
+        f"foo-{loaded_tag(repository, *one[22], define, run, call, edit)} 22",
+    ]
+
+
+def test_a_script_that_decorates_and_calls_counts_as_each_run_of_it(repository: Repository) -> None:
+    script = DEFINE + "print(save('foo'), 'one')\n"
+    repository.commit(script=script)
+    edited = script.replace("one", "three")
+    edit = f"open('script.py', 'w').write({edited!r}) and None"
+    first, _, second = execute(repository.path, "%run script.py", edit, "%run script.py")
+    assert first == f"foo-{repository.head[:12]}-{EMPTY} one"
+    assert second == f"foo-{loaded_tag(repository, 'script.py', edited)} three"

@@ -1,0 +1,87 @@
+"""Consoles: which code was typed, in which namespace it runs, and the scripts that IPython's %run runs there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pyrepro._code import imports
+
+_NAMES = re.compile(
+    r"<(stdin|console|input|(ipython|python|bpython)-input-.*|pyshell#\d+)>"
+    # Below the directory of temporary files, where a debugger may write them, too.
+    r"|.*[/\\]((ipykernel|xpython)_\d+[/\\][^/\\]+|__marimo__cell_[^/\\]+)",
+    re.DOTALL,
+)
+_MOST_WRAPPERS = 100
+
+
+def is_console_name(file: str) -> bool:
+    """Whether a console gives this file name to the code that is typed there; others make names up, too."""
+    return _NAMES.fullmatch(file) is not None
+
+
+def typed_part(function: object) -> types.CodeType | None:
+    """The code of a function, or of one that it wraps or calls as a partial, that was typed at a console."""
+    return next((code for code in _codes_of(function) if is_console_name(code.co_filename)), None)
+
+
+def _codes_of(function: Any) -> Iterator[types.CodeType]:
+    # What makes attributes up as they are asked for may wrap itself for ever.
+    for _ in range(_MOST_WRAPPERS):
+        if isinstance(function, functools.partial):
+            function = function.func
+            continue
+        for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004
+            code = getattr(each, "__code__", None)
+            if isinstance(code, types.CodeType):
+                yield code
+        function = getattr(function, "__wrapped__", None)
+        if function is None:
+            return
+
+
+def ipython_shell() -> Any:
+    """The shell of IPython that runs in this process, None where there is none."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return None if get_ipython is None else get_ipython()
+
+
+def is_console_namespace(namespace: dict[str, Any]) -> bool:
+    """Whether code that is typed in IPython runs in a namespace, whatever stands there as its file.
+
+    VS Code's interactive window sets one, and ``%run -i`` leaves one behind.
+    """
+    shell = ipython_shell() if namespace.get("__name__") == "__main__" else None
+    return shell is not None and shell.user_ns is namespace
+
+
+def watch_runs() -> None:
+    """Note from now on what %run runs, just before: IPython reads the file at once, and keeps no module of it."""
+    shell = ipython_shell()
+    if shell is None or isinstance(shell.safe_execfile, _Noting):
+        return
+    shell.safe_execfile = _Noting(shell.safe_execfile)
+    magics = shell.magics_manager.registry.get("ExecutionMagics")
+    # %matplotlib has put a runner there that knows the method as it was.
+    if getattr(magics, "default_runner", None) is not None:
+        magics.default_runner = _Noting(magics.default_runner)
+
+
+class _Noting:
+    """A runner of scripts that notes each of them before it runs."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
+
+    def __call__(self, file: Any, *where: Any, **options: Any) -> Any:
+        # The run never fails because of this.
+        with contextlib.suppress(Exception):
+            module = sys.modules.get(where[0]["__name__"])
+            imports.note_run(file, None if is_console_namespace(where[0]) else module)
+        return self._run(file, *where, **options)

@@ -279,7 +279,7 @@ def note_run(file: Any, module: Any) -> None:
     _keep(name, load)
     _unconfirmed[name] = load
     if module is not None:
-        keep_unseen(module.__name__, module, None, copy.copy(load))
+        keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
         _loads[module.__name__][-1].is_import = False
 
 

@@ -333,7 +333,7 @@ def test_typed_code_is_found_through_what_wraps_it(repository: Repository) -> No
     typed = "from applied import apply, wrap\nimport functools\ndef save(p): return p\n"
     shows = [
         "print(apply(wrap(save))('foo'))",
-        "print(apply(functools.partial(wrap(save)))('foo'))",
+        "print(apply(wrap(functools.partial(save)))('foo'))",
         "class Call:\n    def __call__(self, p): return p\nprint(apply(Call())('foo'))",
     ]
     cells = [typed + show for show in shows]

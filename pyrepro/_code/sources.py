@@ -24,7 +24,7 @@ _MARGIN_OF_LOAD = 5_000_000
 class Kept(NamedTuple):
     """A file as it was loaded, which the disk does not hold any more."""
 
-    mode: int  # as os.stat gives it
+    mode: int | None  # as os.stat gives it; None of another copy, whose mode says nothing
     content: bytes
 
 
@@ -58,10 +58,12 @@ def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType
         modules: the modules; there may be none.
         bodies: the module bodies that run, see :func:`running_bodies`.
     """
-    found = [_counted(module, bodies) for module in modules]
+    found = [_counted_copy(module, bodies) if module.original else _counted(module, bodies) for module in modules]
     unknown = [one for one in found if isinstance(one, Unknown)]
     if unknown:
         return unknown[0]
+    if any(module.original for module in modules) and len(set(found)) > 1:
+        return _counted_copies(modules, found)
     if len(set(found)) > 1:
         return _unknown(
             ("several", *(id(module.spec) for module in modules)),
@@ -74,6 +76,33 @@ def counted(modules: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType
 def running_bodies() -> dict[int, types.CodeType]:
     """The code of the module bodies that run now, in any thread, by the address of their namespace."""
     return {id(namespace): code for namespace, code in module_bodies()}
+
+
+def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+    """What counts for a module of another copy: never what the work tree holds."""
+    found = _counted(module, bodies)
+    if isinstance(found, Unknown):
+        return found
+    content = _content_of(module.file) if found is None else found.content
+    if content is None:
+        return _unknown_module(module, f"{module.file} cannot be read any more; start the program again")
+    return Kept(None, content)
+
+
+def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -> Counted:
+    """What counts where several copies of one file were loaded."""
+    loaded = {
+        one.content if isinstance(one, Kept) else _content_of(module.file)
+        for module, one in zip(modules, found, strict=True)
+    }
+    if len(loaded) == 1:
+        return next(one for one in found if isinstance(one, Kept))
+    files = " and ".join(sorted({module.file for module in modules}))
+    return _unknown(
+        ("copies", *(id(module.spec) for module in modules)),
+        f"{files} were loaded, copies of one file that differ; install the project with pip install -e, "
+        f"and start the program again",
+    )
 
 
 def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import modules, repository, work_tree
+from pyrepro._code import copies, modules, repository, work_tree
+from pyrepro._code.git import run_git
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
 from pyrepro._code.sources import Sources
@@ -70,6 +71,7 @@ class Reading(NamedTuple):
     loaded: Sequence[LoadedModule]
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
+    copies: dict[bytes, str]  # the files that modules of other copies of the work tree are loaded from, by path
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -84,6 +86,11 @@ class Reading(NamedTuple):
     def _remark(self, path: bytes) -> str:
         if path in self.unknown:
             return f": {self.unknown[path]}"
+        if path in self.copies and path in self.contents:
+            return (
+                f" (loaded from {self.copies[path]}, another copy of it; "
+                f"install this work tree with: pip install -e {self.work_tree})"
+            )
         return " (as it was loaded; the file holds something else now)" if path in self.contents else ""
 
 
@@ -134,7 +141,7 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
     snapshot = work_tree.Snapshot(
         reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}
     )
-    return _reading(reading.work_tree, snapshot, reading.loaded)
+    return _reading(reading.work_tree, snapshot, reading.loaded, reading.copies)
 
 
 def _known(reading: Reading) -> Reading:
@@ -181,15 +188,20 @@ def read_code(
 def read_later_modules(reading: Reading, later: Iterable[LoadedModule]) -> Reading:
     """A reading, with what now stands in the files of modules that were loaded since.
 
+    Args:
+        reading: what was read.
+        later: the modules, as :func:`modules_of_work_tree` gives them.
+
     Raises:
         CodeStateError: git cannot say.
     """
     top = reading.work_tree
-    sources = {} if top is None else _sources_inside(top, later)
+    sources = {} if top is None else _by_path(top, later)
     if not sources or top is None:
         return reading
     before = work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown)
-    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded)
+    files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
+    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded, files)
 
 
 def work_tree_of(path: str) -> str:
@@ -207,7 +219,7 @@ def state_of_work_tree(top: str) -> CodeState:
     Raises:
         CodeStateError: git cannot say.
     """
-    return _reading(top, work_tree.read_snapshot(top, dict), ()).state
+    return _reading(top, work_tree.read_snapshot(top, dict), (), {}).state
 
 
 def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
@@ -219,7 +231,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {})
+    return Reading(declared, None, {}, (), {}, {}, {})
 
 
 def _declared() -> CodeState | None:
@@ -255,11 +267,15 @@ def _top_of_work_tree(files: list[str], repo: str | None) -> str:
 
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded: list[LoadedModule] = []
+    files_of_copies: dict[bytes, str] = {}
 
     def sources() -> Sources:
         # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
-        loaded[:] = modules.loaded_modules()
-        found = _sources_inside(top, loaded)
+        elsewhere, inside = _split(top, modules.loaded_modules())
+        loaded[:] = [*inside, *elsewhere]
+        found = _by_path(top, inside)
+        files_of_copies.clear()
+        files_of_copies.update(_files_of_copies(found))
         for file in modules.real_files(files):
             if is_inside(file, top):
                 found.setdefault(os.fsencode(relative_to(file, top)), [])
@@ -269,14 +285,17 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
-    return _reading(top, snapshot, loaded)
+    return _reading(top, snapshot, loaded, files_of_copies)
 
 
-def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
+def _reading(
+    top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule], files_of_copies: dict[bytes, str]
+) -> Reading:
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    return Reading(CodeState(snapshot.commit, digest), top, changes, loaded, snapshot.contents, snapshot.unknown)
+    state = CodeState(snapshot.commit, digest)
+    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, files_of_copies)
 
 
 def _digested_path(path: bytes) -> str:
@@ -290,13 +309,32 @@ def _printable_path(path: bytes) -> str:
     return text if text and text.isprintable() else _digested_path(path)
 
 
-def _sources_inside(top: str, loaded: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
+def modules_of_work_tree(top: str, loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
+    """The modules among the loaded ones that are of a work tree or of another copy of it, and the installed copies."""
+    return copies.with_copies(top, repository.other_work_trees_of(top), loaded, _is_tracked)
+
+
+def _is_tracked(top: str, directory: str) -> bool:
+    return bool(run_git(top, ["ls-files", "-z", "--", relative_to(directory, top)]))
+
+
+def _split(top: str, loaded: Sequence[LoadedModule]) -> tuple[list[LoadedModule], list[LoadedModule]]:
+    """The modules that are not of a work tree, and those that are."""
+    inside = modules_of_work_tree(top, loaded)
+    names = {module.name for module in inside}
+    return [module for module in loaded if module.name not in names], inside
+
+
+def _by_path(top: str, inside: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
     """The modules of a work tree by their files, relative to its top, as git writes paths."""
     found: dict[bytes, list[LoadedModule]] = {}
-    for module in loaded:
-        if is_inside(module.file, top):
-            found.setdefault(os.fsencode(relative_to(module.file, top)), []).append(module)
+    for module in inside:
+        found.setdefault(os.fsencode(relative_to(module.original or module.file, top)), []).append(module)
     return found
+
+
+def _files_of_copies(sources: Sources) -> dict[bytes, str]:
+    return {path: module.file for path, some in sources.items() for module in some if module.original}
 
 
 _work_trees_warned_of: set[str] = set()
@@ -321,9 +359,9 @@ def other_work_trees(reading: Reading) -> dict[str, str]:
     if top is None:
         return found
     known: dict[str, str | None] = {}
-    for name, _, _, file, _ in reading.loaded:
+    for name, _, _, file, _, original in reading.loaded:
         package = name.partition(".")[0]
-        if is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
+        if original or is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:

@@ -164,8 +164,9 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
             snapshot.changes[path] = "100644", one.id
             snapshot.unknown[path] = one.reason
             continue
-        on_disk_mode = "100755" if one.mode & stat.S_IXUSR else "100644"
-        mode = committed[0] if not honours_modes and committed[0].startswith("10") else on_disk_mode
+        on_disk_mode = "100755" if one.mode is not None and one.mode & stat.S_IXUSR else "100644"
+        says_nothing = one.mode is None or not honours_modes
+        mode = committed[0] if says_nothing and committed[0].startswith("10") else on_disk_mode
         entry = mode, _id_of_content(top, path, one.content, committed[1])
         if entry != committed:
             snapshot.changes[path] = entry
@@ -465,4 +466,24 @@ def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[b
         output = run_git(top, [*ask, *some])
         # A nested repository is listed as one directory.
         ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
+    ignored.update(_ignored_if_it_were_there(top, {path for path in asked if not os.path.lexists(on_disk(top, path))}))
     return {path for path in asked if path in ignored or any(above in ignored for above in directories_above(path))}
+
+
+def _ignored_if_it_were_there(top: str, paths: set[bytes]) -> set[bytes]:
+    """Those of some paths without a file, as of modules from another copy, that .gitignore files name."""
+    if not paths:
+        return set()
+    # It knows no literal paths.
+    ask = ["--no-literal-pathspecs", "check-ignore", "--verbose", "-z", "--stdin"]
+    try:
+        output = run_git(top, ask, stdin=b"\0".join(paths) + b"\0")
+    except CodeStateError:
+        return set()  # it fails where it names none; of what counts, no name is false
+    fields = output.split(b"\0")
+    # The source of the pattern, its line, the pattern, the path: users' own patterns do not count.
+    return {
+        path
+        for source, pattern, path in zip(fields[::4], fields[2::4], fields[3::4], strict=False)
+        if os.path.basename(source) == b".gitignore" and not os.path.isabs(source) and not pattern.startswith(b"!")
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
@@ -72,6 +73,7 @@ class Reading(NamedTuple):
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
     copies: dict[bytes, str]  # the files that modules of other copies of the work tree are loaded from, by path
+    own: frozenset[bytes]  # the files of the function and of what decorates it, which count also where they are ignored
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
     snapshot = work_tree.Snapshot(
         reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}
     )
-    return _reading(reading.work_tree, snapshot, reading.loaded, reading.copies)
+    return _reading(reading.work_tree, snapshot, reading.loaded, reading.copies, reading.own)
 
 
 def _known(reading: Reading) -> Reading:
@@ -201,7 +203,9 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule]) -> Readi
         return reading
     before = work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown)
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
-    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded, files)
+    return _reading(
+        top, work_tree.update_snapshot(top, before, sources, reading.own), reading.loaded, files, reading.own
+    )
 
 
 def work_tree_of(path: str) -> str:
@@ -231,7 +235,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {}, {})
+    return Reading(declared, None, {}, (), {}, {}, {}, frozenset())
 
 
 def _declared() -> CodeState | None:
@@ -268,6 +272,8 @@ def _top_of_work_tree(files: list[str], repo: str | None) -> str:
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded: list[LoadedModule] = []
     files_of_copies: dict[bytes, str] = {}
+    real = modules.real_files(files)
+    own = frozenset(os.fsencode(relative_to(file, top)) for file in real if is_inside(file, top))
 
     def sources() -> Sources:
         # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
@@ -276,26 +282,29 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
         found = _by_path(top, inside)
         files_of_copies.clear()
         files_of_copies.update(_files_of_copies(found))
-        for file in modules.real_files(files):
-            if is_inside(file, top):
-                found.setdefault(os.fsencode(relative_to(file, top)), [])
+        for path in own:
+            found.setdefault(path, [])
         return found
 
-    snapshot = work_tree.read_snapshot(top, sources)
+    snapshot = work_tree.read_snapshot(top, sources, own)
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
-    return _reading(top, snapshot, loaded, files_of_copies)
+    return _reading(top, snapshot, loaded, files_of_copies, own)
 
 
 def _reading(
-    top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule], files_of_copies: dict[bytes, str]
+    top: str | None,
+    snapshot: work_tree.Snapshot,
+    loaded: Sequence[LoadedModule],
+    files_of_copies: dict[bytes, str],
+    own: frozenset[bytes] = frozenset(),
 ) -> Reading:
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
     state = CodeState(snapshot.commit, digest)
-    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, files_of_copies)
+    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, files_of_copies, own)
 
 
 def _digested_path(path: bytes) -> str:
@@ -350,14 +359,50 @@ def warn_of_other_work_trees(reading: Reading) -> None:
                 'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
                 *(package, other, reading.work_tree, package, package),
             )
+    for package, file in modules_in_no_work_tree(reading).items():
+        if package not in _modules_warned_of:
+            _modules_warned_of.add(package)
+            _logger.warning(
+                "the module %s is loaded from %s, which no name covers, for it is in no repository; "
+                'put it into one, or add it to the configuration: config={..., "%s": pyrepro.file_hash(%r)}',
+                *(package, file, package, file),
+            )
+
+
+_modules_warned_of: set[str] = set()
+_MODULES_OF_TOOLS = ("conftest", "debugpy", "pydev", "_pydev", "sitecustomize", "usercustomize", "_virtualenv")
+
+
+def modules_in_no_work_tree(reading: Reading) -> dict[str, str]:
+    """The files of loaded modules that are in no repository, by package; those of tools left out."""
+    found: dict[str, str] = {}
+    for package, (file, other) in _loaded_elsewhere(reading):
+        # What tools load stands among their own files: below hidden directories, or where Python itself does.
+        is_of_tool = package.startswith(_MODULES_OF_TOOLS) or os.sep + "." in file
+        if (
+            other is None
+            and not is_of_tool
+            and not is_inside(file, sys.prefix)
+            and not is_inside(file, sys.base_prefix)
+        ):
+            found.setdefault(package, file)
+    return found
 
 
 def other_work_trees(reading: Reading) -> dict[str, str]:
     """The other work trees that modules are loaded from, by package."""
-    top = reading.work_tree
     found: dict[str, str] = {}
+    for package, (_, other) in _loaded_elsewhere(reading):
+        if other:
+            found.setdefault(package, other)
+    return found
+
+
+def _loaded_elsewhere(reading: Reading) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """The packages of modules outside the work tree, their files, and their work trees: None of what is in none."""
+    top = reading.work_tree
     if top is None:
-        return found
+        return
     known: dict[str, str | None] = {}
     for name, _, _, file, _, original in reading.loaded:
         package = name.partition(".")[0]
@@ -368,8 +413,5 @@ def other_work_trees(reading: Reading) -> dict[str, str]:
             try:
                 known[directory] = repository.find_work_tree(file)
             except CodeStateError:
-                known[directory] = None  # what git cannot read there is no reason not to write here
-        other = known[directory]
-        if other is not None:
-            found.setdefault(package, other)
-    return found
+                known[directory] = ""  # what git cannot read there is no reason not to write here
+        yield package, (file, known[directory])

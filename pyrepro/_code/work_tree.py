@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from pyrepro._code.git import finish_git, run_git, start_git
@@ -41,13 +41,14 @@ class Snapshot(NamedTuple):
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
 
 
-def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
+def read_snapshot(top: str, loaded: Callable[[], Sources], own: Set[bytes] = frozenset()) -> Snapshot:
     """What the work tree holds, all of it at one moment.
 
     Args:
         top: the top directory of a work tree.
         loaded: gives the loaded modules in it by their files, relative to the top, as git writes paths; it is called
             while git is at work.
+        own: the files among them that count also where they are ignored.
 
     Raises:
         CodeStateError: git cannot say, or commits follow each other too fast.
@@ -58,7 +59,7 @@ def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
             time.sleep(os.urandom(1)[0] / 256 * 0.02 * 2**attempt)
         before = _git_stamp(top)
         try:
-            snapshot = _read_once(top, loaded, before)
+            snapshot = _read_once(top, loaded, before, own)
         except CodeStateError:
             if _git_stamp(top) == before:
                 raise
@@ -101,7 +102,7 @@ def _stat_of(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -> Snapshot:
+def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, own: Set[bytes]) -> Snapshot:
     honours_modes = _honours_modes(top)
     options = _MODES if honours_modes else []
     with start_git(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
@@ -123,7 +124,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
-    outside -= _ignored(top, outside, index)
+    outside -= _ignored(top, outside - own, index)
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
     snapshot = Snapshot(commit, changes, {}, {})
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
@@ -132,12 +133,16 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
             below = {file: sources[path + b"/" + file] for file in inside.get(path, ())}
-            submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below))
+            submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below), _own_below(path, own))
             entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
             _take_up(snapshot, path + b"/", submodule)
     return snapshot
+
+
+def _own_below(path: bytes, own: Set[bytes]) -> Set[bytes]:
+    return {file[len(path) + 1 :] for file in own if file.startswith(path + b"/")}
 
 
 def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
@@ -193,13 +198,14 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
-def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
+def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[bytes] = frozenset()) -> Snapshot:
     """A snapshot, with what the work tree now holds at the files of modules loaded since.
 
     Args:
         top: the top directory of the work tree.
         snapshot: what was read when its commit was checked out.
         sources: the modules by their files, relative to the top, as git writes paths.
+        own: the files among them that count also where they are ignored.
 
     Raises:
         CodeStateError: git cannot say.
@@ -211,7 +217,7 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
         output = run_git(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
         committed.update(entry for entry in parse_entries(output) if entry[1][0] != DIRECTORY)
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
-    ignored = _ignored(top, outside - committed.keys(), committed.keys())
+    ignored = _ignored(top, outside - committed.keys() - own, committed.keys())
     outside -= ignored
     kept = _without(snapshot, outside.__contains__)
     expected = {path: committed.get(path, ABSENT) for path in outside}
@@ -223,7 +229,9 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
         prefix = path + b"/"
         commit = kept.changes.get(path, committed[path])[1]
         below = _below(kept, prefix, commit)
-        submodule = update_snapshot(on_disk(top, path), below, {file: sources[prefix + file] for file in files})
+        submodule = update_snapshot(
+            on_disk(top, path), below, {file: sources[prefix + file] for file in files}, _own_below(path, own)
+        )
         kept = _without(kept, functools.partial(_starts_with, prefix))
         _take_up(kept, prefix, submodule)
     return kept

@@ -277,3 +277,32 @@ def test_two_copies_that_differ_are_unknown_and_equal_ones_are_one(pair: tuple[R
         f"  helper.py: {other.path}/helper.py and {one.path}/helper.py were loaded, copies of one file that differ; "
         f"install the project with pip install -e, and start the program again\n"
     )
+
+
+# --------------------------------------------------------------------------- what is ignored, or in no repository
+
+
+def test_the_own_file_of_a_function_counts_where_it_is_ignored(repository: Repository) -> None:
+    for number in range(2):
+        script = train(before=f"x = {number}")
+        repository.write("ignored/own.py", script)
+        done = repository.run("ignored/own.py")
+        assert done.stdout == f"foo-{tag(repository.head, ignored__own=script)}.txt\n"
+        assert done.stderr == (
+            f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
+            f"  ignored/own.py\n"
+        )
+
+
+def test_a_module_in_no_repository_is_warned_of_once(repository: Repository, tmp_path: Path) -> None:
+    loose = tmp_path.resolve() / "loose" / "loose.py"
+    loose.parent.mkdir()
+    loose.write_text("x = 1\n")
+    (loose.parent / "conftest.py").write_text("")
+    repository.commit(train=train(before="import loose, conftest") + "import pyrepro\npyrepro.tag()\n")
+    done = repository.run("train.py", env={"PYTHONPATH": str(loose.parent)})
+    assert done.stdout == f"foo-{tag(repository.head)}.txt\n"
+    assert done.stderr == (
+        f"the module loose is loaded from {loose}, which no name covers, for it is in no repository; put it into one, "
+        f'or add it to the configuration: config={{..., "loose": pyrepro.file_hash({str(loose)!r})}}\n'
+    )

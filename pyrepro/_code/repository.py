@@ -65,6 +65,23 @@ def git_directories(top: str) -> tuple[str, str]:
     return git_dir, os.path.join(git_dir, os.fsdecode(common)) if common else git_dir
 
 
+def other_work_trees_of(top: str) -> list[str]:
+    """The top directories of the other work trees of the same repository, as git worktree lists them."""
+    _, common_dir = git_directories(top)
+    listed = os.path.join(common_dir, "worktrees")
+    try:
+        names = sorted(os.listdir(listed))
+    except OSError:
+        return []  # as in nearly all repositories
+    markers = [os.path.realpath(common_dir)]
+    for name in names:
+        marker = os.fsdecode(bytes_of(os.path.join(listed, name, "gitdir")).strip())
+        markers.append(os.path.realpath(os.path.join(listed, name, marker)))
+    # The repository itself has no work tree where it is bare.
+    tops = [os.path.dirname(marker) for marker in markers if os.path.basename(marker) == ".git"]
+    return [other for other in tops if other != top]
+
+
 def bytes_of(path: str) -> bytes:
     try:
         with open(path, "rb") as file:

@@ -25,7 +25,7 @@ _MARGIN_OF_LOAD = 5_000_000
 class Kept(NamedTuple):
     """A file as it was loaded, which the disk does not hold any more."""
 
-    mode: int  # as os.stat gives it
+    mode: int | None  # as os.stat gives it; None of another copy, whose mode says nothing
     content: bytes
 
 
@@ -59,10 +59,12 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
         some: the modules; there may be none.
         bodies: the module bodies that run, see :func:`running_bodies`.
     """
-    found = [_counted(module, bodies) for module in some]
+    found = [_counted_copy(module, bodies) if module.original else _counted(module, bodies) for module in some]
     unknown = [one for one in found if isinstance(one, Unknown)]
     if unknown:
         return unknown[0]
+    if any(module.original for module in some) and len(set(found)) > 1:
+        return _counted_copies(some, found)
     if len(set(found)) > 1:
         return _unknown(
             ("several", *(id(module.spec) for module in some)),
@@ -95,6 +97,33 @@ def _source_load(load: Load) -> SourceLoad:
 def running_bodies() -> dict[int, types.CodeType]:
     """The code of the module bodies that run now, in any thread, by the address of their namespace."""
     return {id(namespace): code for namespace, code in module_bodies()}
+
+
+def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+    """What counts for a module of another copy: never what the work tree holds."""
+    found = _counted(module, bodies)
+    if isinstance(found, Unknown):
+        return found
+    content = _content_of(module.file) if found is None else found.content
+    if content is None:
+        return _unknown_module(module, f"{module.file} cannot be read any more; start the program again")
+    return Kept(None, content)
+
+
+def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -> Counted:
+    """What counts where several copies of one file were loaded."""
+    loaded = {
+        one.content if isinstance(one, Kept) else _content_of(module.file)
+        for module, one in zip(modules, found, strict=True)
+    }
+    if len(loaded) == 1:
+        return next(one for one in found if isinstance(one, Kept))
+    files = " and ".join(sorted({module.file for module in modules}))
+    return _unknown(
+        ("copies", *(id(module.spec) for module in modules)),
+        f"{files} were loaded, copies of one file that differ; install the project with pip install -e, "
+        f"and start the program again",
+    )
 
 
 def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:

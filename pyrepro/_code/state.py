@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import modules, repository, work_tree
+from pyrepro._code import copies, modules, repository, work_tree
+from pyrepro._code.git import run_git
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
 from pyrepro._code.sources import Sources, left_behind
@@ -71,6 +73,8 @@ class Reading(NamedTuple):
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
     behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
+    copies: dict[bytes, str]  # the files that modules of other copies of the work tree are loaded from, by path
+    own: frozenset[bytes]  # the files of the function and of what decorates it, which count also where they are ignored
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -87,6 +91,11 @@ class Reading(NamedTuple):
             return f": {self.unknown[path]}"
         if path in self.behind:
             return f": {self.behind[path]}"
+        if path in self.copies and path in self.contents:
+            return (
+                f" (loaded from {self.copies[path]}, another copy of it; "
+                f"install this work tree with: pip install -e {self.work_tree})"
+            )
         return " (as it was loaded; the file holds something else now)" if path in self.contents else ""
 
 
@@ -141,7 +150,7 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
         {**reading.unknown, _UNKNOWN_PATH: reason},
         reading.behind,
     )
-    return _reading(reading.work_tree, snapshot, reading.loaded)
+    return _reading(reading.work_tree, snapshot, reading.loaded, reading.copies, reading.own)
 
 
 def _known(reading: Reading) -> Reading:
@@ -191,7 +200,7 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
 
     Args:
         reading: the reading.
-        later: the modules that were loaded since.
+        later: the modules that were loaded since, as :func:`modules_of_work_tree` gives them.
         loaded: all of them, which those may have left behind.
 
     Raises:
@@ -200,9 +209,9 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     top = reading.work_tree
     if top is None:
         return reading
-    sources = _sources_inside(top, later)
+    sources = _by_path(top, later)
     behind = left_behind()
-    for path, some in _sources_inside(top, loaded).items():
+    for path, some in _by_path(top, loaded).items():
         if path in reading.behind or any(module.name in behind for module in some):
             sources.setdefault(path, some)
     if not sources:
@@ -210,7 +219,10 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     before = work_tree.Snapshot(
         reading.state.commit, reading.changes, reading.contents, reading.unknown, reading.behind
     )
-    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded)
+    files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
+    return _reading(
+        top, work_tree.update_snapshot(top, before, sources, reading.own), reading.loaded, files, reading.own
+    )
 
 
 def work_tree_of(path: str) -> str:
@@ -228,7 +240,7 @@ def state_of_work_tree(top: str) -> CodeState:
     Raises:
         CodeStateError: git cannot say.
     """
-    return _reading(top, work_tree.read_snapshot(top, dict), ()).state
+    return _reading(top, work_tree.read_snapshot(top, dict), (), {}).state
 
 
 def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
@@ -240,7 +252,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {}, {})
+    return Reading(declared, None, {}, (), {}, {}, {}, {}, frozenset())
 
 
 def _declared() -> CodeState | None:
@@ -276,29 +288,42 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
 
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded: list[LoadedModule] = []
+    files_of_copies: dict[bytes, str] = {}
+    real = modules.real_files(files)
+    own = frozenset(os.fsencode(relative_to(file, top)) for file in real if is_inside(file, top))
 
     def sources() -> Sources:
         # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
-        loaded[:] = modules.loaded_modules()
-        found = _sources_inside(top, loaded)
-        for file in modules.real_files(files):
-            if is_inside(file, top):
-                found.setdefault(os.fsencode(relative_to(file, top)), [])
+        elsewhere, inside = _split(top, modules.loaded_modules())
+        loaded[:] = [*inside, *elsewhere]
+        found = _by_path(top, inside)
+        files_of_copies.clear()
+        files_of_copies.update(_files_of_copies(found))
+        for path in own:
+            found.setdefault(path, [])
         return found
 
-    snapshot = work_tree.read_snapshot(top, sources)
+    snapshot = work_tree.read_snapshot(top, sources, own)
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
-    return _reading(top, snapshot, loaded)
+    return _reading(top, snapshot, loaded, files_of_copies, own)
 
 
-def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
+def _reading(
+    top: str | None,
+    snapshot: work_tree.Snapshot,
+    loaded: Sequence[LoadedModule],
+    files_of_copies: dict[bytes, str],
+    own: frozenset[bytes] = frozenset(),
+) -> Reading:
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
     state = CodeState(snapshot.commit, digest)
-    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, snapshot.behind)
+    return Reading(
+        state, top, changes, loaded, snapshot.contents, snapshot.unknown, snapshot.behind, files_of_copies, own
+    )
 
 
 def _digested_path(path: bytes) -> str:
@@ -312,13 +337,32 @@ def _printable_path(path: bytes) -> str:
     return text if text and text.isprintable() else _digested_path(path)
 
 
-def _sources_inside(top: str, loaded: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
+def modules_of_work_tree(top: str, loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
+    """The modules among the loaded ones that are of a work tree or of another copy of it, and the installed copies."""
+    return copies.with_copies(top, repository.other_work_trees_of(top), loaded, _is_tracked)
+
+
+def _is_tracked(top: str, directory: str) -> bool:
+    return bool(run_git(top, ["ls-files", "-z", "--", relative_to(directory, top)]))
+
+
+def _split(top: str, loaded: Sequence[LoadedModule]) -> tuple[list[LoadedModule], list[LoadedModule]]:
+    """The modules that are not of a work tree, and those that are."""
+    inside = modules_of_work_tree(top, loaded)
+    names = {module.name for module in inside}
+    return [module for module in loaded if module.name not in names], inside
+
+
+def _by_path(top: str, inside: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
     """The modules of a work tree by their files, relative to its top, as git writes paths."""
     found: dict[bytes, list[LoadedModule]] = {}
-    for module in loaded:
-        if is_inside(module.file, top):
-            found.setdefault(os.fsencode(relative_to(module.file, top)), []).append(module)
+    for module in inside:
+        found.setdefault(os.fsencode(relative_to(module.original or module.file, top)), []).append(module)
     return found
+
+
+def _files_of_copies(sources: Sources) -> dict[bytes, str]:
+    return {path: module.file for path, some in sources.items() for module in some if module.original}
 
 
 _work_trees_warned_of: set[str] = set()
@@ -334,26 +378,59 @@ def warn_of_other_work_trees(reading: Reading) -> None:
                 'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
                 *(package, other, reading.work_tree, package, package),
             )
+    for package, file in modules_in_no_work_tree(reading).items():
+        if package not in _modules_warned_of:
+            _modules_warned_of.add(package)
+            _logger.warning(
+                "the module %s is loaded from %s, which no name covers, for it is in no repository; "
+                'put it into one, or add it to the configuration: config={..., "%s": pyrepro.file_hash(%r)}',
+                *(package, file, package, file),
+            )
+
+
+_modules_warned_of: set[str] = set()
+_MODULES_OF_TOOLS = ("conftest", "debugpy", "pydev", "_pydev", "sitecustomize", "usercustomize", "_virtualenv")
+
+
+def modules_in_no_work_tree(reading: Reading) -> dict[str, str]:
+    """The files of loaded modules that are in no repository, by package; those of tools left out."""
+    found: dict[str, str] = {}
+    for package, (file, other) in _loaded_elsewhere(reading):
+        # What tools load stands among their own files: below hidden directories, or where Python itself does.
+        is_of_tool = package.startswith(_MODULES_OF_TOOLS) or os.sep + "." in file
+        if (
+            other is None
+            and not is_of_tool
+            and not is_inside(file, sys.prefix)
+            and not is_inside(file, sys.base_prefix)
+        ):
+            found.setdefault(package, file)
+    return found
 
 
 def other_work_trees(reading: Reading) -> dict[str, str]:
     """The other work trees that modules are loaded from, by package."""
-    top = reading.work_tree
     found: dict[str, str] = {}
+    for package, (_, other) in _loaded_elsewhere(reading):
+        if other:
+            found.setdefault(package, other)
+    return found
+
+
+def _loaded_elsewhere(reading: Reading) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """The packages of modules outside the work tree, their files, and their work trees: None of what is in none."""
+    top = reading.work_tree
     if top is None:
-        return found
+        return
     known: dict[str, str | None] = {}
-    for name, _, _, file, _ in reading.loaded:
+    for name, _, _, file, _, original in reading.loaded:
         package = name.partition(".")[0]
-        if is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
+        if original or is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
             continue
         directory = os.path.dirname(file)
         if directory not in known:
             try:
                 known[directory] = repository.find_work_tree(file)
             except CodeStateError:
-                known[directory] = None  # what git cannot read there is no reason not to write here
-        other = known[directory]
-        if other is not None:
-            found.setdefault(package, other)
-    return found
+                known[directory] = ""  # what git cannot read there is no reason not to write here
+        yield package, (file, known[directory])

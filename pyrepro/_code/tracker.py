@@ -17,6 +17,7 @@ from pyrepro._code.modules import LoadedModule
 from pyrepro._code.state import (
     CodeState,
     Reading,
+    modules_of_work_tree,
     read_code,
     read_later_modules,
     refusal_of_unknown,
@@ -93,7 +94,7 @@ def _keys_of_modules() -> tuple[int, str | None, int]:
 
 
 def _modules_inside(top: str | None, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
-    return [module for module in loaded if top and is_inside(module.file, top)]
+    return [module for module in loaded if top and (module.original or is_inside(module.file, top))]
 
 
 _NO_MODULES = _ModulesThen((0, None, 0), [])
@@ -293,7 +294,8 @@ class Tracker:
         if not isinstance(self._reading, Reading) or self._modules.are_loaded():
             return
         keys = _keys_of_modules()
-        loaded = _modules_inside(self._reading.work_tree, modules.loaded_modules())
+        top = self._reading.work_tree
+        loaded = [] if top is None else modules_of_work_tree(top, modules.loaded_modules())
         before, others = self._reading, self._modules.others(loaded)
         reading, patch = read_later_modules(before, others, loaded), self._patch
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.

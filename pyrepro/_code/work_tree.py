@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from pyrepro._code.git import finish_git, run_git, start_git
@@ -42,13 +42,14 @@ class Snapshot(NamedTuple):
     behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
 
 
-def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
+def read_snapshot(top: str, loaded: Callable[[], Sources], own: Set[bytes] = frozenset()) -> Snapshot:
     """What the work tree holds, all of it at one moment.
 
     Args:
         top: the top directory of a work tree.
         loaded: gives the loaded modules in it by their files, relative to the top, as git writes paths; it is called
             while git is at work.
+        own: the files among them that count also where they are ignored.
 
     Raises:
         CodeStateError: git cannot say, or commits follow each other too fast.
@@ -59,7 +60,7 @@ def read_snapshot(top: str, loaded: Callable[[], Sources]) -> Snapshot:
             time.sleep(os.urandom(1)[0] / 256 * 0.02 * 2**attempt)
         before = _git_stamp(top)
         try:
-            snapshot = _read_once(top, loaded, before)
+            snapshot = _read_once(top, loaded, before, own)
         except CodeStateError:
             if _git_stamp(top) == before:
                 raise
@@ -102,7 +103,7 @@ def _stat_of(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -> Snapshot:
+def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, own: Set[bytes]) -> Snapshot:
     honours_modes = _honours_modes(top)
     options = _MODES if honours_modes else []
     with start_git(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
@@ -124,7 +125,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
-    outside -= _ignored(top, outside, index)
+    outside -= _ignored(top, outside - own, index)
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
     snapshot = Snapshot(commit, changes, {}, {}, {})
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
@@ -133,12 +134,16 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp) -
     for path in committed.keys() | inside.keys():
         if _is_populated(top, path):
             below = {file: sources[path + b"/" + file] for file in inside.get(path, ())}
-            submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below))
+            submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below), _own_below(path, own))
             entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
                 changes[path] = entry
             _take_up(snapshot, path + b"/", submodule)
     return snapshot
+
+
+def _own_below(path: bytes, own: Set[bytes]) -> Set[bytes]:
+    return {file[len(path) + 1 :] for file in own if file.startswith(path + b"/")}
 
 
 def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
@@ -166,8 +171,9 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
             snapshot.changes[path] = "100644", one.id
             snapshot.unknown[path] = one.reason
             continue
-        on_disk_mode = "100755" if one.mode & stat.S_IXUSR else "100644"
-        mode = committed[0] if not honours_modes and committed[0].startswith("10") else on_disk_mode
+        on_disk_mode = "100755" if one.mode is not None and one.mode & stat.S_IXUSR else "100644"
+        says_nothing = one.mode is None or not honours_modes
+        mode = committed[0] if says_nothing and committed[0].startswith("10") else on_disk_mode
         entry = mode, _id_of_content(top, path, one.content, committed[1])
         if entry != committed:
             snapshot.changes[path] = entry
@@ -201,13 +207,14 @@ def submodules_of(top: str) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), commit) for path, (mode, commit) in entries if mode == SUBMODULE]
 
 
-def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
+def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[bytes] = frozenset()) -> Snapshot:
     """A snapshot, with what the work tree now holds at the files of modules loaded since.
 
     Args:
         top: the top directory of the work tree.
         snapshot: what was read when its commit was checked out.
         sources: the modules by their files, relative to the top, as git writes paths.
+        own: the files among them that count also where they are ignored.
 
     Raises:
         CodeStateError: git cannot say.
@@ -219,7 +226,7 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
         output = run_git(top, ["ls-tree", "-z", "--full-tree", snapshot.commit, "--", *some])
         committed.update(entry for entry in parse_entries(output) if entry[1][0] != DIRECTORY)
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
-    ignored = _ignored(top, outside - committed.keys(), committed.keys())
+    ignored = _ignored(top, outside - committed.keys() - own, committed.keys())
     outside -= ignored
     kept = _without(snapshot, outside.__contains__)
     expected = {path: committed.get(path, ABSENT) for path in outside}
@@ -231,7 +238,9 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources) -> Snapshot:
         prefix = path + b"/"
         commit = kept.changes.get(path, committed[path])[1]
         below = _below(kept, prefix, commit)
-        submodule = update_snapshot(on_disk(top, path), below, {file: sources[prefix + file] for file in files})
+        submodule = update_snapshot(
+            on_disk(top, path), below, {file: sources[prefix + file] for file in files}, _own_below(path, own)
+        )
         kept = _without(kept, functools.partial(_starts_with, prefix))
         _take_up(kept, prefix, submodule)
     return kept
@@ -476,4 +485,24 @@ def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[b
         output = run_git(top, [*ask, *some])
         # A nested repository is listed as one directory.
         ignored.update(entry.rstrip(b"/") for entry in output.split(b"\0")[:-1])
+    ignored.update(_ignored_if_it_were_there(top, {path for path in asked if not os.path.lexists(on_disk(top, path))}))
     return {path for path in asked if path in ignored or any(above in ignored for above in directories_above(path))}
+
+
+def _ignored_if_it_were_there(top: str, paths: set[bytes]) -> set[bytes]:
+    """Those of some paths without a file, as of modules from another copy, that .gitignore files name."""
+    if not paths:
+        return set()
+    # It knows no literal paths.
+    ask = ["--no-literal-pathspecs", "check-ignore", "--verbose", "-z", "--stdin"]
+    try:
+        output = run_git(top, ask, stdin=b"\0".join(paths) + b"\0")
+    except CodeStateError:
+        return set()  # it fails where it names none; of what counts, no name is false
+    fields = output.split(b"\0")
+    # The source of the pattern, its line, the pattern, the path: users' own patterns do not count.
+    return {
+        path
+        for source, pattern, path in zip(fields[::4], fields[2::4], fields[3::4], strict=False)
+        if os.path.basename(source) == b".gitignore" and not os.path.isabs(source) and not pattern.startswith(b"!")
+    }

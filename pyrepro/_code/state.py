@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 import types
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,6 +71,8 @@ class Reading(NamedTuple):
     loaded: Sequence[LoadedModule]
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
+    disk: dict[bytes, Entry]  # what the disk held in place of what the commit holds, whatever was loaded
+    seconds: float  # how long it took
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -132,9 +135,9 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
     """A reading with a change that no other one shares."""
     changes = reading.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())}
     snapshot = work_tree.Snapshot(
-        reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}
+        reading.state.commit, changes, reading.contents, {**reading.unknown, _UNKNOWN_PATH: reason}, reading.disk
     )
-    return _reading(reading.work_tree, snapshot, reading.loaded)
+    return _reading(reading.work_tree, snapshot, reading.loaded, reading.seconds)
 
 
 def _known(reading: Reading) -> Reading:
@@ -188,8 +191,22 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule]) -> Readi
     sources = {} if top is None else _sources_inside(top, later)
     if not sources or top is None:
         return reading
-    before = work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown)
-    return _reading(top, work_tree.update_snapshot(top, before, sources), reading.loaded)
+    return _reading(top, work_tree.update_snapshot(top, _snapshot(reading), sources), reading.loaded, reading.seconds)
+
+
+def changed_on_disk(reading: Reading) -> tuple[str, ...]:
+    """The tracked files, and those that a reading looked at, which the disk does not hold as it did then.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    top = reading.work_tree
+    assert top is not None
+    before = _snapshot(reading)
+    # Without the modules, since it is not asked here what was loaded.
+    looked_at: Sources = {path: [] for path in (*before.disk, *_sources_inside(top, reading.loaded))}
+    after = work_tree.read_snapshot(top, lambda: looked_at)
+    return tuple(map(_printable_path, sorted(work_tree.changed_paths(top, before, after))))
 
 
 def work_tree_of(path: str) -> str:
@@ -207,7 +224,7 @@ def state_of_work_tree(top: str) -> CodeState:
     Raises:
         CodeStateError: git cannot say.
     """
-    return _reading(top, work_tree.read_snapshot(top, dict), ()).state
+    return _reading(top, work_tree.read_snapshot(top, dict), (), 0).state
 
 
 def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
@@ -219,7 +236,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {})
+    return Reading(declared, None, {}, (), {}, {}, {}, 0)
 
 
 def _declared() -> CodeState | None:
@@ -265,18 +282,25 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
                 found.setdefault(os.fsencode(relative_to(file, top)), [])
         return found
 
+    started = time.perf_counter()
     snapshot = work_tree.read_snapshot(top, sources)
+    seconds = time.perf_counter() - started
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
-    return _reading(top, snapshot, loaded)
+    return _reading(top, snapshot, loaded, seconds)
 
 
-def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule]) -> Reading:
+def _snapshot(reading: Reading) -> work_tree.Snapshot:
+    return work_tree.Snapshot(reading.state.commit, reading.changes, reading.contents, reading.unknown, reading.disk)
+
+
+def _reading(top: str | None, snapshot: work_tree.Snapshot, loaded: Sequence[LoadedModule], seconds: float) -> Reading:
     changes = snapshot.changes
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    return Reading(CodeState(snapshot.commit, digest), top, changes, loaded, snapshot.contents, snapshot.unknown)
+    state = CodeState(snapshot.commit, digest)
+    return Reading(state, top, changes, loaded, snapshot.contents, snapshot.unknown, snapshot.disk, seconds)
 
 
 def _digested_path(path: bytes) -> str:

@@ -17,6 +17,7 @@ from pyrepro._code.modules import LoadedModule
 from pyrepro._code.state import (
     CodeState,
     Reading,
+    changed_on_disk,
     read_code,
     read_later_modules,
     refusal_of_unknown,
@@ -34,6 +35,8 @@ _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
 
 _ATTEMPTS = 10
+_LONG = 50
+"""How many readings a call takes that is long enough for another one to cost nothing beside it."""
 
 _states_warned_of: set[CodeState] = set()
 
@@ -230,6 +233,24 @@ class Tracker:
             self._is_too_late_to_refuse = True
             _logger.error("what %s has run cannot be determined: %s", self.qualname, error)
         return self.reading.state
+
+    def changed_meanwhile(self, seconds: float) -> tuple[str, ...] | None:
+        """The files that the disk does not hold as it did when the code was read.
+
+        Args:
+            seconds: how long the call took.
+
+        Returns:
+            Their paths, none after a short call, for which nothing is read; None if nobody knows.
+        """
+        reading = self.reading
+        if seconds < _LONG * reading.seconds or reading.work_tree is None:
+            return ()
+        try:
+            return changed_on_disk(reading)
+        except Exception as error:  # the work is done, and must not be lost
+            _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
+            return None
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""

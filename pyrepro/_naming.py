@@ -111,7 +111,7 @@ class Naming:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
-        started = time.time_ns()
+        started, clock = time.time_ns(), time.perf_counter()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
         directory = _working_directory()
@@ -127,7 +127,7 @@ class Naming:
         if known is None or known[0] is not state or known[1] is not configuration:
             self._tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
-        return Call(self, arguments, state, configuration, inputs, started, directory, os.getpid())
+        return Call(self, arguments, state, configuration, inputs, started, clock, directory, os.getpid())
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -220,6 +220,7 @@ class Call(NamedTuple):
     configuration: _Configuration
     inputs: list[_Input]
     started: int
+    clock: float
     directory: str
     process: int
 
@@ -242,6 +243,23 @@ class Call(NamedTuple):
                 return one.name, change
         return None
 
+    def changed_meanwhile(self) -> tuple[str, ...] | None:
+        """The files that changed while a long call ran, which is warned of; None if nobody knows."""
+        tracker = self.naming.tracker
+        # A child that was forked while the function ran ends the call, too; its parent looks.
+        changed = tracker.changed_meanwhile(time.perf_counter() - self.clock) if self.process == os.getpid() else ()
+        if changed:
+            lines = [f"  {path}" for path in changed[:10]]
+            if len(changed) > 10:
+                lines.append(f"  and {len(changed) - 10} more")
+            _logger.warning(
+                "the work tree %s is not what it was when the code of %s was read; changed meanwhile:\n%s\n"
+                "What %s read or started while it ran may have been other code than its name says%s.",
+                *(tracker.work_tree, self.naming.name, "\n".join(lines), self.naming.name),
+                "" if self.naming.maker is None else ", so later calls will make it again",
+            )
+        return changed
+
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.
 
@@ -254,6 +272,7 @@ class Call(NamedTuple):
 
             kept = self._rename(self.tags()[0], unnamed(self._directories()))
             raise input_changed(self.naming.name, *changed, [os.path.join(self.directory, path) for path in kept])
+        self.changed_meanwhile()
         if self.naming.tracker.after_call() == self.state:
             return
         renamed = self._rename_truly()

@@ -83,13 +83,21 @@ def _time_of(directory: str) -> int:
         return 0
 
 
+def _names_in(directory: str) -> list[str]:
+    """What stands in an entry of sys.path: nothing where that is an archive, or must not be listed."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
 @functools.lru_cache(maxsize=256)
 def _originals_of_installed(
     directory: str, time: int, top: str, others: tuple[str, ...], is_tracked: Callable[[str, str], bool]
 ) -> dict[str, str]:
     """The files in an installed environment that are copies of files in a work tree, and the paths of those."""
     found: dict[str, str] = {}
-    for name in os.listdir(directory) if time else ():
+    for name in _names_in(directory):
         if name.endswith(".dist-info"):
             information = os.path.join(directory, name)
             root = _root_in(information, top, others, is_tracked)

@@ -1,6 +1,6 @@
-"""What git prints, parsed: status, the listing of the index, and the entries of index and tree.
+"""What git prints, parsed: status, the listing of the index, the entries of index and tree, and their differences.
 
-Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tree(1).
+Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tree(1), git-diff-tree(1).
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ def parse_entries(output: bytes) -> Iterator[tuple[bytes, Entry]]:
         mode, *others = fields.split(b" ")
         # The one says the stage behind the id, the other the kind before it; both are shorter than an id.
         yield path, _entry(mode, max(others, key=len))
+
+
+def parse_differences(output: bytes) -> Iterator[tuple[bytes, tuple[Entry, Entry]]]:
+    """The paths and both entries of what ``diff-tree --raw`` lists."""
+    fields = iter(output.split(b"\0")[:-1])
+    for line, path in zip(fields, fields, strict=True):
+        mode, new_mode, object_id, new_id, _ = line.lstrip(b":").split(b" ")
+        yield path, (_entry(mode, object_id), _entry(new_mode, new_id))
 
 
 def _entry(mode: bytes, object_id: bytes) -> Entry:

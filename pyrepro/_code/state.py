@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import sys
+import time
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,13 +69,16 @@ class Reading(NamedTuple):
 
     state: CodeState
     work_tree: str | None
-    changes: dict[bytes, Entry]
+    snapshot: work_tree.Snapshot
     loaded: Sequence[LoadedModule]
-    contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
-    unknown: dict[bytes, str]  # why nobody knows what runs, by path
-    behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
     copies: dict[bytes, str]  # the files that modules of other copies of the work tree are loaded from, by path
     own: frozenset[bytes]  # the files of the function and of what decorates it, which count also where they are ignored
+    seconds: float  # how long it took
+
+    @property
+    def changes(self) -> dict[bytes, Entry]:
+        """What differs from the commit."""
+        return self.snapshot.changes
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -87,16 +91,17 @@ class Reading(NamedTuple):
         return [_printable_path(path) + self._remark(path) for path in sorted(self.changes)]
 
     def _remark(self, path: bytes) -> str:
-        if path in self.unknown:
-            return f": {self.unknown[path]}"
-        if path in self.behind:
-            return f": {self.behind[path]}"
-        if path in self.copies and path in self.contents:
+        snapshot = self.snapshot
+        if path in snapshot.unknown:
+            return f": {snapshot.unknown[path]}"
+        if path in snapshot.behind:
+            return f": {snapshot.behind[path]}"
+        if path in self.copies and path in snapshot.contents:
             return (
                 f" (loaded from {self.copies[path]}, another copy of it; "
                 f"install this work tree with: pip install -e {self.work_tree})"
             )
-        return " (as it was loaded; the file holds something else now)" if path in self.contents else ""
+        return " (as it was loaded; the file holds something else now)" if path in snapshot.contents else ""
 
 
 def code_state(of: object = None) -> CodeState:
@@ -136,25 +141,25 @@ def code_state(of: object = None) -> CodeState:
 
 def refusal_of_unknown(reading: Reading) -> CodeStateError:
     """The error that says why nobody knows what code runs."""
-    reasons = "\n".join(reading.unknown[path] for path in sorted(reading.unknown))
+    unknown = reading.snapshot.unknown
+    reasons = "\n".join(unknown[path] for path in sorted(unknown))
     return CodeStateError(f"nobody knows what code runs: {reasons}", work_tree=reading.work_tree)
 
 
 def unknown_reading(reading: Reading, reason: str) -> Reading:
     """A reading with a change that no other one shares."""
-    changes = reading.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())}
-    snapshot = work_tree.Snapshot(
-        reading.state.commit,
-        changes,
-        reading.contents,
-        {**reading.unknown, _UNKNOWN_PATH: reason},
-        reading.behind,
+    snapshot = reading.snapshot
+    return _with_snapshot(
+        reading,
+        snapshot._replace(
+            changes=snapshot.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())},
+            unknown=snapshot.unknown | {_UNKNOWN_PATH: reason},
+        ),
     )
-    return _reading(reading.work_tree, snapshot, reading.loaded, reading.copies, reading.own)
 
 
 def _known(reading: Reading) -> Reading:
-    if reading.unknown:
+    if reading.snapshot.unknown:
         raise refusal_of_unknown(reading)
     return reading
 
@@ -199,7 +204,7 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     """A reading, with what now stands in the files of modules that were loaded since.
 
     Args:
-        reading: the reading.
+        reading: the reading of a work tree.
         later: the modules that were loaded since, as :func:`modules_of_work_tree` gives them.
         loaded: all of them, which those may have left behind.
 
@@ -207,22 +212,34 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
         CodeStateError: git cannot say.
     """
     top = reading.work_tree
-    if top is None:
-        return reading
+    assert top is not None
     sources = _by_path(top, later)
     behind = left_behind()
     for path, some in _by_path(top, loaded).items():
-        if path in reading.behind or any(module.name in behind for module in some):
+        if path in reading.snapshot.behind or any(module.name in behind for module in some):
             sources.setdefault(path, some)
     if not sources:
         return reading
-    before = work_tree.Snapshot(
-        reading.state.commit, reading.changes, reading.contents, reading.unknown, reading.behind
-    )
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
-    return _reading(
-        top, work_tree.update_snapshot(top, before, sources, reading.own), reading.loaded, files, reading.own
-    )
+    snapshot = work_tree.update_snapshot(top, reading.snapshot, sources, reading.own)
+    return _with_snapshot(reading._replace(copies=files), snapshot)
+
+
+def changed_on_disk(reading: Reading) -> tuple[str, ...]:
+    """The tracked files, and those that a reading looked at, which the disk does not hold as it did then.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    top = reading.work_tree
+    assert top is not None
+    # Without the modules, since it is not asked here what was loaded.
+    looked_at: Sources = {
+        path: []
+        for path in (*reading.snapshot.disk, *_by_path(top, modules_of_work_tree(top, reading.loaded)), *reading.own)
+    }
+    after = work_tree.read_snapshot(top, lambda: looked_at, reading.own)
+    return tuple(map(_printable_path, sorted(work_tree.changed_paths(top, reading.snapshot, after))))
 
 
 def work_tree_of(path: str) -> str:
@@ -240,7 +257,8 @@ def state_of_work_tree(top: str) -> CodeState:
     Raises:
         CodeStateError: git cannot say.
     """
-    return _reading(top, work_tree.read_snapshot(top, dict), (), {}).state
+    snapshot = work_tree.read_snapshot(top, dict)
+    return CodeState(snapshot.commit, _digest(snapshot.changes))
 
 
 def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error: CodeStateError) -> Reading:
@@ -252,7 +270,7 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, {}, (), {}, {}, {}, {}, frozenset())
+    return Reading(declared, None, work_tree.Snapshot(declared.commit, {}, {}, {}, {}, {}), (), {}, frozenset(), 0)
 
 
 def _declared() -> CodeState | None:
@@ -303,27 +321,24 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
             found.setdefault(path, [])
         return found
 
+    started = time.perf_counter()
     snapshot = work_tree.read_snapshot(top, sources, own)
+    seconds = time.perf_counter() - started
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
-    return _reading(top, snapshot, loaded, files_of_copies, own)
+    state = CodeState(snapshot.commit, _digest(snapshot.changes))
+    return Reading(state, top, snapshot, loaded, files_of_copies, own, seconds)
 
 
-def _reading(
-    top: str | None,
-    snapshot: work_tree.Snapshot,
-    loaded: Sequence[LoadedModule],
-    files_of_copies: dict[bytes, str],
-    own: frozenset[bytes] = frozenset(),
-) -> Reading:
-    changes = snapshot.changes
+def _with_snapshot(reading: Reading, snapshot: work_tree.Snapshot) -> Reading:
+    return reading._replace(state=CodeState(snapshot.commit, _digest(snapshot.changes)), snapshot=snapshot)
+
+
+def _digest(changes: dict[bytes, Entry]) -> str | None:
+    """The changes digest, None of a clean work tree."""
     entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
-    digest = hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
-    state = CodeState(snapshot.commit, digest)
-    return Reading(
-        state, top, changes, loaded, snapshot.contents, snapshot.unknown, snapshot.behind, files_of_copies, own
-    )
+    return hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
 
 
 def _digested_path(path: bytes) -> str:

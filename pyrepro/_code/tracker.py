@@ -17,6 +17,7 @@ from pyrepro._code.modules import LoadedModule
 from pyrepro._code.state import (
     CodeState,
     Reading,
+    changed_on_disk,
     modules_of_work_tree,
     read_code,
     read_later_modules,
@@ -35,6 +36,8 @@ _logger = logging.getLogger("pyrepro")
 _SPEC = itertools.repeat("__spec__")
 
 _ATTEMPTS = 10
+_LONG = 50
+"""How many readings a call takes that is long enough for another one to cost nothing beside it."""
 
 _states_warned_of: set[CodeState] = set()
 
@@ -233,6 +236,24 @@ class Tracker:
             _logger.error("what %s has run cannot be determined: %s", self.qualname, error)
         return self.reading.state
 
+    def changed_meanwhile(self, seconds: float) -> tuple[str, ...] | None:
+        """The files that the disk does not hold as it did when the code was read.
+
+        Args:
+            seconds: how long the call took.
+
+        Returns:
+            Their paths, none after a short call, for which nothing is read; None if nobody knows.
+        """
+        reading = self.reading
+        if seconds < _LONG * reading.seconds or reading.work_tree is None:
+            return ()
+        try:
+            return changed_on_disk(reading)
+        except Exception as error:  # the work is done, and must not be lost
+            _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
+            return None
+
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""
         return None if self._is_allowed or _environ.allows_dirty() else _dirty(self.reading)
@@ -281,7 +302,11 @@ class Tracker:
 
             with contextlib.suppress(StaleError):
                 return reading, make_patch(
-                    top, reading.state.commit, reading.changes, reading.contents, [*reading.unknown, *reading.behind]
+                    top,
+                    reading.state.commit,
+                    reading.changes,
+                    reading.snapshot.contents,
+                    [*reading.snapshot.unknown, *reading.snapshot.behind],
                 )
         raise CodeStateError(
             f"files of the work tree {top} changed each time that they were read; "
@@ -291,12 +316,12 @@ class Tracker:
 
     def _account_for_later_modules(self) -> None:
         """What was loaded since the reading runs, too: it is what its files hold now."""
-        if not isinstance(self._reading, Reading) or self._modules.are_loaded():
+        top = self.work_tree
+        if top is None or self._modules.are_loaded():
             return
         keys = _keys_of_modules()
-        top = self._reading.work_tree
-        loaded = [] if top is None else modules_of_work_tree(top, modules.loaded_modules())
-        before, others = self._reading, self._modules.others(loaded)
+        loaded = modules_of_work_tree(top, modules.loaded_modules())
+        before, others = self.reading, self._modules.others(loaded)
         reading, patch = read_later_modules(before, others, loaded), self._patch
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.
         if reading.state != before.state:
@@ -321,7 +346,7 @@ def checked_reading(reading: Reading, is_allowed: bool) -> Reading:
     """
     if reading.state.changes is not None:
         if not (is_allowed or _environ.allows_dirty()):
-            raise refusal_of_unknown(reading) if reading.unknown else _dirty(reading)
+            raise refusal_of_unknown(reading) if reading.snapshot.unknown else _dirty(reading)
         if reading.state not in _states_warned_of:
             _states_warned_of.add(reading.state)
             _logger.warning("%s", uncommitted(reading))

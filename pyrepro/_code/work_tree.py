@@ -15,7 +15,17 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import NamedTuple
 
 from pyrepro._code.git import finish_git, run_git, start_git
-from pyrepro._code.porcelain import ABSENT, DIRECTORY, LINK, SUBMODULE, Entry, Index, parse_entries, parse_status
+from pyrepro._code.porcelain import (
+    ABSENT,
+    DIRECTORY,
+    LINK,
+    SUBMODULE,
+    Entry,
+    Index,
+    parse_differences,
+    parse_entries,
+    parse_status,
+)
 from pyrepro._code.repository import bytes_of, git_directories
 from pyrepro._code.sources import Sources, Unknown, counted, left_behind, running_bodies
 from pyrepro.errors import CodeStateError
@@ -40,6 +50,7 @@ class Snapshot(NamedTuple):
     contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
     behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
+    disk: dict[bytes, Entry]  # the changes as the disk held them when they were first looked at, whatever was loaded
 
 
 def read_snapshot(top: str, loaded: Callable[[], Sources], own: Set[bytes] = frozenset()) -> Snapshot:
@@ -127,7 +138,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     outside -= _ignored(top, outside - own, index)
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
-    snapshot = Snapshot(commit, changes, {}, {}, {})
+    snapshot = Snapshot(commit, changes, {}, {}, {}, dict(changes))
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
     counting = tracked | outside | (loaded & committed.keys())
     _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
@@ -137,7 +148,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
             submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below), _own_below(path, own))
             entry = SUBMODULE, submodule.commit
             if entry != committed.get(path, entry):
-                changes[path] = entry
+                changes[path] = snapshot.disk[path] = entry
             _take_up(snapshot, path + b"/", submodule)
     return snapshot
 
@@ -152,6 +163,7 @@ def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
     snapshot.contents.update({prefix + path: content for path, content in submodule.contents.items()})
     snapshot.unknown.update({prefix + path: reason for path, reason in submodule.unknown.items()})
     snapshot.behind.update({prefix + path: remark for path, remark in submodule.behind.items()})
+    snapshot.disk.update({prefix + path: entry for path, entry in submodule.disk.items()})
 
 
 def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, honours_modes: bool) -> None:
@@ -234,6 +246,8 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     honours_modes = _honours_modes(top)
     kept.changes.update(_changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=honours_modes))
     _put_what_was_loaded(top, kept, {path: sources[path] for path in outside}, honours_modes=honours_modes)
+    for path in untracked:  # which is looked at from now on, and was on the disk what it was loaded as
+        kept.disk.setdefault(path, kept.changes.get(path, ABSENT))
     for path, files in inside.items():
         prefix = path + b"/"
         commit = kept.changes.get(path, committed[path])[1]
@@ -246,14 +260,34 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     return kept
 
 
+def changed_paths(top: str, before: Snapshot, after: Snapshot) -> set[bytes]:
+    """Where the disk does not hold what it held before; a commit of what it held is no change.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    committed: dict[bytes, tuple[Entry, Entry]] = {}
+    if before.commit != after.commit:
+        output = run_git(top, ["diff-tree", "-r", "-z", "--raw", "--no-renames", before.commit, after.commit])
+        committed.update(parse_differences(output))
+    found = set()
+    for path in before.disk.keys() | after.disk.keys() | committed.keys():
+        # None is what both commits hold alike.
+        old, new = committed.get(path, (None, None))
+        if before.disk.get(path, old) != after.disk.get(path, new):
+            found.add(path)
+    return found
+
+
 def _without(snapshot: Snapshot, is_left_out: Callable[[bytes], bool]) -> Snapshot:
-    """A snapshot without some paths."""
+    """A snapshot whose changes are without some paths."""
     return Snapshot(
         snapshot.commit,
         {path: entry for path, entry in snapshot.changes.items() if not is_left_out(path)},
         {path: content for path, content in snapshot.contents.items() if not is_left_out(path)},
         {path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
         {path: remark for path, remark in snapshot.behind.items() if not is_left_out(path)},
+        dict(snapshot.disk),
     )
 
 
@@ -271,6 +305,7 @@ def _below(snapshot: Snapshot, prefix: bytes, commit: str) -> Snapshot:
         {path[start:]: content for path, content in inside.contents.items()},
         {path[start:]: reason for path, reason in inside.unknown.items()},
         {path[start:]: remark for path, remark in inside.behind.items()},
+        {path[start:]: entry for path, entry in inside.disk.items() if path.startswith(prefix)},
     )
 
 

@@ -64,6 +64,8 @@ class _NamedCall(Protocol):
 
     def changed_input(self) -> tuple[str, str] | None: ...
 
+    def changed_meanwhile(self) -> tuple[str, ...] | None: ...
+
 
 class _CallNaming(Protocol):
     """How the calls of one function are named; only what a published call needs of it."""
@@ -164,9 +166,12 @@ class PublishedCall:
         }
         returned = self._publication.final(result, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
-        sidecars = self._sidecars() if naming.options.records else _no_sidecars
+        meanwhile = self._call.changed_meanwhile()
+        sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
+        # What the function read or started may have been other code than the name says: no hit for later calls.
+        is_cacheable = not returned_value and meanwhile == ()
         # Published even if the value is refused: what took hours to compute must not be lost.
-        self._publication.publish(str(old), str(new), is_cacheable=not returned_value, sidecars=sidecars)
+        self._publication.publish(str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -184,7 +189,7 @@ class PublishedCall:
         kept = [target.directory + target.name.replace(f"-{old}", f"-{new}") for target in self._targets]
         return input_changed(self._naming.name, parameter, change, kept)
 
-    def _sidecars(self) -> Sidecars:
+    def _sidecars(self, meanwhile: tuple[str, ...] | None) -> Sidecars:
         """Gives the record of each artifact, and the patch that it names."""
         naming, configuration = self._naming, self._call.configuration
         parameters, tracker, options = naming.signature.parameters, naming.tracker, naming.options
@@ -207,7 +212,7 @@ class PublishedCall:
         started, seconds = self._started[0], time.perf_counter() - self._started[1]
 
         def sidecars(name: str, staged: str) -> dict[str, bytes]:
-            document = document_of(name, staged, recorded, reading, patch, tracker.file, started, seconds)
+            document = document_of(name, staged, recorded, reading, patch, tracker.file, started, seconds, meanwhile)
             files = {} if patch.content is None else {patch_name(reading): patch.content}
             # The record last: where it is, the patch that it names is, too.
             return files | {name + SUFFIX: document}

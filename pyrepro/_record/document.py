@@ -43,6 +43,7 @@ def document_of(
     module: str | None,
     started: float,
     seconds: float,
+    meanwhile: Iterable[str] | None,
 ) -> bytes:
     """The record of one artifact.
 
@@ -55,6 +56,7 @@ def document_of(
         module: the file of the function.
         started: when it was called, in seconds since 1970.
         seconds: how long it ran.
+        meanwhile: the files that changed while it ran, None if nobody knows.
 
     Returns:
         JSON in UTF-8, its keys sorted.
@@ -78,6 +80,7 @@ def document_of(
             "patch": None if patch.content is None else patch_name(reading),
             "patch_size": patch.size,
             "left_out": [_unicode(path) for path in patch.left_out],
+            "changed_meanwhile": None if meanwhile is None else [_unicode(path) for path in meanwhile],
         },
         "config": call.form,
         "config_hash": call.config_hash,

@@ -38,6 +38,7 @@ class RecordedCode(TypedDict):
     patch: str | None  # file name of the patch beside the record; None for a clean work tree, or where it was not kept
     patch_size: int  # bytes, also of a patch that was too large to be kept
     left_out: list[str]  # paths of submodules whose changes no patch can carry; "<session>" for typed code
+    changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: nobody knows
 
 
 class RecordedInput(TypedDict):
@@ -73,7 +74,8 @@ class Record(Value):
 
     Attributes:
         artifact: ``name``, ``size`` in bytes, and ``sha256``, of a directory by file.
-        code: ``commit``, ``changes``, ``remote``, ``module``, ``others``, ``patch``, ``patch_size`` and ``left_out``.
+        code: ``commit``, ``changes``, ``remote``, ``module``, ``others``, ``patch``, ``patch_size``, ``left_out`` and
+            ``changed_meanwhile``.
         config: the configuration in its JSON form.
         config_hash: its SHA-256, 64 hex digits.
         inputs: by parameter, the ``path`` and the ``hash`` of what was read; a list for several, None for none.
@@ -125,6 +127,7 @@ class Record(Value):
             ("artifact", f"{self.artifact['name']}, {self.artifact['size']} bytes, {digest}"),
             ("commit", code["commit"] + (f" of {code['remote']}" if code["remote"] else "")),
             ("changes", code["changes"] or "none"),
+            *(("meanwhile", f"{path} changed") for path in code["changed_meanwhile"] or ()),
             ("function", call["function"] + (f" in {code['module']}" if code["module"] else "")),
             ("config", f"{_json_text(self.config)}, sha256 {self.config_hash}"),
             *((f"input {name}", _json_text(entry)) for name, entry in self.inputs.items()),

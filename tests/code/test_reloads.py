@@ -10,10 +10,8 @@ import pytest
 from conftest import Repository
 from test_session import execute
 
-from pyrepro import CodeState
 from pyrepro._code import imports
 from pyrepro._code.reloads import History, SourceLoad, left_behind, read_body
-from pyrepro._code.state import Reading, read_later_modules
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
 
@@ -164,11 +162,6 @@ def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Reposi
     )
     assert "\n  steps.py: took LR of helper before that was loaded again; type" in done.stderr
     assert f"\n  unseen.py: {repository.path}/unseen.py was written at " in done.stderr
-
-
-def test_a_declared_state_is_what_it_is_whatever_is_loaded() -> None:
-    reading = Reading(CodeState("a" * 40), None, {}, (), {}, {}, {})
-    assert read_later_modules(reading, [], []) is reading
 
 
 # The pure function

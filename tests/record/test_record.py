@@ -77,6 +77,7 @@ def test_everything_that_made_the_artifact_is_recorded(
             "patch": None,
             "patch_size": 0,
             "left_out": [],
+            "changed_meanwhile": [],
         },
         "config": config,
         "config_hash": config_hash(config),

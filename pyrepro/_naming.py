@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -243,11 +244,20 @@ class Call(NamedTuple):
                 return one.name, change
         return None
 
-    def changed_meanwhile(self) -> tuple[str, ...] | None:
-        """The files that changed while a long call ran, which is warned of; None if nobody knows."""
+    def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
+        """The files that changed while a call ran, which is warned of; None if nobody knows.
+
+        Args:
+            had_children: whether the call had child processes, which load code of their own: looked at is then
+                after a short call, too.
+        """
         tracker = self.naming.tracker
         # A child that was forked while the function ran ends the call, too; its parent looks.
-        changed = tracker.changed_meanwhile(time.perf_counter() - self.clock) if self.process == os.getpid() else ()
+        changed = (
+            tracker.changed_meanwhile(math.inf if had_children else time.perf_counter() - self.clock)
+            if self.process == os.getpid()
+            else ()
+        )
         if changed:
             lines = [f"  {path}" for path in changed[:10]]
             if len(changed) > 10:

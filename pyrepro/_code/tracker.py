@@ -240,7 +240,7 @@ class Tracker:
         """The files that the disk does not hold as it did when the code was read.
 
         Args:
-            seconds: how long the call took.
+            seconds: how long the call took; infinity for one that is to be looked at in any case.
 
         Returns:
             Their paths, none after a short call, for which nothing is read; None if nobody knows.

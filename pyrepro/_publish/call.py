@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,7 +65,7 @@ class _NamedCall(Protocol):
 
     def changed_input(self) -> tuple[str, str] | None: ...
 
-    def changed_meanwhile(self) -> tuple[str, ...] | None: ...
+    def changed_meanwhile(self, *, had_children: bool) -> tuple[str, ...] | None: ...
 
 
 class _CallNaming(Protocol):
@@ -133,6 +134,7 @@ class PublishedCall:
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._directory = os.getcwd()
+        self._children = _children_ended()
         self._started = time.time(), time.perf_counter()
         for name, argument in self._paths.items():
             self._call.arguments[name] = self._publication.staged(argument)
@@ -166,7 +168,9 @@ class PublishedCall:
         }
         returned = self._publication.final(result, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
-        meanwhile = self._call.changed_meanwhile()
+        # Asked before git is started, which is a child, too.
+        had_children = _children_ended() != self._children or bool(_live_children())
+        meanwhile = self._call.changed_meanwhile(had_children=had_children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls.
         is_cacheable = not returned_value and meanwhile == ()
@@ -218,6 +222,21 @@ class PublishedCall:
             return files | {name + SUFFIX: document}
 
         return sidecars
+
+
+def _children_ended() -> int:
+    """What is another after a child process was waited for; always 0 where the platform does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return 0
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt  # every process has page faults
+
+
+def _live_children() -> list[Any]:
+    """The workers that multiprocessing, or what builds on it, has started and that have not ended."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    return [] if multiprocessing is None else multiprocessing.active_children()
 
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:

@@ -173,6 +173,7 @@ def test_nothing_is_read_after_a_short_call(repository: Repository, tmp_path: Pa
 
 
 POOLS = {
+    "that lives on": "from multiprocessing import get_context\n    workers = get_context('spawn').Pool(1); sys.workers = workers; found = workers.map({0}, [0])[0]",
     "spawn": "from multiprocessing import get_context\n    with get_context('spawn').Pool(1) as pool: found = pool.map({0}, [0])[0]",
     "forkserver": "from multiprocessing import get_context\n    with get_context('forkserver').Pool(1) as pool: found = pool.map({0}, [0])[0]",
     "loky": "from joblib import Parallel, delayed\n    found = Parallel(2)(delayed({0})(0) for _ in range(1))[0]",
@@ -221,7 +222,9 @@ def test_what_workers_made_that_started_after_an_edit_is_made_again(repository: 
     if pool == "forkserver" and os.name == "nt":
         pytest.skip("only POSIX has it")
     started = POOLS[pool].format("steps.work")
-    repository.commit(main=MAIN.format(long=LONG, pool=started), steps=STEPS.format(lr=1))
+    # However short the call, since nobody knows what its children have loaded.
+    never_long = LONG.replace("= 0", "= float('inf')")
+    repository.commit(main=MAIN.format(long=never_long, pool=started), steps=STEPS.format(lr=1))
     alive = Alive(repository, "main.py")
     repository.write("steps.py", STEPS.format(lr=2))
     stdout, stderr = alive.go_on()
@@ -234,6 +237,15 @@ def test_what_workers_made_that_started_after_an_edit_is_made_again(repository: 
 
 
 # What is a change on the disk
+
+
+def test_where_the_platform_does_not_count_children_only_live_ones_and_long_calls_are_looked_at(
+    repository: Repository,
+) -> None:
+    script = MAIN.format(long="sys.modules['resource'] = None", pool="found = '1'")
+    repository.commit(main=script, steps=STEPS.format(lr=1))
+    assert Alive(repository, "main.py").go_on() == ("", "")
+    assert len(markers(repository)) == 1
 
 
 def commit_everything(repository: Repository) -> None:

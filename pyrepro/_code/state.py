@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import time
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import copies, modules, repository, work_tree
+from pyrepro._code import copies, modules, repository, uncovered, work_tree
 from pyrepro._code.git import run_git
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
@@ -135,7 +134,7 @@ def code_state(of: object = None) -> CodeState:
     else:
         raise TypeError(f"code_state takes a path or a module, not {of!r} of type {type(of).__name__}")
     if reading.work_tree:
-        _work_trees_warned_of.add(reading.work_tree)  # whoever asks for its state knows of it
+        uncovered.know_work_tree(reading.work_tree)
     return _known(reading).state
 
 
@@ -200,13 +199,13 @@ def read_code(
     return reading
 
 
-def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: Iterable[LoadedModule]) -> Reading:
+def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: Sequence[LoadedModule]) -> Reading:
     """A reading, with what now stands in the files of modules that were loaded since.
 
     Args:
         reading: the reading of a work tree.
-        later: the modules that were loaded since, as :func:`modules_of_work_tree` gives them.
-        loaded: all of them, which those may have left behind.
+        later: the modules of the work tree that were loaded since.
+        loaded: all loaded modules, as :func:`split_loaded` gives those; the later ones may have left them behind.
 
     Raises:
         CodeStateError: git cannot say.
@@ -270,7 +269,9 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(declared, None, work_tree.Snapshot(declared.commit, {}, {}, {}, {}, {}), (), {}, frozenset(), 0)
+    return Reading(
+        declared, None, work_tree.Snapshot(declared.commit, {}, {}, {}, {}, {}, set()), (), {}, frozenset(), 0
+    )
 
 
 def _declared() -> CodeState | None:
@@ -312,7 +313,7 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
 
     def sources() -> Sources:
         # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
-        elsewhere, inside = _split(top, modules.loaded_modules())
+        inside, elsewhere = split_loaded(top, modules.loaded_modules())
         loaded[:] = [*inside, *elsewhere]
         found = _by_path(top, inside)
         files_of_copies.clear()
@@ -361,11 +362,11 @@ def _is_tracked(top: str, directory: str) -> bool:
     return bool(run_git(top, ["ls-files", "-z", "--", relative_to(directory, top)]))
 
 
-def _split(top: str, loaded: Sequence[LoadedModule]) -> tuple[list[LoadedModule], list[LoadedModule]]:
-    """The modules that are not of a work tree, and those that are."""
+def split_loaded(top: str, loaded: Sequence[LoadedModule]) -> tuple[list[LoadedModule], list[LoadedModule]]:
+    """The modules that are of a work tree, or of another copy of it, and those that are not."""
     inside = modules_of_work_tree(top, loaded)
     names = {module.name for module in inside}
-    return [module for module in loaded if module.name not in names], inside
+    return inside, [module for module in loaded if module.name not in names]
 
 
 def _by_path(top: str, inside: Iterable[LoadedModule]) -> dict[bytes, list[LoadedModule]]:
@@ -378,74 +379,3 @@ def _by_path(top: str, inside: Iterable[LoadedModule]) -> dict[bytes, list[Loade
 
 def _files_of_copies(sources: Sources) -> dict[bytes, str]:
     return {path: module.file for path, some in sources.items() for module in some if module.original}
-
-
-_work_trees_warned_of: set[str] = set()
-
-
-def warn_of_other_work_trees(reading: Reading) -> None:
-    """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
-    for package, other in other_work_trees(reading).items():
-        if other not in _work_trees_warned_of:
-            _work_trees_warned_of.add(other)
-            _logger.warning(
-                "the module %s is loaded from another work tree, %s, whose code the names of %s do not cover; "
-                'add it to the configuration: config={..., "%s": pyrepro.code_state(%s)}',
-                *(package, other, reading.work_tree, package, package),
-            )
-    for package, file in modules_in_no_work_tree(reading).items():
-        if package not in _modules_warned_of:
-            _modules_warned_of.add(package)
-            _logger.warning(
-                "the module %s is loaded from %s, which no name covers, for it is in no repository; "
-                'put it into one, or add it to the configuration: config={..., "%s": pyrepro.file_hash(%r)}',
-                *(package, file, package, file),
-            )
-
-
-_modules_warned_of: set[str] = set()
-_MODULES_OF_TOOLS = ("conftest", "debugpy", "pydev", "_pydev", "sitecustomize", "usercustomize", "_virtualenv")
-
-
-def modules_in_no_work_tree(reading: Reading) -> dict[str, str]:
-    """The files of loaded modules that are in no repository, by package; those of tools left out."""
-    found: dict[str, str] = {}
-    for package, (file, other) in _loaded_elsewhere(reading):
-        # What tools load stands among their own files: below hidden directories, or where Python itself does.
-        is_of_tool = package.startswith(_MODULES_OF_TOOLS) or os.sep + "." in file
-        if (
-            other is None
-            and not is_of_tool
-            and not is_inside(file, sys.prefix)
-            and not is_inside(file, sys.base_prefix)
-        ):
-            found.setdefault(package, file)
-    return found
-
-
-def other_work_trees(reading: Reading) -> dict[str, str]:
-    """The other work trees that modules are loaded from, by package."""
-    found: dict[str, str] = {}
-    for package, (_, other) in _loaded_elsewhere(reading):
-        if other:
-            found.setdefault(package, other)
-    return found
-
-
-def _loaded_elsewhere(reading: Reading) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """The packages of modules outside the work tree, their files, and their work trees: None of what is in none."""
-    top = reading.work_tree
-    if top is None:
-        return
-    known: dict[str, str | None] = {}
-    for name, _, _, file, _, original in reading.loaded:
-        package = name.partition(".")[0]
-        if original or is_inside(file, top) or package in ("pyrepro", "__main__", "__mp_main__"):
-            continue
-        directory = os.path.dirname(file)
-        if directory not in known:
-            try:
-                known[directory] = repository.find_work_tree(file)
-            except CodeStateError:
-                known[directory] = ""  # what git cannot read there is no reason not to write here
-        yield package, (file, known[directory])

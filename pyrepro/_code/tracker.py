@@ -18,13 +18,13 @@ from pyrepro._code.state import (
     CodeState,
     Reading,
     changed_on_disk,
-    modules_of_work_tree,
     read_code,
     read_later_modules,
     refusal_of_unknown,
+    split_loaded,
     unknown_reading,
-    warn_of_other_work_trees,
 )
+from pyrepro._code.uncovered import warn_of_uncovered
 from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
@@ -285,7 +285,7 @@ class Tracker:
         keys = _keys_of_modules()
         try:
             reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed))
-            warn_of_other_work_trees(reading)
+            _warn_of_uncovered(reading)
             return _Observation(reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:
             return _Observation(error, _NO_MODULES, None)
@@ -320,8 +320,9 @@ class Tracker:
         if top is None or self._modules.are_loaded():
             return
         keys = _keys_of_modules()
-        loaded = modules_of_work_tree(top, modules.loaded_modules())
-        before, others = self.reading, self._modules.others(loaded)
+        inside, elsewhere = split_loaded(top, modules.loaded_modules())
+        loaded = [*inside, *elsewhere]
+        before, others = self.reading, self._modules.others(inside)
         reading, patch = read_later_modules(before, others, loaded), self._patch
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.
         if reading.state != before.state:
@@ -333,8 +334,13 @@ class Tracker:
                 "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
-        self._reading, self._patch = reading, patch
-        self._modules = _ModulesThen(keys, loaded)
+        self._reading, self._patch = reading._replace(loaded=loaded), patch
+        self._modules = _ModulesThen(keys, inside)
+        _warn_of_uncovered(self._reading)
+
+
+def _warn_of_uncovered(reading: Reading) -> None:
+    warn_of_uncovered(reading.work_tree, reading.loaded, reading.snapshot.ignored)
 
 
 def checked_reading(reading: Reading, is_allowed: bool) -> Reading:

@@ -51,6 +51,7 @@ class Snapshot(NamedTuple):
     unknown: dict[bytes, str]  # why nobody knows what runs, by path
     behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
     disk: dict[bytes, Entry]  # the changes as the disk held them when they were first looked at, whatever was loaded
+    ignored: set[bytes]  # of what was looked at, what the .gitignore files of the work tree ignore
 
 
 def read_snapshot(top: str, loaded: Callable[[], Sources], own: Set[bytes] = frozenset()) -> Snapshot:
@@ -136,9 +137,10 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
-    outside -= _ignored(top, outside - own, index)
+    ignored = _ignored(top, outside - own, index)
+    outside -= ignored
     changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
-    snapshot = Snapshot(commit, changes, {}, {}, {}, dict(changes))
+    snapshot = Snapshot(commit, changes, {}, {}, {}, dict(changes), ignored)
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
     counting = tracked | outside | (loaded & committed.keys())
     _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
@@ -164,6 +166,7 @@ def _take_up(snapshot: Snapshot, prefix: bytes, submodule: Snapshot) -> None:
     snapshot.unknown.update({prefix + path: reason for path, reason in submodule.unknown.items()})
     snapshot.behind.update({prefix + path: remark for path, remark in submodule.behind.items()})
     snapshot.disk.update({prefix + path: entry for path, entry in submodule.disk.items()})
+    snapshot.ignored.update(prefix + path for path in submodule.ignored)
 
 
 def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, honours_modes: bool) -> None:
@@ -241,6 +244,7 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     ignored = _ignored(top, outside - committed.keys() - own, committed.keys())
     outside -= ignored
     kept = _without(snapshot, outside.__contains__)
+    kept.ignored.update(ignored)
     expected = {path: committed.get(path, ABSENT) for path in outside}
     untracked = outside - committed.keys()
     honours_modes = _honours_modes(top)
@@ -288,6 +292,7 @@ def _without(snapshot: Snapshot, is_left_out: Callable[[bytes], bool]) -> Snapsh
         {path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
         {path: remark for path, remark in snapshot.behind.items() if not is_left_out(path)},
         dict(snapshot.disk),
+        set(snapshot.ignored),
     )
 
 
@@ -306,6 +311,7 @@ def _below(snapshot: Snapshot, prefix: bytes, commit: str) -> Snapshot:
         {path[start:]: reason for path, reason in inside.unknown.items()},
         {path[start:]: remark for path, remark in inside.behind.items()},
         {path[start:]: entry for path, entry in inside.disk.items() if path.startswith(prefix)},
+        {path[start:] for path in inside.ignored if path.startswith(prefix)},
     )
 
 

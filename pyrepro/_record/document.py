@@ -12,6 +12,7 @@ from pyrepro._code import state as _code
 from pyrepro._code.git import run_git
 from pyrepro._code.patch import Patch
 from pyrepro._code.state import Reading
+from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import is_inside, paths_in, relative_to
@@ -196,7 +197,7 @@ def _remote_url(top: str) -> str | None:
 def _other_states(reading: Reading) -> dict[str, str | None]:
     """The states of other work trees whose modules are loaded, by package."""
     states: dict[str, str | None] = {}
-    for package, top in _code.other_work_trees(reading).items():
+    for package, top in other_work_trees(reading.work_tree, reading.loaded).items():
         try:
             states[package] = str(_code.code_state(top))
         except CodeStateError:

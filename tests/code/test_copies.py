@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
 EMPTY = "44136fa355b3"
 
@@ -306,3 +306,62 @@ def test_a_module_in_no_repository_is_warned_of_once(repository: Repository, tmp
         f"the module loose is loaded from {loose}, which no name covers, for it is in no repository; put it into one, "
         f'or add it to the configuration: config={{..., "loose": pyrepro.file_hash({str(loose)!r})}}\n'
     )
+
+
+def ignoring(repository: Repository, **modules: str) -> None:
+    repository.write(".gitignore", "ignored/\n.pyrepro/\n__pycache__/\n")
+    repository.commit(**modules)
+
+
+def uncovered(name: str, file: Path, why: str, remedy: str) -> str:
+    package = name.partition(".")[0]
+    return (
+        f"the module {name} is loaded from {file}, which no name covers, for {why}; {remedy}, "
+        f'or add it to the configuration: config={{..., "{package}": pyrepro.file_hash({str(file)!r})}}\n'
+    )
+
+
+def test_an_ignored_module_is_warned_of_once(repository: Repository) -> None:
+    ignoring(repository, train=train(before="import ignored.one, ignored.two") + "import pyrepro\npyrepro.tag()\n")
+    for name in ("__init__", "one", "two"):
+        repository.write(f"ignored/{name}.py", "x = 1\n")
+    done = repository.run("train.py")
+    assert done.stdout == f"foo-{tag(repository.head)}.txt\n"
+    file = repository.path / "ignored" / "__init__.py"
+    assert done.stderr == uncovered("ignored", file, "git ignores it", "commit it")
+
+
+def test_a_version_that_a_build_writes_is_not_warned_of(repository: Repository) -> None:
+    repository.write(".gitignore", "_version.py\n.pyrepro/\n__pycache__/\n")
+    repository.write("package/__init__.py", "from package._version import x\n")
+    repository.commit(train=train(before="import package"))
+    repository.write("package/_version.py", "x = 1\n")
+    assert repository.run("train.py").stderr == ""
+
+
+def test_a_module_of_an_ignored_clone_is_warned_of(repository: Repository) -> None:
+    ignoring(repository, train=train(before="import sys; sys.path.append('ignored'); import lab"))
+    nested = lab_at(repository.path / "ignored")
+    nested.commit(lab="x = 1\n")
+    assert repository.run("train.py").stderr == (
+        f"the module lab is loaded from another work tree, {nested.path}, whose code the names of {repository.path} "
+        f'do not cover; add it to the configuration: config={{..., "lab": pyrepro.code_state(lab)}}\n'
+    )
+
+
+@posix_only
+def test_a_module_behind_a_tracked_link_that_leads_out_is_warned_of(repository: Repository, tmp_path: Path) -> None:
+    out = tmp_path.resolve() / "out" / "helper.py"
+    out.parent.mkdir()
+    out.write_text("x = 1\n")
+    (repository.path / "helper.py").symlink_to(out)
+    repository.commit(train=train(before="import helper"))
+    assert repository.run("train.py").stderr == uncovered("helper", out, "it is in no repository", "put it into one")
+
+
+def test_a_module_that_the_function_loads_is_warned_of_when_it_returns(repository: Repository) -> None:
+    ignoring(repository, train=train(inside="import ignored.one"))
+    repository.write("ignored/one.py", "x = 1\n")
+    done = repository.run("train.py")
+    file = repository.path / "ignored" / "one.py"
+    assert done.stderr == uncovered("ignored.one", file, "git ignores it", "commit it")

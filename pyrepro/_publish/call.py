@@ -169,7 +169,7 @@ class PublishedCall:
         returned = self._publication.final(result, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
         # Asked before git is started, which is a child, too.
-        had_children = _children_ended() != self._children or bool(_live_children())
+        had_children = _children_ended() != self._children or _has_workers()
         meanwhile = self._call.changed_meanwhile(had_children=had_children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls.
@@ -233,10 +233,14 @@ def _children_ended() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt  # every process has page faults
 
 
-def _live_children() -> list[Any]:
-    """The workers that multiprocessing, or what builds on it, has started and that have not ended."""
+def _has_workers() -> bool:
+    """Whether there are processes of multiprocessing, or of what builds on it, that nobody has waited for."""
     multiprocessing = sys.modules.get("multiprocessing")
-    return [] if multiprocessing is None else multiprocessing.active_children()
+    if multiprocessing is not None and multiprocessing.active_children():
+        return True
+    # The children of a fork server are its own, and it outlives them.
+    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    return getattr(server, "_forkserver_pid", None) is not None
 
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:

@@ -80,10 +80,14 @@ def test_a_module_loaded_later_and_deleted_then_counts_as_it_was_loaded(reposito
     assert stdout == f"one-{tag(repository)}.txt\ntwo-{late}.txt\n"
 
 
-def test_an_ignored_module_loaded_later_changes_nothing(repository: Repository) -> None:
-    repository.write("ignored/helper.py", "x = 1\n")
+def test_an_ignored_module_loaded_later_is_warned_of_and_changes_nothing(repository: Repository) -> None:
+    file = repository.write("ignored/helper.py", "x = 1\n")
     stdout, stderr = run(repository, between="import ignored.helper")
-    assert (stdout, stderr) == (f"one-{tag(repository)}.txt\ntwo-{tag(repository)}.txt\n", "")
+    assert stdout == f"one-{tag(repository)}.txt\ntwo-{tag(repository)}.txt\n"
+    assert stderr == (
+        f"the module ignored.helper is loaded from {file}, which no name covers, for git ignores it; commit it, "
+        f'or add it to the configuration: config={{..., "ignored": pyrepro.file_hash({str(file)!r})}}\n'
+    )
 
 
 def test_a_module_edited_after_the_decoration_and_loaded_then_is_what_it_holds_then(repository: Repository) -> None:

@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
-from pyrepro._code import imports, modules, reloads
+from pyrepro._code import consoles, imports, modules, reloads
 from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.reloads import Behind, History, SourceLoad
@@ -138,6 +138,8 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
         has_run = type(module.module) is types.ModuleType
         return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
     if load.content is None:
+        if load.digest is not None and status is not None and imports.digest_of(module.file) == load.digest:
+            return None  # touched, or written with the same bytes
         return _unknown_load(module, load, "and what it held then is not kept of such files")
     content = _content_of(module.file)
     if content == load.content and status is not None and status.st_mode == load.mode:
@@ -217,8 +219,11 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
-    code = bodies.get(id(imports.namespace_of(module.module)))
-    return code is not None and load.content is not None and _compiles_to(load.content, code)
+    own = bodies.get(id(imports.namespace_of(module.module)))
+    codes = [own] if own is not None else []
+    if module.module is modules.GONE:
+        codes = [code for code in bodies.values() if os.path.realpath(code.co_filename) == module.file]
+    return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
 
 def _compiles_to(content: bytes, code: types.CodeType) -> bool:
@@ -247,16 +252,25 @@ def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool
             f"set it right, and type: touch {module.file}"
         )
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
-    remedy = "start the program again"
-    if module.name not in ("__main__", "__mp_main__"):
-        remedy += (
-            f", or in a session type importlib.reload({module.name}); "
-            f"import pyrepro above the other imports settles it for the next time"
-        )
-    return (
-        f"{found}, after {then} at {_clock(module.seen_after)}, "
-        f"so the module {module.name} may have been loaded from something else; {remedy}"
-    )
+    since = f"{found}, after {then} at {_clock(module.seen_after)}"
+    if module.module is modules.GONE:
+        return f"{since}, so something else may have been run; {_remedy(module)}"
+    remedy = _remedy(module)
+    if module.name not in _PROGRAM:
+        remedy += "; import pyrepro above the other imports settles it for the next time"
+    return f"{since}, so the module {module.name} may have been loaded from something else; {remedy}"
+
+
+_PROGRAM = ("__main__", "__mp_main__")
+
+
+def _remedy(module: LoadedModule) -> str:
+    """What to type where nobody knows what runs."""
+    if module.name == imports.name_of_run(module.file):
+        is_console = consoles.ipython_shell() is not None
+        return f"type {module.name} again" if is_console else "start the program again"
+    again = "start the program again"
+    return again if module.name in _PROGRAM else f"{again}, or in a session type importlib.reload({module.name})"
 
 
 def _clock(nanoseconds: int) -> str:
@@ -277,7 +291,7 @@ def _unknown_load(module: LoadedModule, load: Load, why: str) -> Unknown:
     return _unknown_module(
         module,
         f"{module.file} {found}, after the module {module.name} was found at {_clock(load.noted_at)}, {why}; "
-        f"start the program again; in a session, importlib.reload({module.name})",
+        f"{_remedy(module)}",
     )
 
 

@@ -167,7 +167,7 @@ def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Reposi
 
 
 def test_a_declared_state_is_what_it_is_whatever_is_loaded() -> None:
-    reading = Reading(CodeState("a" * 40), None, {}, (), {}, {}, {})
+    reading = Reading(CodeState("a" * 40), None, {}, (), {}, {}, {}, {}, frozenset())
     assert read_later_modules(reading, [], []) is reading
 
 

@@ -408,13 +408,15 @@ def test_an_archive_that_is_written_after_a_module_was_loaded_from_it_is_unknown
         archive.writestr("zipped.py", "x = 1\n")
     repository.commit(main=script)
     alive = Alive(repository, "main.py")
-    os.utime(repository.path / "lib.zip")
+    with zipfile.ZipFile(repository.path / "lib.zip", "w") as archive:
+        archive.writestr("zipped.py", "x = 2\n")
     error = alive.go_on()[1].splitlines()[-1]
     assert error.startswith(
         f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/lib.zip was written"
     )
     assert error.endswith(
-        ", and what it held then is not kept of such files; start the program again; in a session, importlib.reload(zipped)"
+        ", and what it held then is not kept of such files; "
+        "start the program again, or in a session type importlib.reload(zipped)"
     )
 
 

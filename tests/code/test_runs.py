@@ -14,8 +14,10 @@ from test_what_runs import WAITS, Alive, tag
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
 
-PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\n"
+# What was read last is known to have been read once Python looks for another module.
+PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport colorsys\n"
 DECORATED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n"
+COMMIT = "!git -c user.name=A -c user.email=a@example.org commit -qam edited"
 CALL = "print(*save('foo'))"
 
 
@@ -35,6 +37,7 @@ def edit_of(path: str, old: str, new: str) -> str:
 
 @pytest.mark.parametrize("where", ["script", "pkg/script", "pkg/__main__"])
 def test_a_module_counts_as_run_with_m_ran_it_last(repository: Repository, where: str) -> None:
+    repository.write("pkg/__init__.py", "")
     repository.write(f"{where}.py", DECORATED)
     repository.commit()
     name = where.replace("/", ".").removesuffix(".__main__")
@@ -50,7 +53,7 @@ def test_what_run_with_m_has_defined_counts_for_what_is_typed(repository: Reposi
     repository.commit(plain=PLAIN)
     edit = edit_of("plain.py", "LR = 1", "LR = 2")
     define = "artifact = pyrepro.Artifact('outpath', allow_dirty=True)(save)\nprint(*artifact('foo'))"
-    cells = ["import pyrepro, subprocess", "%run -m plain", edit, "!git commit -qam edited", define]
+    cells = ["import pyrepro, subprocess", "%run -m plain", edit, COMMIT, define]
     printed = execute(repository.path, *cells)[-1]
     assert printed == f"foo-{loaded_tag(repository, 'plain.py', PLAIN, *cells)} 1"
 
@@ -83,7 +86,7 @@ def test_a_script_that_ran_before_pyrepro_counts_as_it_was_run(repository: Repos
     repository.commit(plain=PLAIN)
     edit = edit_of("plain.py", "LR = 1", "LR = 2")
     define = "artifact = pyrepro.Artifact('outpath', allow_dirty=True)(save)\nprint(*artifact('foo'))"
-    cells = [f"%run {options}plain.py", "import pyrepro; _ = pyrepro.code_state('.')", edit, "!git commit -qam x"]
+    cells = [f"%run {options}plain.py", "import pyrepro; _ = pyrepro.code_state('.')", edit, COMMIT]
     printed = execute(repository.path, *cells, define)[-1]
     assert printed == f"foo-{loaded_tag(repository, 'plain.py', PLAIN, *cells, define)} 1"
 
@@ -107,7 +110,7 @@ def test_what_runpy_has_run_from_a_module_counts_as_it_was_run(repository: Repos
     assert alive.go_on()[0] == f"foo-{tag(repository.head, plain=PLAIN)} 1\n"
 
 
-@pytest.mark.parametrize("run", ["runpy.run_path('plain.py')", "{}\nexec(compile(text, path, 'exec'), names)"])
+@pytest.mark.parametrize("run", ["runpy.run_path(path)", "{}\nexec(compile(text, path, 'exec'), names)"])
 def test_what_ran_from_a_path_and_was_written_since_is_unknown(repository: Repository, run: str) -> None:
     before = "import os; path = os.path.abspath('plain.py'); text = open(path).read()\n"
     named = f"{before}names = {run}".replace("names = {}", "names = {'__file__': path, '__name__': 'plain'}")
@@ -137,8 +140,8 @@ def test_a_program_that_writes_a_script_which_decorates_and_runs_it_has_its_name
     assert repository.run("main.py").stdout == f"foo-{tag(repository.head, written=script)} 1\n"
 
 
-def test_a_module_that_is_run_after_it_was_imported_and_edited_is_unknown(repository: Repository) -> None:
-    run = f"import plain\n{WAITS}names = runpy.run_module('plain')"
+def test_a_module_that_is_imported_after_it_was_run_and_edited_is_unknown(repository: Repository) -> None:
+    run = f"names = runpy.run_module('plain')\n{WAITS}import plain"
     repository.commit(plain=PLAIN, main=DRIVER.format(run=run, waits=""))
     alive = Alive(repository, "main.py")
     repository.write("plain.py", PLAIN.replace("LR = 1", "LR = 2"))

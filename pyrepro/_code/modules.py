@@ -243,6 +243,9 @@ class _Look(NamedTuple):
     open: list[int]
 
 
+_bodies_at_import: list[tuple[dict[str, Any], str]] = []
+"""The files of the bodies that ran when pyrepro was imported, whatever has become of them, and of the directory."""
+
 _last_look = _Look([], [])
 _time_of_last_look = imports.STARTED
 _seen_after: dict[str, tuple[object, object, int]] = {}
@@ -314,6 +317,12 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
             spec = spec_of(module)
             _seen_after[name] = module, spec, imports.STARTED
             found.append(LoadedModule(name, module, spec, _real_file(file, real_directories), imports.STARTED))
+    # A profiler may run the program in a namespace that is of no module.
+    for namespace, code in module_bodies():
+        file = _file_in(namespace, code)
+        if file is not None and not imports.is_plainly_installed(file):
+            _bodies_at_import.append((namespace, file))
+            found.append(unseen_run(_real_file(file, real_directories)))
     _time_of_last_look = imports.IMPORTED
     return found
 
@@ -382,7 +391,8 @@ def _file_in(namespace: dict[str, Any], code: types.CodeType | None = None) -> s
         return None
     if os.path.isabs(file):
         return file
-    return _noted_file(namespace) or _found(file, namespace, code)
+    at_import = next((path for other, path in _bodies_at_import if other is namespace), None)
+    return _noted_file(namespace) or at_import or _found(file, namespace, code)
 
 
 def _noted_file(namespace: dict[str, Any]) -> str | None:

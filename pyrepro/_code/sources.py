@@ -68,8 +68,8 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
     if len(set(found)) > 1:
         return _unknown(
             ("several", *(id(module.spec) for module in some)),
-            f"{' and '.join(sorted(module.name for module in some))} were loaded from one file, which was written "
-            f"between their loads; start the program again",
+            f"{' and '.join(sorted(module.name for module in some))} were loaded from {some[0].file}, which "
+            f"{_last_write(some[0].file)}, and held something else between their loads; start the program again",
         )
     return found[0] if found else None
 
@@ -181,8 +181,9 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     if not load.may_use(load.doubtful_cache):
         return _unknown_module(
             module,
-            f"Python took {cached} for {module.file}, and it was compiled from another source; "
-            f"delete {os.path.dirname(cached or '')}",
+            f"Python took {cached}, which {_last_write(cached or '')}, for {module.file}, which "
+            f"{_last_write(module.file)}, and it was compiled from another source; "
+            f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
     written = load.fingerprint[4]
     is_from_start = module.seen_after == imports.STARTED
@@ -247,10 +248,7 @@ def _is_in_cache(module: LoadedModule, load: Load) -> bool:
 def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool) -> str:
     found = f"{module.file} was written at {_clock(written)}"
     if written > time.time_ns() + TICK:
-        return (
-            f"{found}, which is in the future: the clock of this computer or of its file system is wrong; "
-            f"set it right, and type: touch {module.file}"
-        )
+        return f"{found}, {_future(module)}"
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
     since = f"{found}, after {then} at {_clock(module.seen_after)}"
     if module.module is modules.GONE:
@@ -286,12 +284,26 @@ def _status_of(file: str) -> os.stat_result | None:
 
 
 def _unknown_load(module: LoadedModule, load: Load, why: str) -> Unknown:
+    found = _last_write(module.file)
     status = _status_of(module.file)
-    found = "is gone" if status is None else f"was written at {_clock(status.st_ctime_ns)}"
+    if status is not None and status.st_ctime_ns > time.time_ns() + TICK:
+        return _unknown_module(module, f"{module.file} {found}, {_future(module)}")
+    what = module.name if module.name == imports.name_of_run(module.file) else f"the module {module.name}"
     return _unknown_module(
         module,
-        f"{module.file} {found}, after the module {module.name} was found at {_clock(load.noted_at)}, {why}; "
-        f"{_remedy(module)}",
+        f"{module.file} {found}, after {what} was found at {_clock(load.noted_at)}, {why}; {_remedy(module)}",
+    )
+
+
+def _last_write(file: str) -> str:
+    status = _status_of(file)
+    return "is gone" if status is None else f"was written at {_clock(status.st_ctime_ns)}"
+
+
+def _future(module: LoadedModule) -> str:
+    return (
+        f"which is in the future: by this computer's clock it is {_clock(time.time_ns())}, so that clock or the one of "
+        f"the file system is wrong; set it right, type: touch {module.file}, and {_remedy(module)}"
     )
 
 

@@ -275,7 +275,9 @@ def test_a_worker_has_the_helper_that_its_program_has_loaded(repository: Reposit
     )
     alive = Alive(repository, "main.py")
     repository.commit(helper="LR = 2\n")
-    waiting, line = alive.go_on()[0].splitlines()
+    stdout, stderr = alive.go_on()
+    assert stdout.count("\n") == 2, stdout + stderr
+    waiting, line = stdout.splitlines()
     # A fork server has loaded the program, or has not: that differs between versions of Python.
     new, old = f"foo-{tag(repository.head)} 2", f"foo-{tag(repository.head, helper='LR = 1' + chr(10))} 1"
     kept = f"foo-{tag(repository.git('rev-parse', 'HEAD~1'))} 1"
@@ -293,7 +295,9 @@ def test_a_program_that_is_edited_before_its_next_workers_start_is_what_they_loa
     alive = Alive(repository, "main.py")
     first = repository.head
     repository.commit(main=program + "# edited\n")
-    waiting, line = alive.go_on()[0].splitlines()
+    stdout, stderr = alive.go_on()
+    assert stdout.count("\n") == 2, stdout + stderr
+    waiting, line = stdout.splitlines()
     # A fork server may have loaded the program before the edit.
     preloaded = [f"foo-{tag(first)}"] if method == "forkserver" else []
     assert (waiting, line in [f"foo-{tag(repository.head)}", *preloaded]) == ("waiting", True), line

@@ -29,7 +29,11 @@ def caches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, repo
         monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
 
 
-PLACES = {"before": {"before": "import helper"}, "after": {"after": "import helper"}, "inside": {"inside": "import helper"}}
+PLACES = {
+    "before": {"before": "import helper"},
+    "after": {"after": "import helper"},
+    "inside": {"inside": "import helper"},
+}
 
 
 # ------------------------------------------------------------------------------------------------ before the start
@@ -149,8 +153,7 @@ EXTENSION = next(
     (
         spec
         for name in ("_heapq", "_csv", "_bisect", "_queue", "_zoneinfo", "_crypt")
-        if (spec := importlib.util.find_spec(name))
-        and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
+        if (spec := importlib.util.find_spec(name)) and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
     ),
     None,
 )
@@ -224,7 +227,9 @@ def test_more():
     repository.write(".gitignore", "__pycache__/\n")
     head = "import pytest; pytest.register_assert_rewrite('checks'); import lib.model"
     repository.commit(
-        conftest=head + "\nimport pyrepro\n", checks="def check(name):\n    assert name\n    return True\n", test_it=test
+        conftest=head + "\nimport pyrepro\n",
+        checks="def check(name):\n    assert name\n    return True\n",
+        test_it=test,
     )
     # Twice: the second run takes the compiled caches that pytest has written itself.
     for _ in range(2):
@@ -301,6 +306,24 @@ def test_a_program_that_is_edited_before_its_next_workers_start_is_what_they_loa
     # A fork server may have loaded the program before the edit.
     preloaded = [f"foo-{tag(first)}"] if method == "forkserver" else []
     assert (waiting, line in [f"foo-{tag(repository.head)}", *preloaded]) == ("waiting", True), line
+
+
+# ----------------------------------------------------------------------------------------------------- containers
+
+
+def test_an_image_without_git_and_some_tracked_files_has_the_declared_name_and_with_git_is_refused(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.write("big.csv", "data\n")
+    repository.commit(helper="LR = 1\n", train=train(after="import helper", allow=False))
+    state = repository.run("-c", "import pyrepro; print(pyrepro.code_state())").stdout.strip()
+    image = Repository(tmp_path / "app")
+    shutil.copytree(repository.path, image.path, symlinks=True, ignore=shutil.ignore_patterns("big.csv"))
+    refused = image.run("train.py", env={"PYREPRO_CODE_STATE": state}).stderr.splitlines()[-1]
+    assert refused.startswith(f"pyrepro.CodeStateError: PYREPRO_CODE_STATE declares {state}, but the work tree ")
+    shutil.rmtree(image.path / ".git")
+    done = image.run("train.py", env={"PYREPRO_CODE_STATE": state})
+    assert (done.stdout, done.stderr) == (f"foo-{tag(repository.head)}.txt\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------ notebooks

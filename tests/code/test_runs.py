@@ -134,9 +134,7 @@ def test_a_program_that_writes_a_script_which_decorates_and_runs_it_has_its_name
     repository: Repository, how: str
 ) -> None:
     script = f"{DECORATED}print(*save('foo'))\n"
-    repository.commit(
-        main=f"import runpy, pyrepro\nopen('written.py', 'w').write({script!r}) and None\nrunpy.{how}\n"
-    )
+    repository.commit(main=f"import runpy, pyrepro\nopen('written.py', 'w').write({script!r}) and None\nrunpy.{how}\n")
     assert repository.run("main.py").stdout == f"foo-{tag(repository.head, written=script)} 1\n"
 
 

@@ -105,9 +105,8 @@ def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) ->
     if isinstance(found, Unknown):
         return found
     content = _content_of(module.file) if found is None else found.content
-    if content is None:
-        return _unknown_module(module, f"{module.file} cannot be read any more; start the program again")
-    return Kept(None, content)
+    gone = f"{module.file} cannot be read any more; start the program again"
+    return _unknown_module(module, gone) if content is None else Kept(None, content)
 
 
 def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -> Counted:

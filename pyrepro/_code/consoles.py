@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 import sys
 import types
@@ -59,6 +60,17 @@ def is_console_namespace(namespace: dict[str, Any]) -> bool:
     """
     shell = ipython_shell() if namespace.get("__name__") == "__main__" else None
     return shell is not None and shell.user_ns is namespace
+
+
+def files_run() -> set[str]:
+    """The files that %run has run so far, as far as IPython and what they have defined tell it."""
+    shell = ipython_shell()
+    names = set(getattr(shell, "_main_mod_cache", ()))
+    namespace = getattr(shell, "user_ns", {})
+    for each in list(namespace.values()):
+        if isinstance(each, types.FunctionType) and each.__globals__ is namespace:
+            names.add(each.__code__.co_filename)
+    return {os.path.realpath(name) for name in names if os.path.isabs(name) and not is_console_name(name)}
 
 
 def watch_runs() -> None:

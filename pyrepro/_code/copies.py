@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pyrepro._code import imports
-from pyrepro._code.modules import LoadedModule, is_installed, spec_of
+from pyrepro._code.modules import LoadedModule, is_installed, is_linked_alone, spec_of
 from pyrepro._paths import is_inside, relative_to
 
 _NAMES = {
@@ -43,7 +43,8 @@ def with_copies(
     for module in loaded:
         holder = next((one for one in tops if is_inside(module.file, one)), None)
         if holder == top:
-            found.append(module)
+            if not is_linked_alone(module.module) or is_tracked(top, module.file):
+                found.append(module)
         elif holder is not None:
             original = _original(top, os.path.join(top, relative_to(module.file, holder)))
             found.append(module._replace(original=original))
@@ -76,19 +77,9 @@ def _installed(top: str, others: tuple[str, ...], is_tracked: Callable[[str, str
 
 
 def _time_of(directory: str) -> int:
-    """What is another after something was installed in a directory, or removed from it."""
-    try:
-        return os.stat(directory).st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _names_in(directory: str) -> list[str]:
-    """What stands in an entry of sys.path: nothing where that is an archive, or must not be listed."""
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
+    """What is another after something was installed in a directory, or removed from it; 0 of what is none."""
+    # An archive may stand in sys.path, as a script on Windows does.
+    return os.stat(directory).st_mtime_ns if os.path.isdir(directory) and os.access(directory, os.R_OK) else 0
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,7 +88,7 @@ def _originals_of_installed(
 ) -> dict[str, str]:
     """The files in an installed environment that are copies of files in a work tree, and the paths of those."""
     found: dict[str, str] = {}
-    for name in _names_in(directory):
+    for name in os.listdir(directory) if time else ():
         if name.endswith(".dist-info"):
             information = os.path.join(directory, name)
             root = _root_in(information, top, others, is_tracked)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import importlib.util
 import os
 import sys
@@ -26,6 +27,9 @@ TICK = 10_000_000
 
 _LONGEST_COMPILATION = 5_000_000_000
 """Nanoseconds between the reading of a source and the writing of its compiled cache: edits in between go unseen."""
+
+_LARGEST_HASHED = 2**26
+"""Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
 
 _STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 
@@ -53,14 +57,15 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_import"),
-        *("is_reload", "mode", "noted_at", "order", "spec", "thread"),
+        *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_import"),
+        *("is_reload", "is_run", "mode", "noted_at", "order", "spec", "thread"),
     )
 
     def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
         self.file, self.spec = file, spec
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
+        self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
         self.thread = get_ident()
         self.order = _next_order(self.noted_at)
         self.is_reload = False  # whether into the module object that was there
@@ -68,6 +73,7 @@ class Load:
         self.gap = ""  # an id, where the loads just before this one are not known
         self.is_confirmed = False  # whether Python has read the file, too, while it was the same
         self.content: bytes | None = None  # None of what is not kept: extension modules and archives
+        self.digest: bytes | None = None  # of those
         self.doubtful_cache: bytes | None = None
         if file.endswith((".py", ".pyw", ".pyc")):
             with open(file, "rb", buffering=0) as opened:
@@ -75,6 +81,7 @@ class Load:
                 self.content = opened.read()
         else:
             status = os.stat(file)
+            self.digest = digest_of(file)
         self.mode = status.st_mode
         self.fingerprint = fingerprint_of(status)
         if cached is not None and self.content is not None:
@@ -85,6 +92,21 @@ class Load:
         if cache is None or self.content is None:
             return True
         return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
+
+
+@functools.lru_cache(maxsize=1000)
+def _digest_of(file: str, fingerprint: Fingerprint) -> bytes | None:
+    import hashlib  # for archives and extension modules of the user's own only
+
+    with open(file, "rb") as opened:
+        digest = hashlib.sha256(opened.read()).digest()
+        return digest if fingerprint_of(os.fstat(opened.fileno())) == fingerprint else None
+
+
+def digest_of(file: str) -> bytes | None:
+    """The SHA-256 digest of a file, None where it is large or is written meanwhile."""
+    status = os.stat(file)
+    return _digest_of(file, fingerprint_of(status)) if status.st_size <= _LARGEST_HASHED else None
 
 
 _last_order = 0
@@ -181,6 +203,29 @@ def is_plainly_installed(path: str) -> bool:
     return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
 
 
+_linked: tuple[str, ...] = ()
+
+
+def leads_out(file: str, *, is_top: bool = True) -> bool:
+    """Whether a file in an installed environment is, or its package's directory is, a link that leads out of it.
+
+    Such links are how ``flit install --symlink``, or a person, installs what is being worked on.
+
+    Args:
+        file: the file, as a module gives it.
+        is_top: whether its package may be a link that has not been looked at.
+    """
+    global _linked
+    package = os.path.dirname(file)
+    # Not where the environment itself stands behind a link.
+    for path, end in ((file, ""), (package, os.sep)) if is_top else ():
+        if os.path.islink(path) and is_plainly_installed(path):
+            target = os.path.join(os.path.realpath(path), end)
+            if path + end not in _linked and not is_plainly_installed(target):
+                _linked += (path + end,)
+    return file.startswith(_linked)
+
+
 class Finder:
     """Asks the finders behind it, passes on what they give, and notes the source of what is about to be loaded."""
 
@@ -205,7 +250,7 @@ class Finder:
         if spec is not None:
             # An import never fails because of this: what cannot be noted counts as loaded unseen.
             with contextlib.suppress(Exception):
-                _note(name, spec, is_import=_is_import(sys._getframe(2)), is_reload=target is not None)
+                _note(name, spec, sys._getframe(2), is_reload=target is not None)
         return spec
 
     def _spec_of_others(self, name: str, path: Any, target: Any) -> Any:
@@ -222,7 +267,9 @@ class Finder:
 
 def _are_plainly_installed(path: Any) -> bool:
     try:
-        return all(is_plainly_installed(os.path.join(entry, "")) for entry in path)
+        # A namespace package may hold links of its own.
+        entries = [os.path.join(entry, "") for entry in path] if type(path) is list else [""]
+        return all(is_plainly_installed(entry) and not entry.startswith(_linked) for entry in entries)
     except Exception:  # whatever a package has made of its __path__, the other finders are asked
         return False
 
@@ -241,15 +288,25 @@ def _is_import(frame: types.FrameType | None) -> bool:
     return frame is not None and frame.f_code.co_name in ("_find_and_load_unlocked", "reload")
 
 
-def _note(name: str, spec: Any, *, is_import: bool, is_reload: bool) -> None:
+def _is_run(frame: types.FrameType | None) -> bool:
+    """Whether a spec is asked for by runpy, which executes it in a module of its own."""
+    caller = None if frame is None or frame.f_code.co_name != "find_spec" else frame.f_back
+    return caller is not None and caller.f_code.co_name == "_get_module_details"
+
+
+def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bool) -> None:
     """Note what a module is about to be loaded from."""
     origin = spec.origin
-    if not spec.has_location or not isinstance(origin, str) or is_plainly_installed(origin):
+    if not spec.has_location or not isinstance(origin, str):
+        return
+    if is_plainly_installed(origin) and not leads_out(origin):
         return
     # Without links, as they lead now: where they lead later is another matter. The compiled cache whatever the loader:
     # one may stand before the one that reads it.
     load = Load(_file_or_archive(os.path.realpath(origin)), spec, cached=getattr(spec, "cached", None))
-    load.is_import = is_import
+    # Of a package, runpy runs another module.
+    load.is_run = spec.submodule_search_locations is None and _is_run(asking)
+    load.is_import = load.is_run or _is_import(asking)
     if load.doubtful_cache is not None:
         if load.may_use(load.doubtful_cache):
             os.utime(spec.cached)  # so that it is not doubtful for ever where the times of sources were changed
@@ -261,8 +318,30 @@ def _note(name: str, spec: Any, *, is_import: bool, is_reload: bool) -> None:
         load.during = _running_modules()
     _keep(name, load)
     _unconfirmed[name] = load
+    if load.is_run:
+        _keep_run(copy.copy(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def name_of_run(path: str) -> str:
+    """What the run of a file that is in no module is called, as IPython calls it."""
+    return f"%run {path}"
+
+
+def _keep_run(load: Load) -> None:
+    """Keep what was run: what it has defined may live on, whatever becomes of the module that it ran in."""
+    name = name_of_run(load.file)
+    # A module is used again for the next run of the same script, so each run has a spec of its own.
+    load.spec = importlib.util.spec_from_loader(name, None, origin=load.file)
+    load.is_import = True
+    _keep(name, load)
+    _unconfirmed[name] = load
+
+
+def is_run_seen(path: str) -> bool:
+    """Whether the last run of a file that is in no module was noted."""
+    return any(load.is_import for load in _loads.get(name_of_run(path), ())[-1:])
 
 
 def note_run(file: Any, module: Any) -> None:
@@ -271,13 +350,8 @@ def note_run(file: Any, module: Any) -> None:
     Raises:
         OSError: it cannot be read.
     """
-    path = os.path.realpath(os.path.expanduser(file))
-    # A module is used again for the next run of the same script, so each run has a spec of its own.
-    name = f"%run {path}"
-    load = Load(path, importlib.util.spec_from_loader(name, None, origin=path))
-    load.is_import = True
-    _keep(name, load)
-    _unconfirmed[name] = load
+    load = Load(os.path.realpath(os.path.expanduser(file)), None)
+    _keep_run(load)
     if module is not None:
         keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
         _loads[module.__name__][-1].is_import = False
@@ -356,7 +430,7 @@ def loads_like(name: str, load: Load) -> list[Load]:
     """The loads of a module from the file of one of them, as they followed each other."""
     alike = [one for one in _loads.get(_name_in(load.spec, name), ()) if one.file == load.file]
     # A spec that was found and not executed is no load.
-    found = [one for one in alike if one.is_import or one.is_confirmed or one is load]
+    found = [one for one in alike if one is load or (not one.is_run and (one.is_import or one.is_confirmed))]
     return sorted(found, key=lambda one: one.order)
 
 
@@ -364,7 +438,12 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
     """The load that a module comes from, None where it was not seen."""
     key = module if spec is None else spec
     # By identity: module objects are used again, and specs may be equal.
-    return next((load for load in reversed(_loads.get(_name_in(spec, name), ())) if load.spec is key), None)
+    found = next((load for load in reversed(_loads.get(_name_in(spec, name), ())) if load.spec is key), None)
+    if found is None and spec is None and name in ("__main__", "__mp_main__"):
+        # A worker copies the namespace in which its program has run, once, into another module.
+        file = os.path.realpath(str(namespace_of(module).get("__file__")))
+        found = next((load for load in _loads.get("__mp_main__", ()) if load.file == file), None)
+    return found
 
 
 def loads_without_module() -> list[tuple[str, Load]]:

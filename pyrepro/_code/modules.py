@@ -120,6 +120,20 @@ def is_installed(file: str) -> bool:
     return "/site-packages/" in parts or "/dist-packages/" in parts or file.startswith(_installed_prefixes())
 
 
+def _is_kept_in_environment(name: str, file: str) -> bool:
+    """Whether a module belongs to an installed environment, and not to what is linked into it."""
+    return is_installed(file) and not imports.leads_out(file, is_top="." not in name)
+
+
+def is_linked_alone(module: object) -> bool:
+    """Whether the file of a module is itself a link in an installed environment.
+
+    Some installers keep all files in a cache, and link each of them.
+    """
+    file = imports.namespace_of(module).get("__file__")
+    return isinstance(file, str) and is_installed(file) and os.path.islink(file)
+
+
 @functools.cache
 def _installed_prefixes() -> tuple[str, ...]:
     import site
@@ -229,6 +243,9 @@ class _Look(NamedTuple):
     open: list[int]
 
 
+_bodies_at_import: list[tuple[dict[str, Any], str]] = []
+"""The files of the bodies that ran when pyrepro was imported, whatever has become of them, and of the directory."""
+
 _last_look = _Look([], [])
 _time_of_last_look = imports.STARTED
 _seen_after: dict[str, tuple[object, object, int]] = {}
@@ -257,7 +274,8 @@ def loaded_modules() -> list[LoadedModule]:
         if load is not None:
             real: str | None = load.file
         else:
-            real = None if file is None or is_installed(file) else _real_file(file, real_directories)
+            is_of_environment = file is None or _is_kept_in_environment(names[position], file)
+            real = None if file is None or is_of_environment else _real_file(file, real_directories)
         if real is not None and not is_installed(real):
             loaded.append(
                 LoadedModule(names[position], module, spec, real, _time_before_load(names[position], module, spec))
@@ -268,7 +286,17 @@ def loaded_modules() -> list[LoadedModule]:
     _last_look = _Look(modules, still_open)
     _time_of_last_look = now
     gone = [(name, load) for name, load in imports.loads_without_module() if not is_installed(load.file)]
-    return loaded + [LoadedModule(name, GONE, load.spec, load.file, now) for name, load in gone]
+    ran = [path for path in consoles.files_run() if not imports.is_run_seen(path) and not is_installed(path)]
+    return [
+        *loaded,
+        *(LoadedModule(name, GONE, load.spec, load.file, now) for name, load in gone),
+        *map(unseen_run, ran),
+    ]
+
+
+def unseen_run(path: str) -> LoadedModule:
+    """A file that runs, or has run, in no module that is there, and that nobody saw being run."""
+    return LoadedModule(imports.name_of_run(path), GONE, None, path, imports.STARTED)
 
 
 def modules_loaded_before_pyrepro() -> list[LoadedModule]:
@@ -283,10 +311,18 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         file = file_of_module(module)
-        if file is not None and not imports.is_plainly_installed(file):
+        if file is not None and not (
+            imports.is_plainly_installed(file) and not imports.leads_out(file, is_top="." not in name)
+        ):
             spec = spec_of(module)
             _seen_after[name] = module, spec, imports.STARTED
             found.append(LoadedModule(name, module, spec, _real_file(file, real_directories), imports.STARTED))
+    # A profiler may run the program in a namespace that is of no module.
+    for namespace, code in module_bodies():
+        file = _file_in(namespace, code)
+        if file is not None and not imports.is_plainly_installed(file):
+            _bodies_at_import.append((namespace, file))
+            found.append(unseen_run(_real_file(file, real_directories)))
     _time_of_last_look = imports.IMPORTED
     return found
 
@@ -355,7 +391,8 @@ def _file_in(namespace: dict[str, Any], code: types.CodeType | None = None) -> s
         return None
     if os.path.isabs(file):
         return file
-    return _noted_file(namespace) or _found(file, namespace, code)
+    at_import = next((path for other, path in _bodies_at_import if other is namespace), None)
+    return _noted_file(namespace) or at_import or _found(file, namespace, code)
 
 
 def _noted_file(namespace: dict[str, Any]) -> str | None:

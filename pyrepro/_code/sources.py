@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
-from pyrepro._code import imports, modules, reloads
+from pyrepro._code import consoles, imports, modules, reloads
 from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.reloads import Behind, History, SourceLoad
@@ -68,8 +68,8 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
     if len(set(found)) > 1:
         return _unknown(
             ("several", *(id(module.spec) for module in some)),
-            f"{' and '.join(sorted(module.name for module in some))} were loaded from one file, which was written "
-            f"between their loads; start the program again",
+            f"{' and '.join(sorted(module.name for module in some))} were loaded from {some[0].file}, which "
+            f"{_last_write(some[0].file)}, and held something else between their loads; start the program again",
         )
     return found[0] if found else None
 
@@ -105,9 +105,8 @@ def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) ->
     if isinstance(found, Unknown):
         return found
     content = _content_of(module.file) if found is None else found.content
-    if content is None:
-        return _unknown_module(module, f"{module.file} cannot be read any more; start the program again")
-    return Kept(None, content)
+    gone = f"{module.file} cannot be read any more; start the program again"
+    return _unknown_module(module, gone) if content is None else Kept(None, content)
 
 
 def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -> Counted:
@@ -138,6 +137,8 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
         has_run = type(module.module) is types.ModuleType
         return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
     if load.content is None:
+        if load.digest is not None and status is not None and imports.digest_of(module.file) == load.digest:
+            return None  # touched, or written with the same bytes
         return _unknown_load(module, load, "and what it held then is not kept of such files")
     content = _content_of(module.file)
     if content == load.content and status is not None and status.st_mode == load.mode:
@@ -179,8 +180,9 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     if not load.may_use(load.doubtful_cache):
         return _unknown_module(
             module,
-            f"Python took {cached} for {module.file}, and it was compiled from another source; "
-            f"delete {os.path.dirname(cached or '')}",
+            f"Python took {cached}, which {_last_write(cached or '')}, for {module.file}, which "
+            f"{_last_write(module.file)}, and it was compiled from another source; "
+            f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
     written = load.fingerprint[4]
     is_from_start = module.seen_after == imports.STARTED
@@ -217,8 +219,11 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
-    code = bodies.get(id(imports.namespace_of(module.module)))
-    return code is not None and load.content is not None and _compiles_to(load.content, code)
+    own = bodies.get(id(imports.namespace_of(module.module)))
+    codes = [own] if own is not None else []
+    if module.module is modules.GONE:
+        codes = [code for code in bodies.values() if os.path.realpath(code.co_filename) == module.file]
+    return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
 
 def _compiles_to(content: bytes, code: types.CodeType) -> bool:
@@ -242,21 +247,27 @@ def _is_in_cache(module: LoadedModule, load: Load) -> bool:
 def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool) -> str:
     found = f"{module.file} was written at {_clock(written)}"
     if written > time.time_ns() + TICK:
-        return (
-            f"{found}, which is in the future: the clock of this computer or of its file system is wrong; "
-            f"set it right, and type: touch {module.file}"
-        )
+        return f"{found}, {_future(module)}"
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
-    remedy = "start the program again"
-    if module.name not in ("__main__", "__mp_main__"):
-        remedy += (
-            f", or in a session type importlib.reload({module.name}); "
-            f"import pyrepro above the other imports settles it for the next time"
-        )
-    return (
-        f"{found}, after {then} at {_clock(module.seen_after)}, "
-        f"so the module {module.name} may have been loaded from something else; {remedy}"
-    )
+    since = f"{found}, after {then} at {_clock(module.seen_after)}"
+    if module.module is modules.GONE:
+        return f"{since}, so something else may have been run; {_remedy(module)}"
+    remedy = _remedy(module)
+    if module.name not in _PROGRAM:
+        remedy += "; import pyrepro above the other imports settles it for the next time"
+    return f"{since}, so the module {module.name} may have been loaded from something else; {remedy}"
+
+
+_PROGRAM = ("__main__", "__mp_main__")
+
+
+def _remedy(module: LoadedModule) -> str:
+    """What to type where nobody knows what runs."""
+    if module.name == imports.name_of_run(module.file):
+        is_console = consoles.ipython_shell() is not None
+        return f"type {module.name} again" if is_console else "start the program again"
+    again = "start the program again"
+    return again if module.name in _PROGRAM else f"{again}, or in a session type importlib.reload({module.name})"
 
 
 def _clock(nanoseconds: int) -> str:
@@ -272,12 +283,26 @@ def _status_of(file: str) -> os.stat_result | None:
 
 
 def _unknown_load(module: LoadedModule, load: Load, why: str) -> Unknown:
+    found = _last_write(module.file)
     status = _status_of(module.file)
-    found = "is gone" if status is None else f"was written at {_clock(status.st_ctime_ns)}"
+    if status is not None and status.st_ctime_ns > time.time_ns() + TICK:
+        return _unknown_module(module, f"{module.file} {found}, {_future(module)}")
+    what = module.name if module.name == imports.name_of_run(module.file) else f"the module {module.name}"
     return _unknown_module(
         module,
-        f"{module.file} {found}, after the module {module.name} was found at {_clock(load.noted_at)}, {why}; "
-        f"start the program again; in a session, importlib.reload({module.name})",
+        f"{module.file} {found}, after {what} was found at {_clock(load.noted_at)}, {why}; {_remedy(module)}",
+    )
+
+
+def _last_write(file: str) -> str:
+    status = _status_of(file)
+    return "is gone" if status is None else f"was written at {_clock(status.st_ctime_ns)}"
+
+
+def _future(module: LoadedModule) -> str:
+    return (
+        f"which is in the future: by this computer's clock it is {_clock(time.time_ns())}, so that clock or the one of "
+        f"the file system is wrong; set it right, type: touch {module.file}, and {_remedy(module)}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import copies, modules, repository, uncovered, work_tree
+from pyrepro._code import copies, imports, modules, repository, uncovered, work_tree
 from pyrepro._code.git import run_git
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
@@ -123,7 +123,7 @@ def code_state(of: object = None) -> CodeState:
         file = modules.file_of_module(of) or next(iter(getattr(of, "__path__", [])), None)
         if file is None:
             raise CodeStateError(f"the module {of.__name__} has no file; pass the path of its repository")
-        if modules.is_installed(file):
+        if _is_of_environment(file):
             raise CodeStateError(
                 f"the module {of.__name__} is installed at {file}, not in a work tree; "
                 f"put its version into the configuration: importlib.metadata.version({of.__name__!r})"
@@ -294,7 +294,7 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
                 f"the code that runs calls its file {file}, and no file of this name, in the working directory or in "
                 f"that of import pyrepro, holds it; {_WAYS_OUT}"
             )
-        if not modules.is_installed(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
+        if not _is_of_environment(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
     if (is_typed or modules.is_interactive()) and not files[1:]:
         directory = os.path.realpath(os.curdir)
@@ -305,11 +305,16 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
     raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
 
 
+def _is_of_environment(file: str) -> bool:
+    """Whether a file belongs to an installed environment, and not to what is linked into it."""
+    return modules.is_installed(file) and not imports.leads_out(file)
+
+
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
     loaded: list[LoadedModule] = []
     files_of_copies: dict[bytes, str] = {}
-    real = modules.real_files(files)
-    own = frozenset(os.fsencode(relative_to(file, top)) for file in real if is_inside(file, top))
+    real = modules.real_files(file for file in files if not _is_of_environment(file))
+    own = {os.fsencode(relative_to(file, top)): file for file in real if is_inside(file, top)}
 
     def sources() -> Sources:
         # Called while git is at work, which takes longer; what it finds belongs to the reading, too.
@@ -318,18 +323,19 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
         found = _by_path(top, inside)
         files_of_copies.clear()
         files_of_copies.update(_files_of_copies(found))
-        for path in own:
-            found.setdefault(path, [])
+        for path, file in own.items():
+            if path not in found:
+                found[path] = [modules.unseen_run(file)]
         return found
 
     started = time.perf_counter()
-    snapshot = work_tree.read_snapshot(top, sources, own)
+    snapshot = work_tree.read_snapshot(top, sources, own.keys())
     seconds = time.perf_counter() - started
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
         snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
     state = CodeState(snapshot.commit, _digest(snapshot.changes))
-    return Reading(state, top, snapshot, loaded, files_of_copies, own, seconds)
+    return Reading(state, top, snapshot, loaded, files_of_copies, frozenset(own), seconds)
 
 
 def _with_snapshot(reading: Reading, snapshot: work_tree.Snapshot) -> Reading:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from pyrepro._code import repository
-from pyrepro._code.modules import LoadedModule
+from pyrepro._code.modules import LoadedModule, is_linked_alone
 from pyrepro._paths import is_inside, relative_to
 from pyrepro.errors import CodeStateError
 
@@ -90,7 +90,7 @@ def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[byt
     known: dict[str, str | None] = {}
     for module in loaded:
         package, file = module.name.partition(".")[0], module.file
-        if module.original or package in _NEVER:
+        if module.original or package in _NEVER or is_linked_alone(module.module):
             continue
         if is_inside(file, top) and os.fsencode(relative_to(file, top)) not in ignored:
             continue

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import hypothesis
 import pytest
-from conftest import IDENTITY, posix_only
+from conftest import IDENTITY, PATIENCE, posix_only
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -360,3 +361,147 @@ def test_whatever_people_do_every_name_is_true(part: int) -> None:
     """Four parts, which run at once; each draws other examples, since its class has another name."""
     machine = type(f"{Repositories.__name__}{part}", (Repositories,), {})
     run_state_machine_as_test(machine, settings=SETTINGS)
+
+
+SERVER = """\
+import importlib, sys
+import pyrepro
+
+for line in sys.stdin:
+    command, _, name = line.strip().partition(" ")
+    importlib.invalidate_caches()
+    try:
+        if command == "load":
+            importlib.import_module(name)
+        elif command == "reload":
+            importlib.reload(sys.modules[name])
+        answer = "done" if name else str(pyrepro.code_state("."))
+    except (ImportError, pyrepro.CodeStateError) as error:
+        answer = repr(error)
+    print(answer, flush=True)
+"""
+
+names = st.sampled_from(["a", "b", "c"])
+
+
+class Alive(RuleBasedStateMachine):
+    """A work tree, and a process that has loaded its code and goes on while people edit, commit and check out."""
+
+    # What b takes of a is left behind where a is loaded again; c goes through the module.
+    heads: ClassVar = {"a": "", "b": "from a import x\n", "c": "import a\n"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = os.path.realpath(tempfile.mkdtemp())
+        self.process: subprocess.Popen[str] | None = None
+        self.state_of: dict[str, str] = {}
+        self.facts_of: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        self.stop()
+        shutil.rmtree(self.top)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.communicate(timeout=PATIENCE)
+
+    def ask(self, command: str) -> str:
+        assert self.process is not None and self.process.stdin is not None and self.process.stdout is not None
+        print(command, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline().strip()
+
+    def file(self, name: str) -> Path:
+        return Path(self.top, f"{name}.py")
+
+    @initialize(caches=st.booleans())
+    def start(self, caches: bool) -> None:
+        self.environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "" if caches else "1"}
+        git(self.top, "init", "-q", "-b", "main")
+        Path(self.top, ".gitignore").write_text("__pycache__/\n")
+        Path(self.top, "server.py").write_text(SERVER)
+        for name, head in self.heads.items():
+            self.file(name).write_text(f"{head}x = 0\n")
+        for number in range(2):
+            self.file("a").write_text(f"x = {number}\n")
+            git(self.top, "add", "-A")
+            git(self.top, "commit", "-q", "-m", "first")
+        self.start_again()
+
+    @rule()
+    def start_again(self) -> None:
+        self.stop()
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            [sys.executable, "server.py"], cwd=self.top, env=self.environment, stdin=pipe, stdout=pipe, text=True
+        )
+        self.loaded: dict[str, str] = {}
+        self.taken = ""
+
+    @rule(name=names, content=contents)
+    def edit(self, name: str, content: str) -> None:
+        self.file(name).write_text(self.heads[name] + content)
+
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        self.file(name).unlink(missing_ok=True)
+
+    @rule(name=names)
+    def touch(self, name: str) -> None:
+        if self.file(name).exists():
+            os.utime(self.file(name))
+
+    @rule(args=st.sampled_from([["add", "-A"], ["rm", "-q", "--cached", "b.py"], ["stash"], ["stash", "pop"]]))
+    def stage(self, args: list[str]) -> None:
+        git(self.top, *args)
+
+    @rule(args=st.sampled_from([["-a"], ["--amend", "-a"], ["--allow-empty"]]))
+    def commit(self, args: list[str]) -> None:
+        git(self.top, "commit", "-q", "-m", f"change {len(self.state_of)}", *args)
+
+    @rule(args=st.sampled_from([["main"], ["-f", "main"], ["-f", "HEAD~1"], ["--", "."]]))
+    def check_out(self, args: list[str]) -> None:
+        git(self.top, "checkout", "-q", *args)
+
+    @rule(name=names)
+    def load(self, name: str) -> None:
+        imported = {name, "a"} - self.loaded.keys()
+        if name in imported and all(self.file(each).exists() for each in imported):
+            assert self.ask(f"load {name}") == "done"
+            if "a" in imported:
+                self.loaded["a"] = self.file("a").read_text()
+            self.takes(name)
+
+    @rule(name=names)
+    def reload(self, name: str) -> None:
+        if name in self.loaded and self.file(name).exists():
+            assert self.ask(f"reload {name}") == "done"
+            self.takes(name)
+
+    def takes(self, name: str) -> None:
+        self.loaded[name] = self.file(name).read_text()
+        if name == "b":
+            self.taken = self.loaded["a"]
+
+    @invariant()
+    def the_name_says_what_was_loaded(self) -> None:
+        if self.process is None:
+            return
+        loaded = {f"{name}.py": ("100644", blob(content.encode())) for name, content in self.loaded.items()}
+        truth = Truth(self.top, loaded)
+        state = self.ask("state")
+        is_behind = "b" in self.loaded and self.taken != self.loaded["a"]
+        if not is_behind:
+            assert state == str(truth.state)
+            return
+        # The id of what was left behind is of the contents alone, and of no others.
+        changes = sorted(change for change in truth.changes.items() if change[0] != "b.py")
+        facts = json.dumps([truth.head, changes, self.taken, self.loaded["a"], self.loaded["b"]])
+        assert state.startswith(f"{truth.head}-dirty-")
+        assert self.state_of.setdefault(facts, state) == state
+        assert self.facts_of.setdefault(state, facts) == facts
+
+
+@pytest.mark.timeout(0)
+def test_whatever_people_do_while_a_process_goes_on_its_name_says_what_it_has_loaded() -> None:
+    settings = hypothesis.settings(SETTINGS, max_examples=hypothesis.settings().max_examples // 12)
+    run_state_machine_as_test(Alive, settings=settings)

@@ -671,22 +671,6 @@ def test_a_required_filter_that_fails_is_named_with_its_file(repository: Reposit
     assert code_state(repository.path) == dirty(repository, ("lib/model.py", "100644", blob("LAYERS = 2 + 2\n")))
 
 
-def test_line_ends_that_git_refuses_are_named_with_their_file_and_setting(repository: Repository) -> None:
-    repository.git("config", "core.autocrlf", "input")
-    repository.git("config", "core.safecrlf", "true")
-    repository.write("lib/model.py", "LAYERS = 3\r\n")
-    with pytest.raises(CodeStateError) as error:
-        code_state(repository.path)
-    assert (
-        str(error.value)
-        .splitlines()[-1]
-        .startswith(
-            "The setting core.safecrlf makes git refuse the line ends of lib/model.py: give the file those that a checkout "
-            "would give it, or let git only warn"
-        )
-    )
-
-
 def test_a_git_that_prints_something_unknown_is_an_error(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

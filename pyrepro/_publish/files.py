@@ -341,8 +341,10 @@ def move_into_place(source: str, path: str, aside: str) -> None:
         return
     # A rename does not replace a directory that is not empty, so the old one is moved out of the way first.
     os.makedirs(aside, exist_ok=True)
+    moved = []
     while True:
         old = os.path.join(aside, os.urandom(8).hex())
+        moved.append(old)
         with contextlib.suppress(FileNotFoundError):
             rename(path, old)
         try:
@@ -355,7 +357,8 @@ def move_into_place(source: str, path: str, aside: str) -> None:
                     rename(old, path)
                 raise
         else:
-            remove_tree(old)
+            for old in moved:
+                remove_tree(old)
             return
 
 

@@ -76,7 +76,9 @@ class Publication:
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return
-        self._locks.release()
+        # An error here must not hide the one that says what is kept.
+        with contextlib.suppress(OSError):
+            self._locks.release()
         for staging in self._stagings.values():
             if not self._has_returned:
                 staging.discard()
@@ -310,13 +312,13 @@ class Publication:
             self._unplaced.append(Unplaced(None, path, f"it cannot be written: {reason_of(error)}"))
 
     def _error(self, targets: list[Target], placed: list[Target]) -> PublishError:
-        there = ", ".join(f"{target.path} is" for target in placed)
+        there = ", ".join(target.path for target in placed)
         lines = [
             f"  {one.path}: {one.reason}" + (f"; it is kept as {one.staged}" if one.staged else "")
             for one in self._unplaced
         ]
         kept = tuple(one.staged for one in self._unplaced if one.staged is not None)
-        head = f"not everything that was written could be put in place ({there or 'not the artifact either'}):"
+        head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
         advice = "Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
         return PublishError(
             "\n".join([head, *lines, *([advice] if kept else [])]),

@@ -95,11 +95,12 @@ class SideFiles:
             self.new += [path] if is_new else []
 
     def _holds_other_than_tagged(self, directory: str) -> bool:
-        return any(
-            self._holds_other_than_tagged(entry.path) if entry.is_dir(follow_symlinks=False) else True
-            for entry in os.scandir(directory)
-            if not self.carries_tag(entry.name)
-        )
+        with os.scandir(directory) as entries:
+            return any(
+                not entry.is_dir(follow_symlinks=False) or self._holds_other_than_tagged(entry.path)
+                for entry in entries
+                if not self.carries_tag(entry.name)
+            )
 
 
 def _are_the_same(one: str, other: str) -> bool:

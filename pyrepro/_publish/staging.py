@@ -43,7 +43,7 @@ class Staging:
         self._lock: Any = None
 
     def make(self) -> None:
-        """Make the directory, and remove what killed calls left long ago.
+        """Make the directory.
 
         Raises:
             OSError: it cannot be made.
@@ -57,13 +57,12 @@ class Staging:
                 make_directory_like(self.directory, self.path)
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
-        _remove_abandoned(self.directory)
 
     def discard(self) -> None:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):
             remove_tree(path)
-        self._unlock()
+        self._leave()
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -74,14 +73,18 @@ class Staging:
         remove_calls_in(self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
         # Without a lock file, no later call takes it for what a killed one left.
-        self._unlock()
+        self._leave()
         return kept
 
-    def _unlock(self) -> None:
+    def _leave(self) -> None:
         if self._lock is not None:
             # Unlinked while it is locked, as the locks of artifacts are.
             unlink_if_possible(self._lock.lock_file)
-            self._lock.release()
+            # An error here must not hide the one that says what is kept.
+            with contextlib.suppress(OSError):
+                self._lock.release()
+        # Last, when the artifact is in place: it may take a while where many were killed.
+        _remove_abandoned(self.directory)
         with contextlib.suppress(OSError):
             os.rmdir(_calls_of(self.directory))
         remove_state_directory(self.directory)

@@ -41,10 +41,10 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
 
 def digests_of(path: str) -> str | dict[str, str]:
-    """The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path.
+    r"""The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path.
 
-    What has no content stands there as what it is: a link that leads nowhere or in a circle as ``link:<target>``, anything
-    else as ``pipe``, ``socket`` or ``device``. Bytes of a name that are no UTF-8 are written as ``\\xff``.
+    What has no content stands there as what it is: a link that leads nowhere or in a circle as ``link:<target>``,
+    anything else as ``pipe``, ``socket`` or ``device``. Bytes of a name that are no UTF-8 are written as ``\xff``.
     """
     if os.path.isdir(path):
         return {_as_text(name): _digest_or_kind(file) for name, file in _entries_in(path, "", ())}

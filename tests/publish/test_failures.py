@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import pathlib
+
 import pytest
 from conftest import Repository, posix_only
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -83,7 +83,7 @@ def test_a_staged_path_in_a_dataclass_a_mapping_or_a_generator_is_the_final_one(
         value = yield from both(path)
         yield value
 
-    assert list(save("foo.txt", lambda path: ended(path))) == [final, None, final]
+    assert list(save("foo.txt", ended)) == [final, None, final]
 
 
 def used(messages: list[str]) -> list[str]:
@@ -106,7 +106,7 @@ def open_database(path: str) -> sqlite3.Connection:
         (Slotted, "str"),
         (lambda path: Slotted(path).method, "MethodType"),
         (lambda path: functools.partial(open, path), "functools.partial"),
-        (lambda path: lambda: open(path), "str"),
+        (lambda path: lambda: repr(path), "str"),
         (lambda path: {path}, "str"),
         (Secretive, "test_returned.Secretive"),
     ],
@@ -225,8 +225,8 @@ PUT = "inside of the function, or put @Artifact(...) directly above it."
             f"It returned contextlib._GeneratorContextManager, a context manager whose body has not run: enter it {PUT}",
         ),
         (
-            lambda path: asyncio.new_event_loop().create_future(),
-            f"It returned _asyncio.Future, which may not have run to its end: wait for it {PUT}",
+            lambda path: concurrent.futures.Future(),
+            f"It returned concurrent.futures._base.Future, which may not have run to its end: wait for it {PUT}",
         ),
         (
             lambda path: DaskDelayed(),

@@ -294,12 +294,12 @@ def rename(source: str, path: str) -> None:
             raise
         # rename(2): a directory that gets another parent is written to, since its ".." changes.
         os.chmod(source, mode | stat.S_IWUSR)
+        place = source
         try:
             os.rename(source, path)
-        except OSError:
-            os.chmod(source, mode)
-            raise
-        os.chmod(path, mode)
+            place = path
+        finally:
+            os.chmod(place, mode)
 
 
 def move_where_nothing_is(source: str, path: str) -> bool:

@@ -116,8 +116,6 @@ def _new_lock(directory: str, token: str) -> Any:
     lock = _lock_file(os.path.join(calls, token))
     try:
         lock.acquire(blocking=False)
-    except FileNotFoundError:
-        raise
     except OSError:
         # A lock file that nobody holds would tell later calls that this one was killed.
         unlink_if_possible(lock.lock_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import logging
 import os
@@ -194,6 +195,29 @@ def test_where_there_are_no_hard_links_nothing_is_replaced_either(
     with pytest.raises(PublishError):
         save(out / "foo.txt", "two")
     assert (out / "runs.csv").read_text() == "one"
+
+
+def test_what_a_call_in_the_function_could_not_put_in_place_is_kept_too(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    decorate = Artifact("outpath", repo=repository.path, atomic=True)
+
+    @decorate
+    def inner(outpath: pathlib.Path) -> None:
+        write(outpath, "inner")
+        write(outpath.parent / "runs.csv", "of the inner one")
+
+    @decorate
+    def outer(outpath: pathlib.Path) -> None:
+        write(outpath.parent / "runs.csv", "of the outer one")
+        with contextlib.suppress(PublishError):
+            inner(outpath)
+
+    outer(out / "foo.txt")
+    [kept] = [path for path in out.rglob("runs.csv") if path.read_text() == "of the inner one"]
+    staging = kept.parent.parent.parent
+    assert files(out)[f"foo-{name}.txt"] == "inner"
+    assert messages(caplog)[-1] == f"not everything that was written was put in place; it is kept in {staging}"
 
 
 # Artifacts that somebody changed

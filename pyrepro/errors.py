@@ -10,6 +10,7 @@ __all__ = [
     "DirtyRepositoryError",
     "InputChangedError",
     "NotTaggedError",
+    "PublishError",
     "PyreproError",
     "RecordError",
     "ReproduceError",
@@ -133,6 +134,20 @@ class NotTaggedError(PyreproError, ValueError):
     def __init__(self, message: str, *, name: str | bytes | None = None) -> None:
         super().__init__(message)
         self.name = name
+
+
+class PublishError(PyreproError, OSError):
+    """Something that a function wrote, or its record, could not be put in place; nothing of it was removed.
+
+    Attributes:
+        path: the artifact; the message says whether it is in place.
+        kept: where everything is that was not put in place.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, kept: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+        self.kept = kept
 
 
 class RecordError(PyreproError, ValueError):

@@ -103,6 +103,20 @@ def known_work_tree() -> None:
         code_state(Path(__file__).parent)
 
 
+def files(directory: Path) -> dict[str, str]:
+    """Everything in a directory: files with their content, links with their targets, empty directories."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        key = path.relative_to(directory).as_posix()
+        if path.is_symlink():
+            found[key] = f"-> {os.readlink(path)}"
+        elif path.is_file():
+            found[key] = path.read_text()
+        elif not any(path.iterdir()):
+            found[f"{key}/"] = ""
+    return found
+
+
 class Repository:
     """A git repository in a temporary directory."""
 

@@ -22,6 +22,7 @@ def test_every_error_has_one_root_and_a_fitting_builtin() -> None:
         "DirtyRepositoryError": (pyrepro.PyreproError, RuntimeError),
         "InputChangedError": (pyrepro.ConfigError,),
         "NotTaggedError": (pyrepro.PyreproError, ValueError),
+        "PublishError": (pyrepro.PyreproError, OSError),
         "RecordError": (pyrepro.PyreproError, ValueError),
         "ReproduceError": (pyrepro.PyreproError, RuntimeError),
     }
@@ -42,6 +43,7 @@ def test_every_error_and_every_public_name_is_exported() -> None:
         pyrepro.DirtyRepositoryError("m", commit="c", changes="d", work_tree="/w", paths=("p",)),
         pyrepro.InputChangedError("m", path="/p", input="raw"),
         pyrepro.NotTaggedError("m", name="n"),
+        pyrepro.PublishError("m", path="/p", kept=("/k",)),
         pyrepro.RecordError("m", path="/p"),
         pyrepro.ReproduceError("m", path="/p"),
     ],

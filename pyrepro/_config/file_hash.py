@@ -41,10 +41,41 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
 
 def digests_of(path: str) -> str | dict[str, str]:
-    """The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path."""
+    r"""The SHA-256 of a file as 64 hex digits, or of each file in a directory by its relative path.
+
+    What has no content stands there as what it is: a link that leads nowhere or in a circle as ``link:<target>``,
+    anything else as ``pipe``, ``socket`` or ``device``. Bytes of a name that are no UTF-8 are written as ``\xff``.
+    """
     if os.path.isdir(path):
-        return {name: digest.partition(":")[2] for name, digest in _files_in(path).items()}
-    return _hash_of_content(path).partition(":")[2]
+        return {_as_text(name): _digest_or_kind(file) for name, file in _entries_in(path, "", ())}
+    return _digest_or_kind(path)
+
+
+def _entries_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """As :func:`_paths_in`, but a link to a directory that contains it is an entry."""
+    real = os.path.realpath(directory)
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if not os.path.isdir(path) or os.path.realpath(path) in (*above, real):
+            yield prefix + name, path
+        elif name != ".pyrepro":
+            yield from _entries_in(path, f"{prefix}{name}/", (*above, real))
+
+
+def _digest_or_kind(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        mode = os.lstat(path).st_mode
+    if stat.S_ISREG(mode):
+        return _hash_of_content(path).partition(":")[2]
+    if os.path.islink(path):
+        return f"link:{_as_text(os.readlink(path))}"
+    return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def _as_text(name: str) -> str:
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def fingerprint_of(path: str) -> object:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyrepro._code.tracker import Tracker
     from pyrepro.errors import InputChangedError
 
-_MAX_NAME_BYTES = 255
+_MAX_NAME_BYTES = 255  # where the file system cannot be asked
 
 
 class _Options(Protocol):
@@ -58,6 +58,9 @@ class _NamedCall(Protocol):
 
     @property
     def configuration(self) -> _Configuration: ...
+
+    @property
+    def directory(self) -> str: ...
 
     def run(self) -> Any: ...
 
@@ -133,7 +136,6 @@ class PublishedCall:
         """Call the function with paths in staging directories."""
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
-        self._directory = os.getcwd()
         self._children = _children_ended()
         self._started = time.time(), time.perf_counter()
         for name, argument in self._paths.items():
@@ -152,12 +154,16 @@ class PublishedCall:
         Raises:
             ArtifactMissingError: the function did not write an artifact.
             InputChangedError: an input changed while the function ran.
-            OSError: a file could not be written to the disk, or not be moved.
+            PublishError: something could not be put in place, and is kept.
             TypeError: a cached function returned a value of its own.
         """
-        naming = self._naming
         if self.is_done:
-            return naming.paths_of(self._paths)
+            return self._naming.paths_of(self._paths)
+        with self._publication.keeping():
+            return self._published(result)
+
+    def _published(self, result: Any) -> Any:
+        naming = self._naming
         old, new = self._call.tags()
         changed = self._call.changed_input()
         if changed is not None:
@@ -166,7 +172,7 @@ class PublishedCall:
             name: change_paths(functools.partial(new.put_instead, old), argument)
             for name, argument in self._paths.items()
         }
-        returned = self._publication.final(result, str(old), str(new))
+        returned = self._publication.returned(result, naming.name, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
         # Asked before git is started, which is a child, too.
         had_children = _children_ended() != self._children or _has_workers()
@@ -175,7 +181,9 @@ class PublishedCall:
         # What the function read or started may have been other code than the name says: no hit for later calls.
         is_cacheable = not returned_value and meanwhile == ()
         # Published even if the value is refused: what took hours to compute must not be lost.
-        self._publication.publish(str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars)
+        self._publication.publish(
+            str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars, returned=result
+        )
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -208,7 +216,7 @@ class PublishedCall:
             inputs={name: self._arguments[name] for name in options.inputs},
             arguments=others,
             defaults=[name for name, value in others.items() if value is parameters[name].default],
-            directory=self._directory,
+            directory=self._call.directory,
             form=configuration.form,
             config_hash=configuration.hash,
         )
@@ -250,11 +258,24 @@ def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
 def _check_name_lengths(targets: list[Target], suffix: str) -> None:
     # Before the function runs: afterwards its output would be there, and no record could be.
     for target in targets:
-        if len(os.fsencode(target.name + suffix)) > _MAX_NAME_BYTES:
+        longest = _longest_name_in(target.directory)
+        if len(os.fsencode(target.name + suffix)) > longest:
             raise ValueError(
-                f"{target.name!r} with the suffix {suffix} of its record is longer than the {_MAX_NAME_BYTES} bytes "
+                f"{target.name!r} with the suffix {suffix} of its record is longer than the {longest} bytes "
                 f"that a name may have; use a shorter stem"
             )
+
+
+def _longest_name_in(directory: str) -> int:
+    """How many bytes a name in a directory may have, which is less than usual where names are encrypted."""
+    place = directory or os.curdir
+    # The directory may still have to be made: on the file system of the one above it.
+    while place and not os.path.isdir(place):
+        place = os.path.dirname(place.rstrip(os.sep))
+    try:
+        return os.pathconf(place or os.curdir, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # on Windows, and where nobody knows
+        return _MAX_NAME_BYTES
 
 
 def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:

@@ -9,8 +9,10 @@ import contextlib
 import errno
 import functools
 import hashlib
+import itertools
 import os
 import stat
+import time
 from typing import Any, NamedTuple
 
 from pyrepro._paths import is_inside, is_url, split_text
@@ -56,7 +58,21 @@ class Target(NamedTuple):
         return self.directory + self.name
 
     def absolute(self) -> Target:
-        return Target(os.path.join(os.getcwd(), self.directory), self.name)
+        """The same target, wherever the function goes.
+
+        Raises:
+            FileNotFoundError: it is relative to a working directory that was deleted.
+        """
+        if os.path.isabs(self.directory):
+            return self
+        try:
+            directory = os.getcwd()
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{self.path} is relative, and the working directory was deleted; pass an absolute path, or change "
+                f"to a directory that exists"
+            ) from None
+        return Target(os.path.join(directory, self.directory), self.name)
 
     def state_file(self, suffix: str) -> str:
         """The path in the state directory of what is known about this artifact."""
@@ -84,8 +100,11 @@ def make_state_directory(directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
         # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
         with contextlib.suppress(FileNotFoundError):
-            with contextlib.suppress(FileExistsError):
+            try:
                 make_directory_like(directory, state_directory_of(directory))
+            except FileExistsError:
+                # The directory may have been opened to others since.
+                _be_like(directory, state_directory_of(directory))
             write_gitignore(directory)
             return
 
@@ -99,7 +118,7 @@ def remove_state_directory(directory: str) -> None:
     path = state_directory_of(directory)
     # FileNotFoundError, too: another call removed it first.
     with contextlib.suppress(OSError):
-        while not set(os.listdir(path)) - {_GITIGNORE}:
+        while _holds_nothing_but_gitignore(path):
             unlink_if_possible(os.path.join(path, _GITIGNORE))
             try:
                 os.rmdir(path)
@@ -109,6 +128,12 @@ def remove_state_directory(directory: str) -> None:
                     raise
                 # Another call began to use it after the look at it: it needs the .gitignore that is gone.
                 write_gitignore(directory)
+
+
+def _holds_nothing_but_gitignore(path: str) -> bool:
+    # Only until something else is found: a directory may hold a marker for each of a hundred thousand artifacts.
+    with os.scandir(path) as entries:
+        return all(entry.name == _GITIGNORE for entry in entries)
 
 
 def write_gitignore(directory: str) -> None:
@@ -130,34 +155,56 @@ def make_directory_like(model: str, path: str) -> None:
         FileNotFoundError: the directory that it is to be in does not exist.
     """
     os.mkdir(path)
-    # After mkdir, whose mode is subject to the umask.
-    os.chmod(path, stat.S_IMODE(os.stat(model).st_mode))
+    _be_like(model, path)
 
 
-def prepare_for_move(directory: str, staged: str, final: str) -> None:
-    """Make staged files ready to be moved: synced, with links that hold, and without nested state directories.
+def _be_like(model: str, path: str) -> None:
+    """Give a directory the group and the mode of another one, as far as its file system and its owner allow."""
+    wanted = os.stat(model)
+    if os.stat(path).st_gid != wanted.st_gid and hasattr(os, "chown"):
+        with contextlib.suppress(OSError):
+            os.chown(path, -1, wanted.st_gid)
+    # After the group, whose change may take bits of the mode; and after mkdir, whose mode is subject to the umask.
+    with contextlib.suppress(OSError):
+        os.chmod(path, stat.S_IMODE(wanted.st_mode))
+
+
+def prepare_for_move(path: str, staged: str, final: str) -> None:
+    """Make what is staged ready to be moved: synced, with links that hold, and without state directories in it.
 
     Args:
-        directory: the directory whose entries are prepared: the staging directory, or one in it.
+        path: what is to be moved: a file, a link or a directory.
         staged: the staging directory.
-        final: the directory that its entries are moved to.
+        final: the directory that it is moved to.
 
     Raises:
         OSError: a file could not be written to the disk.
     """
-    for entry in list(os.scandir(directory)):
-        # Links first: is_dir() and is_file() follow them, maybe to what is not staged.
-        if entry.is_symlink():
-            _repoint_link(entry.path, staged, final)
-        elif entry.is_dir():
-            if entry.name == STATE_DIRECTORY:
-                # It belongs to calls that wrote in here, and is no part of the output.
-                remove_tree(entry.path)
-            else:
-                prepare_for_move(entry.path, staged, final)
-        elif entry.is_file():
-            sync_to_disk(entry.path)
-    sync_to_disk(directory)
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        _repoint_link(path, staged, final)
+    elif stat.S_ISDIR(mode):
+        remove_calls_in(path)
+        for name in os.listdir(path):
+            prepare_for_move(os.path.join(path, name), staged, final)
+    elif stat.S_ISREG(mode):
+        # Files alone, and each once: a move that a power failure takes back leaves nothing, which is not false.
+        sync_to_disk(path)
+
+
+def remove_calls_in(directory: str) -> None:
+    """Remove the state directory in a staged directory, but not what calls keep there that could not be put in place.
+
+    Args:
+        directory: the directory, in which the function called decorated functions.
+    """
+    path = state_directory_of(directory)
+    # FileNotFoundError: it did not.
+    with contextlib.suppress(OSError):
+        with os.scandir(path) as entries:
+            keeps_output = any(entry.is_dir(follow_symlinks=False) for entry in entries)
+        if not keeps_output:
+            remove_tree(path)
 
 
 def _repoint_link(link: str, staged: str, final: str) -> None:
@@ -174,20 +221,22 @@ def _repoint_link(link: str, staged: str, final: str) -> None:
     if os.path.isabs(target) == is_staged:
         moved_aim = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
         moved_place = os.path.join(final, os.path.relpath(place, staged))
-        os.unlink(link)
-        os.symlink(moved_aim if os.path.isabs(target) else os.path.relpath(moved_aim, moved_place), link)
+        # Beside it first, so that a failure leaves the link as it was.
+        new_link = os.path.join(os.path.dirname(link), os.urandom(8).hex())
+        os.symlink(moved_aim if os.path.isabs(target) else os.path.relpath(moved_aim, moved_place), new_link)
+        os.replace(new_link, link)
 
 
 def sync_to_disk(path: str) -> None:
-    """Wait until a file or the entries of a directory are on the disk.
+    """Wait until a file is on the disk.
 
     Args:
-        path: the file or directory. What may not be read, or cannot be synced on its file system, is left as it is.
+        path: the file. What may not be read, or cannot be synced on its file system, is left as it is.
 
     Raises:
         OSError: it could not be written to the disk.
     """
-    # PermissionError: a file that its owner may not read, or any directory on Windows.
+    # PermissionError: a file that its owner may not read.
     with contextlib.suppress(PermissionError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -211,11 +260,15 @@ def write_then_rename(content: bytes, path: str, temporary: str, *, syncs: bool)
     Raises:
         OSError: it could not be written.
     """
-    with open(temporary, "xb") as file:
-        file.write(content)
-    if syncs:
-        sync_to_disk(temporary)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+        if syncs:
+            sync_to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        unlink_if_possible(temporary)
+        raise
 
 
 def holds_exactly(path: str, content: bytes) -> bool:
@@ -227,25 +280,49 @@ def holds_exactly(path: str, content: bytes) -> bool:
         return False
 
 
-def merge_into(source: str, path: str) -> None:
-    """Move a file, or every file in a directory, and keep what else is in the directory there.
+def rename(source: str, path: str) -> None:
+    """Rename a file or directory, a directory that its owner may not write to included.
 
-    Args:
-        source: the file or directory.
-        path: where it belongs.
+    Raises:
+        OSError: it could not be renamed; it is as it was.
+    """
+    try:
+        os.rename(source, path)
+    except PermissionError:
+        mode = stat.S_IMODE(os.lstat(source).st_mode)
+        if not is_real_directory(source) or mode & stat.S_IWUSR:
+            raise
+        # rename(2): a directory that gets another parent is written to, since its ".." changes.
+        os.chmod(source, mode | stat.S_IWUSR)
+        place = source
+        try:
+            os.rename(source, path)
+            place = path
+        finally:
+            os.chmod(place, mode)
+
+
+def move_where_nothing_is(source: str, path: str) -> bool:
+    """Move a file in one step, but never over another one.
+
+    Returns:
+        Whether it was moved; if not, there is something at the path.
 
     Raises:
         OSError: it could not be moved.
     """
-    if _is_real_directory(source):
-        # One step where nothing is there, or an empty directory; else file by file.
-        with contextlib.suppress(OSError):
-            os.rename(source, path)
-            return
-        for name in os.listdir(source):
-            merge_into(os.path.join(source, name), os.path.join(path, name))
+    try:
+        # link(2), since rename(2) would replace what another process has just put there.
+        os.link(source, path, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except (OSError, NotImplementedError):  # no hard links here
+        if os.path.lexists(path):
+            return False
+        os.rename(source, path)
     else:
-        os.replace(source, path)
+        os.unlink(source)
+    return True
 
 
 def move_into_place(source: str, path: str, aside: str) -> None:
@@ -257,30 +334,52 @@ def move_into_place(source: str, path: str, aside: str) -> None:
         aside: a directory of this call's own on the same file system, made if needed, for what was there before.
 
     Raises:
-        OSError: it could not be moved; what was there before is back in place.
+        OSError: it could not be moved; what was there before is back in place, or still aside.
     """
-    if not _is_real_directory(source) and not _is_real_directory(path):
+    if not is_real_directory(source) and not is_real_directory(path):
         os.replace(source, path)
         return
     # A rename does not replace a directory that is not empty, so the old one is moved out of the way first.
     os.makedirs(aside, exist_ok=True)
+    moved = []
     while True:
         old = os.path.join(aside, os.urandom(8).hex())
+        moved.append(old)
         with contextlib.suppress(FileNotFoundError):
-            os.rename(path, old)
+            rename(path, old)
         try:
-            os.rename(source, path)
-            return
+            rename(source, path)
         except OSError as error:
             # Another call may have published the same artifact since the old one was moved; that one is moved as well.
             if error.errno not in (*_NOT_EMPTY_ERRORS, errno.ENOTDIR, errno.EISDIR):
                 # If nothing was there before, nothing comes back.
                 with contextlib.suppress(OSError):
-                    os.rename(old, path)
+                    rename(old, path)
                 raise
+        else:
+            for old in moved:
+                remove_tree(old)
+            return
 
 
-def _is_real_directory(path: str) -> bool:
+def is_protected(path: str) -> bool:
+    """Whether a file or directory is there and may be written to by nobody."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISLNK(mode) and not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+
+
+def free_name(path: str) -> str:
+    """A path beside another one that says when what was there was moved aside, and where nothing is."""
+    seconds = (int(time.time()) + number for number in itertools.count())
+    names = (time.strftime("~%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
+    return next(path + name for name in names if not os.path.lexists(path + name))
+
+
+def is_real_directory(path: str) -> bool:
+    """Whether there is a directory at a path, and not a link to one."""
     return os.path.isdir(path) and not os.path.islink(path)
 
 

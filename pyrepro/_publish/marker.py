@@ -176,6 +176,15 @@ def _is_completed_by(maker: str, target: Target) -> bool:
     return True
 
 
+def changed_since_completed(target: Target) -> bool:
+    """Whether an artifact that a call completed is there, and is not what it was then."""
+    marker = Marker.parsed(_marker_text(target.state_file(".json")))
+    status = None if marker is None else _file_status(target.path)
+    if marker is None or status is None or status == marker.status:
+        return False
+    return status[:2] != marker.status[:2] or marker.content_hash != _content_hash(target.path)
+
+
 @functools.lru_cache(maxsize=256)
 def _json_string(text: str) -> str:
     import json

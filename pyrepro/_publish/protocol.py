@@ -1,55 +1,52 @@
-"""The protocol: outputs are staged, published when they are complete, or removed.
+"""The protocol: outputs are staged, and put in place when the function has returned, step by step.
 
-Sources: rename(2), fsync(2).
+Whatever fails after that, nothing that the function wrote is removed: what cannot be put in place is kept where it
+was staged, and one error says so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._paths import change_paths, made_like, split_path
+from pyrepro._paths import change_paths, split_path
 from pyrepro._publish.files import (
     STATE_DIRECTORY,
     Target,
+    free_name,
     holds_exactly,
-    make_directory_like,
-    make_state_directory,
-    merge_into,
+    is_protected,
     move_into_place,
+    move_where_nothing_is,
     prepare_for_move,
+    remove_calls_in,
     remove_state_directory,
-    remove_tree,
-    state_directory_of,
-    sync_to_disk,
+    rename,
     unlink_if_possible,
-    write_gitignore,
     write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Marker, all_completed_by
-from pyrepro.errors import ArtifactMissingError
+from pyrepro._publish.marker import Marker, all_completed_by, changed_since_completed
+from pyrepro._publish.returned import advice_on, users_of, with_final_paths
+from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
+from pyrepro._publish.staging import Staging
+from pyrepro.errors import ArtifactMissingError, PublishError
+
+_logger = logging.getLogger("pyrepro")
 
 Sidecars = Callable[[str, str], dict[str, bytes]]
 """Gives the sidecars of an artifact, content by name, from its name and its path in the staging directory."""
 
 
-class _SideFile(NamedTuple):
-    """A file or directory that the function wrote beside an artifact."""
+class _Output(NamedTuple):
+    """Something that the function wrote: where it is staged, and where it belongs."""
 
     staged: str
     path: str
-
-
-class _Sidecar(NamedTuple):
-    """A file that pyrepro writes beside an artifact."""
-
-    target: Target
-    name: str
-    content: bytes
 
 
 class Publication:
@@ -67,20 +64,28 @@ class Publication:
         self._maker = maker
         self._sidecar_suffix = sidecar_suffix
         self._process = os.getpid()
+        self._relative_stagings: set[str] = set()
         self._locks = Locks(self._targets, maker)
-        self._staging_directories: dict[str, str] = {}
+        self._stagings: dict[str, Staging] = {}
+        self._unplaced: list[Unplaced] = []
+        self._has_returned = False
         self.is_done = False
 
     def close(self) -> None:
-        """Remove what is still staged, and release the locks."""
+        """Remove what is not needed any more, and release the locks."""
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return
-        self._locks.release()
-        for staging_directory in self._staging_directories.values():
-            remove_tree(staging_directory)
-        # Last, because only what is empty is removed.
-        for directory in {*self._staging_directories, *self._locks.directories}:
+        # An error here must not hide the one that says what is kept.
+        with contextlib.suppress(OSError):
+            self._locks.release()
+        for staging in self._stagings.values():
+            if not self._has_returned:
+                staging.discard()
+            elif (kept := staging.finish()) and not self._unplaced:
+                # An interrupt, or a thread that is still writing: nobody else says where it is.
+                _logger.error("not everything that was written was put in place; it is kept in %s", ", ".join(kept))
+        for directory in self._locks.directories:
             remove_state_directory(directory)
 
     def wait_for_lock(self) -> Iterator[None]:
@@ -100,76 +105,121 @@ class Publication:
         """A path, or a list or tuple of paths, where the function must write it."""
         return change_paths(self._staged_path, argument)
 
-    def final(self, value: Any, old: str, new: str) -> Any:
-        """What a function returned, with the paths that it will have after publishing.
+    def returned(self, value: Any, function: str, old: str, new: str) -> Any:
+        """What the function returned, with the paths that it will have after publishing.
 
         Args:
             value: what it returned.
+            function: what messages call it.
             old: the tag in the staged names.
             new: the tag that replaces it.
 
         Returns:
             The value, or a copy of it if it holds staged paths.
         """
-        if isinstance(value, (list, tuple)) or type(value) is dict:
-            before = list(value.values()) if isinstance(value, dict) else value
-            after = [self.final(item, old, new) for item in before]
-            if all(one is other for one, other in zip(before, after, strict=True)):
-                return value
-            return dict(zip(value, after, strict=True)) if isinstance(value, dict) else made_like(value, after)
-        return self._final_path(value, f"-{old}", f"-{new}")
+        final = with_final_paths(value, functools.partial(self._final_path, old=f"-{old}", new=f"-{new}"))
+        stagings = self._stagings.values()
+        if self._process == os.getpid():
+            users = users_of(final, [staging.token for staging in stagings], [staging.path for staging in stagings])
+            if users:
+                _logger.warning(
+                    "%s wrote into a directory that is gone when the call ends, and something still uses it: %s; "
+                    "close what is open, and return the path",
+                    function,
+                    "; ".join(users),
+                )
+        return final
 
-    def publish(self, old: str, new: str, *, is_cacheable: bool, sidecars: Sidecars) -> None:
-        """Move everything that was staged into place, the artifacts last.
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """From here on the work is done: whatever fails, nothing of it is removed.
+
+        Raises:
+            PublishError: something failed before what the function wrote was put in place.
+        """
+        self._has_returned = True
+        try:
+            yield
+        except PublishError:
+            raise
+        except Exception as error:  # whatever it is, it must not cost what the function wrote
+            left = [path for staging in self._stagings.values() for path in _left_in(staging)]
+            if not left or self._process != os.getpid():
+                raise
+            reason = reason_of(error)
+            self._unplaced += [Unplaced(path, self._final_path(path, "", ""), reason) for path in left]
+            raise self._error(self._targets, []) from error
+
+    def publish(self, old: str, new: str, *, is_cacheable: bool, sidecars: Sidecars, returned: Any = None) -> None:
+        """Put everything that was staged in place, the artifacts last.
 
         Args:
             old: the tag in the staged names.
             new: the tag that replaces it.
             is_cacheable: whether later calls need not run the function.
             sidecars: gives the sidecars of each artifact.
+            returned: what the function returned.
 
         Raises:
             ArtifactMissingError: the function did not write an artifact; what it wrote is in place.
-            OSError: a file could not be written to the disk, or not be moved.
+            PublishError: something could not be put in place, and is kept.
         """
         # A child that was forked while the function ran returns from it, too; its parent publishes.
         if self._process != os.getpid():
             return
         targets = [target._replace(name=target.name.replace(f"-{old}", f"-{new}")) for target in self._targets]
+        side_files = SideFiles(new)
         # Synced before anything is moved: after a power failure, what is in place must be whole.
-        self._prepare()
-        side_files = self._name_truly(targets, old, new)
-        written = [target for target in targets if os.path.lexists(self._staged_artifact(target))]
-        # Read before anything is moved: an error here leaves what is in place as it was, and nobody else writes here.
+        outputs = self._prepared(old, new, side_files)
+        written = [target for target in targets if self._output_of(target) in outputs]
+        others = sorted({*outputs} - {self._output_of(target) for target in targets})
+        # Read before anything is moved, since nobody else writes here.
         new_markers = self._markers_of(written) if is_cacheable else []
-        new_sidecars = self._sidecars_of(written, sidecars)
+        new_sidecars = {target: self._sidecars_of(target, sidecars) for target in written}
+        # Before the old marker is removed, which tells that the artifact was changed.
+        written = [target for target in written if self._is_free(target)]
         # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
         self._remove_old_markers(targets)
         # The artifacts last: where one is, everything that belongs to it is, too.
-        self._place_side_files(side_files)
-        self._place_sidecars(new_sidecars)
-        self._place_artifacts(written)
+        for output in others:
+            side_files.move(output.staged, output.path)
+        placed = [
+            target
+            for target in written
+            if self._is_whole(target, side_files) and self._place_artifact(target, new_sidecars[target])
+        ]
+        self._unplaced += side_files.unplaced
+        _warn_of_new(side_files.new)
+        if self._unplaced:
+            raise self._error(targets, placed)
         # After the moves: what was written shows where the function wrote instead.
-        self._refuse_missing(targets, written, side_files)
+        self._refuse_missing(targets, placed, others, returned)
         # After everything else: a marker says that all of it is complete.
         self._write_markers(new_markers)
 
-    def _prepare(self) -> None:
-        for directory, staging_directory in self._staging_directories.items():
-            prepare_for_move(staging_directory, staging_directory, directory)
-
-    def _name_truly(self, targets: list[Target], old: str, new: str) -> list[_SideFile]:
-        """Put the tag of the code that has run into the staged names; what is staged beside the artifacts."""
-        artifacts = {self._staged_artifact(target) for target in targets}
-        side_files = []
-        for directory, staging_directory in self._staging_directories.items():
-            for name in os.listdir(staging_directory):
+    def _prepared(self, old: str, new: str, side_files: SideFiles) -> list[_Output]:
+        """What is staged, under names with the tag of the code that has run, and ready to be moved."""
+        artifacts = {target.name for target in self._targets}
+        outputs = []
+        for directory, staging in self._stagings.items():
+            remove_calls_in(staging.path)
+            for staged in _entries_of(staging):
+                name = os.path.basename(staged)
                 true_name = name.replace(f"-{old}", f"-{new}")
-                staged = os.path.join(staging_directory, true_name)
-                os.rename(os.path.join(staging_directory, name), staged)
-                if staged not in artifacts:
-                    side_files.append(_SideFile(staged, os.path.join(directory, true_name)))
-        return sorted(side_files)
+                output = _Output(os.path.join(staging.path, true_name), os.path.join(directory, true_name))
+                try:
+                    if name != true_name and not move_where_nothing_is(staged, output.staged):
+                        raise FileExistsError(f"the function wrote {true_name}, too")
+                    prepare_for_move(output.staged, staging.path, directory)
+                    outputs.append(output)
+                except Exception as error:  # whatever it is, the others must not be lost for it
+                    kept = output.staged if os.path.lexists(output.staged) else staged
+                    unplaced = self._unplaced if name in artifacts else side_files.unplaced
+                    unplaced.append(Unplaced(kept, output.path, reason_of(error), side_files.carries_tag(output.path)))
+        return outputs
+
+    def _output_of(self, target: Target) -> _Output:
+        return _Output(self._staged_artifact(target), target.path)
 
     def _markers_of(self, written: list[Target]) -> list[tuple[Target, Marker]]:
         if self._maker is None:
@@ -178,93 +228,189 @@ class Publication:
         # A dangling link is written, but has no content that a marker could name.
         return [(target, marker) for target, marker in markers if marker is not None]
 
-    def _sidecars_of(self, written: list[Target], sidecars: Sidecars) -> list[_Sidecar]:
-        return [
-            _Sidecar(target, name, content)
-            for target in written
-            for name, content in sidecars(target.name, self._staged_artifact(target)).items()
-        ]
+    def _sidecars_of(self, target: Target, sidecars: Sidecars) -> dict[str, bytes]:
+        try:
+            return sidecars(target.name, self._staged_artifact(target))
+        except Exception as error:  # whatever a record cannot say, the artifact must not be lost for it
+            reason = f"it cannot be made: {reason_of(error)}"
+            self._unplaced.append(Unplaced(None, target.path + self._sidecar_suffix, reason))
+            return {}
+
+    def _is_free(self, target: Target) -> bool:
+        """Whether an artifact may be put in place, once one that is not as it was made is moved aside."""
+        is_changed = changed_since_completed(target)
+        # That the function itself makes its artifacts read-only says nothing of the old one.
+        if not is_changed and (not is_protected(target.path) or is_protected(self._staged_artifact(target))):
+            return True
+        found = "changed" if is_changed else "made read-only"
+        aside = free_name(target.path)
+        try:
+            rename(target.path, aside)
+        except OSError as error:
+            reason = f"what is there was {found} since it was made, and cannot be moved aside: {reason_of(error)}"
+            self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
+            return False
+        _logger.warning(
+            "%s was %s since it was made, so it is not overwritten; it is now %s", target.path, found, aside
+        )
+        return True
 
     def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
             unlink_if_possible(target.state_file(".json"))
 
-    def _place_side_files(self, side_files: list[_SideFile]) -> None:
-        for side_file in side_files:
-            merge_into(side_file.staged, side_file.path)
-
-    def _place_sidecars(self, sidecars: list[_Sidecar]) -> None:
-        for target, name, content in sidecars:
-            path = os.path.join(target.directory, name)
-            # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
-            if not holds_exactly(path, content):
-                aside = self._aside(target)
-                os.makedirs(aside, exist_ok=True)
-                write_then_rename(content, path, os.path.join(aside, os.urandom(8).hex()), syncs=True)
-
-    def _place_artifacts(self, written: list[Target]) -> None:
-        for target in written:
-            move_into_place(self._staged_artifact(target), target.path, self._aside(target))
-
-    def _refuse_missing(self, targets: list[Target], written: list[Target], side_files: list[_SideFile]) -> None:
-        known = set(written)
-        missing = [target for target in targets if target not in known]
+    def _is_whole(self, target: Target, side_files: SideFiles) -> bool:
+        """Whether everything that carries the tag of an artifact is in place beside it."""
+        missing = [one for one in side_files.unplaced if one.is_tagged and one.path.startswith(target.directory)]
         if missing:
-            paths = ", ".join(target.path for target in missing)
-            others = ", ".join(sorted(side_file.path for side_file in side_files))
-            found = f"it wrote {others}" if others else "it wrote nothing"
-            raise ArtifactMissingError(
-                f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it.",
-                path=missing[0].path,
-            )
+            reason = f"{missing[0].path} belongs to it, and is not in place"
+            self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
+        return not missing
+
+    def _place_artifact(self, target: Target, sidecars: dict[str, bytes]) -> bool:
+        """Put an artifact in place, its record just before it; whether it is there."""
+        staging, staged = self._stagings[target.directory], self._staged_artifact(target)
+        record = target.path + self._sidecar_suffix
+        old_record = self._set_record_aside(record, staging) if self._sidecar_suffix else None
+        for name, content in sidecars.items():
+            self._place_sidecar(os.path.join(target.directory, name), content, staging)
+        try:
+            move_into_place(staged, target.path, staging.aside)
+        except OSError as error:
+            self._unplaced.append(Unplaced(staged, target.path, reason_of(error)))
+            if self._sidecar_suffix:
+                # What is there is another artifact, and has another record, or none.
+                with contextlib.suppress(OSError):
+                    os.replace(record, staged + self._sidecar_suffix)
+                if old_record is not None:
+                    with contextlib.suppress(OSError):
+                        os.replace(old_record, record)
+            return False
+        if old_record is not None:
+            unlink_if_possible(old_record)
+        return True
+
+    def _set_record_aside(self, record: str, staging: Staging) -> str | None:
+        """Move the record of an older artifact away, which the new one must never stand beside."""
+        old_record = os.path.join(staging.aside, os.urandom(8).hex())
+        try:
+            os.makedirs(staging.aside, exist_ok=True)
+            os.rename(record, old_record)
+        except OSError:
+            # There is none; or it cannot be moved, and then the new one cannot take its place either.
+            return None
+        return old_record
+
+    def _place_sidecar(self, path: str, content: bytes, staging: Staging) -> None:
+        # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
+        if holds_exactly(path, content):
+            return
+        try:
+            os.makedirs(staging.aside, exist_ok=True)
+            write_then_rename(content, path, os.path.join(staging.aside, os.urandom(8).hex()), syncs=True)
+        except OSError as error:
+            self._unplaced.append(Unplaced(None, path, f"it cannot be written: {reason_of(error)}"))
+
+    def _error(self, targets: list[Target], placed: list[Target]) -> PublishError:
+        there = ", ".join(target.path for target in placed)
+        lines = [
+            f"  {one.path}: {one.reason}" + (f"; it is kept as {one.staged}" if one.staged else "")
+            for one in self._unplaced
+        ]
+        kept = tuple(one.staged for one in self._unplaced if one.staged is not None)
+        head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
+        advice = "Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        return PublishError(
+            "\n".join([head, *lines, *([advice] if kept else [])]),
+            path=targets[0].path,
+            kept=kept,
+        )
+
+    def _refuse_missing(
+        self, targets: list[Target], placed: list[Target], others: list[_Output], returned: Any
+    ) -> None:
+        missing = [target for target in targets if target not in placed]
+        if not missing:
+            return
+        paths = ", ".join(target.path for target in missing)
+        elsewhere = self._written_elsewhere()
+        written = ", ".join([*(output.path for output in others), *elsewhere]) or "nothing"
+        # It was given a relative path, which led elsewhere after the change.
+        advice = "It changed the working directory: pass an absolute path." if elsewhere else advice_on(returned)
+        raise ArtifactMissingError(
+            f"the function returned without writing {paths}; it wrote {written}. {advice}", path=missing[0].path
+        )
+
+    def _written_elsewhere(self) -> list[str]:
+        """What the function wrote to a relative path after it had changed the working directory."""
+        found = []
+        for directory in self._relative_stagings:
+            # FileNotFoundError: it did not; or the working directory is gone.
+            with contextlib.suppress(OSError):
+                place = os.path.join(os.getcwd(), directory)
+                found += [os.path.join(place, name) for name in sorted(os.listdir(place))]
+        return found
 
     def _write_markers(self, markers: list[tuple[Target, Marker]]) -> None:
-        if not markers:
-            return
-        # A power failure must not take back a move and leave the marker of it.
-        for directory in self._staging_directories:
-            sync_to_disk(directory)
         for target, marker in markers:
-            marker.write(target.state_file(".json"))
+            try:
+                marker.write(target.state_file(".json"))
+            except OSError as error:
+                # The artifact is complete, and the call must not fail for what only spares the next one.
+                _logger.warning("%s is complete, but the next call will make it again: %s", target.path, error)
 
     def _make_staging_directories(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):
-            staging_directory = os.path.join(state_directory_of(directory), os.urandom(8).hex())
             # Known before it is made, so that close() removes what an error leaves.
-            self._staging_directories[directory] = staging_directory
-            while not os.path.isdir(staging_directory):
-                make_state_directory(directory)
-                # FileNotFoundError: another call that ended removed the state directory before it was in use.
-                with contextlib.suppress(FileNotFoundError):
-                    make_directory_like(directory, staging_directory)
-            # Again, because such a call may have removed the first one; now that this is in use, it stays.
-            write_gitignore(directory)
+            self._stagings[directory] = staging = Staging(directory)
+            staging.make()
 
     def _staged_artifact(self, target: Target) -> str:
-        return os.path.join(self._staging_directories[target.directory], target.name)
-
-    def _aside(self, target: Target) -> str:
-        """A directory for temporary files and for what is replaced, on the file system of the target."""
-        # This name is free: _prepare removed what calls in the function left there, and nothing of this name is moved.
-        return os.path.join(self._staging_directories[target.directory], STATE_DIRECTORY)
+        return os.path.join(self._stagings[target.directory].path, target.name)
 
     def _staged_path(self, path: Any) -> Any:
-        staging_directory = self._staging_directories[Target.of(path).absolute().directory]
+        target = Target.of(path)
+        staging = self._stagings[target.absolute().directory]
+        if not os.path.isabs(target.directory):
+            self._relative_stagings.add(os.path.join(target.directory, STATE_DIRECTORY, staging.token))
         # From the path as it was passed, so that it keeps its type and stays relative.
-        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, os.path.basename(staging_directory))
+        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, staging.token)
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
-        for staging_directory in self._staging_directories.values():
+        for staging in self._stagings.values():
             # Not as a prefix: the function may have made the path absolute, or real.
-            inside = os.path.join(STATE_DIRECTORY, os.path.basename(staging_directory), "")
+            inside = os.path.join(STATE_DIRECTORY, staging.token, "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
                 final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
                 return _in_type_of(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
         return path
+
+
+def _entries_of(staging: Staging) -> list[str]:
+    """What the function wrote into a staging directory."""
+    return [os.path.join(staging.path, name) for name in os.listdir(staging.path) if name != STATE_DIRECTORY]
+
+
+def _left_in(staging: Staging) -> list[str]:
+    try:
+        return _entries_of(staging)
+    except FileNotFoundError:
+        return []
+    except OSError:  # it cannot be looked into, and may hold anything
+        return [staging.path]
+
+
+def _warn_of_new(paths: list[str]) -> None:
+    if paths:
+        _logger.warning(
+            "%s: put in place, without the tag in the name; the next call that writes something else there "
+            "will be refused, so put the tag of the path into it, or write it elsewhere",
+            ", ".join(paths),
+        )
 
 
 def _in_type_of(path: Any, text: str) -> Any:

@@ -180,8 +180,15 @@ def _unicode(text: str) -> str:
 
 def _size(path: str) -> int:
     if not os.path.isdir(path):
+        return _size_of_entry(path)
+    return sum(_size_of_entry(os.path.join(above, name)) for above, _, names in os.walk(path) for name in names)
+
+
+def _size_of_entry(path: str) -> int:
+    try:
         return os.stat(path).st_size
-    return sum(os.stat(os.path.join(above, name)).st_size for above, _, names in os.walk(path) for name in names)
+    except OSError:  # a link that leads nowhere
+        return 0
 
 
 def _remote_url(top: str) -> str | None:

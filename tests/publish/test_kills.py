@@ -252,3 +252,30 @@ def test_on_a_full_disk_nothing_is_left_and_the_next_call_succeeds(
     repository.commit(full=FULL.format(option=option))
     done = repository.run(repository.path / "full.py", cwd=small_disk)
     assert (done.stdout, done.stderr) == ("No space left on device []\n100000\n", "")
+
+
+NO_SPACE_LEFT = """\
+import os, sys
+from pyrepro import Artifact, PublishError
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    free = os.statvfs(os.path.dirname(outpath))
+    with open(outpath, "wb") as outf:
+        outf.write(b"x" * free.f_bavail * free.f_frsize)
+
+try:
+    save("foo.txt")
+except PublishError as error:
+    print(error.kept, os.path.getsize(error.path) > 200_000)
+    print(str(error).partition("foo")[2].partition(".pyrepro.json")[2])
+"""
+
+
+def test_a_record_that_does_not_fit_on_the_disk_never_costs_its_artifact(
+    repository: Repository, small_disk: pathlib.Path
+) -> None:
+    repository.commit(no_space_left=NO_SPACE_LEFT)
+    done = repository.run(repository.path / "no_space_left.py", cwd=small_disk)
+    assert (done.stdout, done.stderr) == ("() True\n: it cannot be written: No space left on device\n", "")
+    assert [path.suffix for path in small_disk.iterdir()] == [".txt"]

@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Repository, posix_only
+from conftest import Repository, files, posix_only
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyrepro import Artifact, ArtifactMissingError, Tag
+from pyrepro import Artifact, ArtifactMissingError, PublishError, Tag
 
 EMPTY = "44136fa355b3"
 
@@ -26,20 +26,6 @@ EMPTY = "44136fa355b3"
 def name(name: Callable[..., str]) -> str:
     """What a clean name ends in, here where there is no configuration."""
     return name()
-
-
-def files(directory: pathlib.Path) -> dict[str, str]:
-    """Everything in a directory: files with their content, links with their targets, empty directories."""
-    found = {}
-    for path in sorted(directory.rglob("*")):
-        key = path.relative_to(directory).as_posix()
-        if path.is_symlink():
-            found[key] = f"-> {os.readlink(path)}"
-        elif path.is_file():
-            found[key] = path.read_text()
-        elif not any(path.iterdir()):
-            found[f"{key}/"] = ""
-    return found
 
 
 def append(outpath: Any, text: str) -> None:
@@ -61,7 +47,11 @@ def test_the_function_writes_beside_the_target_and_the_file_is_moved_when_it_ret
     [(path, meanwhile)] = seen
     room, staging, written = path.split("/")
     assert (room, written) == (".pyrepro", f"foo-{name}.txt")
-    assert meanwhile == {".pyrepro/.gitignore": "*\n", f".pyrepro/{staging}/foo-{name}.txt": "good job"}
+    assert meanwhile == {
+        ".pyrepro/.gitignore": "*\n",
+        f".pyrepro/calls/{staging}": "",
+        f".pyrepro/{staging}/foo-{name}.txt": "good job",
+    }
     assert files(out) == {f"foo-{name}.txt": "good job"}
 
 
@@ -152,19 +142,19 @@ def test_a_pipe_beside_an_artifact_is_moved_too(repository: Repository, out: pat
 def test_a_side_directory_is_merged_file_by_file(repository: Repository, out: pathlib.Path, name: str) -> None:
     (out / "plots" / "more").mkdir(parents=True)
     (out / "plots" / "old.png").write_text("old")
-    (out / "plots" / "a.png").write_text("old")
+    (out / "plots" / f"a-{name}.png").write_text("old")
 
     @Artifact("outpath", repo=repository.path, atomic=True)
     def save(outpath: pathlib.Path) -> None:
         append(outpath, "good job")
         (outpath.parent / "plots" / "more").mkdir(parents=True)
-        append(outpath.parent / "plots" / "a.png", "new")
+        append(outpath.parent / "plots" / f"a-{name}.png", "new")
         append(outpath.parent / "plots" / "more" / "b.png", "new")
 
     save(out / "foo.txt")
     assert files(out) == {
         f"foo-{name}.txt": "good job",
-        "plots/a.png": "new",
+        f"plots/a-{name}.png": "new",
         "plots/old.png": "old",
         "plots/more/b.png": "new",
     }
@@ -356,7 +346,7 @@ def test_nothing_is_left_of_a_task_that_is_cancelled(repository: Repository, out
     async def main() -> str:
         task = asyncio.create_task(save("foo.txt", asyncio.Event()))
         await began.wait()
-        assert len(files(out)) == 2
+        assert len(files(out)) == 3
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -555,25 +545,39 @@ def test_a_room_that_may_not_be_removed_stays(
     assert files(out) == {f"foo-{name}.txt": "good job", ".pyrepro/": ""}
 
 
-@pytest.mark.parametrize("code", [errno.EIO, errno.EINVAL])
-def test_what_does_not_reach_the_disk_is_not_published_and_what_cannot_be_synced_is(
-    code: int, repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+def test_where_nothing_can_be_synced_everything_is_published(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fsync(descriptor: int) -> None:
-        raise OSError(code, os.strerror(code))
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     @Artifact("outpath", repo=repository.path, atomic=True)
     def save(outpath: str) -> None:
         append(outpath, "good job")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    if code == errno.EINVAL:
-        save("foo.txt")
-        assert files(out) == {f"foo-{name}.txt": "good job"}
-    else:
-        with pytest.raises(OSError, match="Input/output error"):
-            save("foo.txt")
-        assert files(out) == {}
+    save("foo.txt")
+    assert files(out) == {f"foo-{name}.txt": "good job"}
+
+
+def test_a_file_is_synced_once_and_nothing_else_is(
+    repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, synced = os.fsync, []
+
+    def watched(descriptor: int) -> None:
+        synced.append(stat.S_IFMT(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        append(outpath / "weights", "good job")
+        append(f"{outpath}.log", "good job")
+
+    monkeypatch.setattr(os, "fsync", watched)
+    save(out / "model")
+    assert synced == [stat.S_IFREG] * 2
 
 
 def test_a_directory_that_another_call_has_just_published_is_replaced(
@@ -617,22 +621,14 @@ def test_an_older_directory_comes_back_when_the_new_one_cannot_be_moved(
     target.mkdir()
     append(target / "old", "old")
     monkeypatch.setattr(os, "rename", refuse)
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(PublishError, match="Input/output error") as error:
         save("model")
-    assert files(out) == {f"model-{name}/old": "old"}
-
-
-def test_what_cannot_be_moved_is_an_error(repository: Repository, out: pathlib.Path, name: str) -> None:
-    out.joinpath("plots").mkdir()
-
-    @Artifact("outpath", repo=repository.path, atomic=True)
-    def save(outpath: pathlib.Path) -> None:
-        outpath.mkdir()
-        append(outpath.parent / "plots", "a file where there is a directory")
-
-    with pytest.raises(IsADirectoryError):
-        save(out / "foo")
-    assert files(out) == {"plots/": ""}
+    [kept] = error.value.kept
+    assert files(out) == {
+        ".pyrepro/.gitignore": "*\n",
+        f"{os.path.relpath(kept, out)}/part": "good job",
+        f"model-{name}/old": "old",
+    }
 
 
 # What cannot be published

@@ -1,0 +1,201 @@
+"""What a function returned: staged paths in it become final ones, and what still uses the staging directory is found.
+
+Source: proc(5), of the open files of a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+import inspect
+import os
+import types
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from pyrepro._paths import made_like
+
+_MAX_OBJECTS = 1_000
+"""How many objects are looked at: whatever still uses a path holds it near its surface."""
+
+_PLAIN = (type(None), bool, int, float, complex, type, types.ModuleType)
+_MAX_SHOWN = 100
+
+
+def with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
+    """What a function returned, with the paths that it will have after publishing.
+
+    Args:
+        value: what it returned.
+        final: gives the final path of a staged one, and anything else as it is.
+
+    Returns:
+        The value, or a copy of it if it holds staged paths. A generator gives its items so, when it is asked for them.
+    """
+    change = functools.partial(with_final_paths, final=final)
+    if isinstance(value, dict):
+        return _changed_items(value, {key: change(item) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        after = [change(item) for item in value]
+        return value if _are_the_very(value, after) else made_like(value, after)
+    if isinstance(value, types.GeneratorType):
+        return _with_final_paths_later(value, change)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _changed_fields(value, change)
+    return final(value)
+
+
+def _are_the_very(before: Any, after: Any) -> bool:
+    return all(one is other for one, other in zip(before, after, strict=True))
+
+
+def _changed_items(value: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, Any]:
+    if _are_the_very(value.values(), after.values()):
+        return value
+    changed = copy.copy(value)  # a subclass stays one
+    changed.update(after)
+    return changed
+
+
+def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
+    before = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    after = {name: change(item) for name, item in before.items()}
+    if _are_the_very(before.values(), after.values()):
+        return value
+    changed = copy.copy(value)
+    for name, item in after.items():
+        if item is not before[name]:
+            object.__setattr__(changed, name, item)  # a frozen one, too: the copy is nobody else's yet
+    return changed
+
+
+def _with_final_paths_later(
+    generator: Generator[Any, Any, Any], change: Callable[[Any], Any]
+) -> Generator[Any, Any, Any]:
+    try:
+        sent = None
+        while True:
+            sent = yield change(generator.send(sent))
+    except StopIteration as end:
+        return change(end.value)
+    finally:
+        generator.close()
+
+
+def users_of(value: Any, tokens: list[str], directories: list[str]) -> list[str]:
+    """What would still use staging directories after they are gone.
+
+    Args:
+        value: what the function returned, its staged paths replaced.
+        tokens: the names of the staging directories.
+        directories: their paths.
+
+    Returns:
+        What it is, to be read by people.
+    """
+    return [*_users_in(value, tokens), *_open_files_in(directories)]
+
+
+def _users_in(value: Any, tokens: list[str]) -> Iterator[str]:
+    """The first part of a value that holds the name of a staging directory."""
+    seen: set[int] = set()
+    # First in, first out: near the surface before deep.
+    waiting = [value]
+    while waiting and len(seen) < _MAX_OBJECTS:
+        part = waiting.pop(0)
+        if id(part) in seen or isinstance(part, _PLAIN):
+            continue
+        seen.add(id(part))
+        text = _text_of(part)
+        if any(token in text for token in tokens):
+            yield f"what it returned holds {text if len(text) <= _MAX_SHOWN else _kind(part)}"
+            return
+        waiting += _parts_of(part)
+
+
+def _text_of(part: Any) -> str:
+    if isinstance(part, (str, bytes, os.PathLike)):
+        with contextlib.suppress(Exception):  # a path object can be anybody's
+            return os.fsdecode(part)
+    # Of containers their parts are looked at, and of some a repr can be long.
+    if isinstance(part, (dict, list, tuple, set, frozenset, types.FunctionType, bytearray, memoryview)):
+        return ""
+    with contextlib.suppress(Exception):  # what cannot be shown may be used all the same
+        return repr(part)
+    return ""
+
+
+def _parts_of(part: Any) -> list[Any]:
+    """What a value holds: items, attributes, what functions close over, and what generators have at hand."""
+    if isinstance(part, dict):
+        return list(part.values())[:_MAX_OBJECTS]
+    if isinstance(part, (list, tuple, set, frozenset)):
+        return list(part)[:_MAX_OBJECTS]
+    parts: list[Any] = []
+    if isinstance(part, types.GeneratorType):
+        parts += inspect.getgeneratorlocals(part).values()
+    if isinstance(part, types.MethodType):
+        parts += [part.__self__, part.__func__]
+    if isinstance(part, functools.partial):
+        parts += [part.func, *part.args, *part.keywords.values()]
+    for cell in getattr(part, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # an empty cell
+            parts.append(cell.cell_contents)
+    with contextlib.suppress(Exception):  # objects that refuse to be looked into
+        # Not getattr of each name: properties would run.
+        parts += vars(part).values()
+    for kind in type(part).__mro__:
+        for slot in vars(kind).values():
+            if isinstance(slot, types.MemberDescriptorType):
+                with contextlib.suppress(Exception):  # not set
+                    parts.append(slot.__get__(part))
+    return parts
+
+
+def _open_files_in(directories: list[str]) -> Iterator[str]:
+    """The files in staging directories that this process has open, where the platform lists them."""
+    prefixes = tuple(os.path.join(os.path.realpath(directory), "") for directory in directories)
+    try:
+        descriptors = os.listdir("/proc/self/fd")
+    except OSError:
+        return
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):  # that of the listing, or one that another thread has closed
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if path.startswith(prefixes):
+                yield f"{os.path.basename(path)} is still open"
+
+
+def advice_on(value: Any) -> str:
+    """What to do where a function returned without writing, by what it returned instead."""
+    if inspect.iscoroutine(value):
+        # Nobody else has it, and it would be warned of as never awaited.
+        value.close()
+        return (
+            "It returned a coroutine, which has not run: put @Artifact(...) directly above the async def, below other "
+            "decorators."
+        )
+    not_run = _not_run_yet(value)
+    if not_run:
+        return f"It returned {_kind(value)}, {not_run} inside of the function, or put @Artifact(...) directly above it."
+    returned = "" if value is None or isinstance(value, (str, bytes, os.PathLike)) else f"It returned {_kind(value)}. "
+    return f"{returned}Write to the very path that is passed to it."
+
+
+def _not_run_yet(value: Any) -> str:
+    if isinstance(value, types.GeneratorType) or inspect.isasyncgen(value):
+        return "whose body has not run: exhaust it"
+    if isinstance(value, (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)):
+        return "a context manager whose body has not run: enter it"
+    if inspect.isawaitable(value) or hasattr(value, "add_done_callback"):
+        return "which may not have run to its end: wait for it"
+    if hasattr(value, "__dask_graph__") or "Lazy" in type(value).__qualname__:
+        return "which is lazy and may not have been computed: compute it"
+    return ""
+
+
+def _kind(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,120 @@
+"""Side files: what a function wrote beside its artifact, put in place without destroying what is there.
+
+Sources: link(2), rename(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import NamedTuple
+
+from pyrepro._publish.files import is_real_directory, move_where_nothing_is, rename
+
+_CHUNK = 1 << 20
+
+
+class Unplaced(NamedTuple):
+    """What could not be put in place.
+
+    Attributes:
+        staged: where it is, None if it is nowhere else, as a record that could not be made.
+        path: where it belongs.
+        reason: why it is not there.
+        is_tagged: whether it carries the tag of the artifact, and so is a part of it.
+    """
+
+    staged: str | None
+    path: str
+    reason: str
+    is_tagged: bool = True
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in a few words: the paths stand beside it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+class SideFiles:
+    """The side files of one publication on their way.
+
+    Args:
+        tag: the tag of the artifacts. What carries it belongs to them, and is replaced; anything else is not.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self._tag = f"-{tag}"
+        self.new: list[str] = []
+        """What does not carry the tag, and is there for the first time."""
+        self.unplaced: list[Unplaced] = []
+
+    def carries_tag(self, path: str) -> bool:
+        return self._tag in os.path.basename(path)
+
+    def move(self, staged: str, path: str, is_tagged: bool = False) -> None:
+        """Move a file, or every file in a directory, and keep what else is in the directory there.
+
+        Args:
+            staged: the file or directory.
+            path: where it belongs.
+            is_tagged: whether a directory that it is in carries the tag.
+        """
+        is_tagged = is_tagged or self.carries_tag(path)
+        try:
+            if is_real_directory(staged):
+                self._move_directory(staged, path, is_tagged)
+            elif is_tagged:
+                os.replace(staged, path)
+            elif move_where_nothing_is(staged, path):
+                self.new.append(path)
+            elif _are_the_same(staged, path):
+                os.unlink(staged)
+            else:
+                self.unplaced.append(Unplaced(staged, path, "it is there already, with other content", is_tagged))
+        except OSError as error:
+            self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
+
+    def _move_directory(self, staged: str, path: str, is_tagged: bool) -> None:
+        is_new = not is_tagged and self._holds_other_than_tagged(staged)
+        try:
+            # One step where nothing is there, or an empty directory; else file by file.
+            rename(staged, path)
+        except OSError:
+            # A link to a directory is one, too: people link plots/ to where there is space.
+            if not os.path.isdir(path):
+                raise
+            for name in sorted(os.listdir(staged)):
+                self.move(os.path.join(staged, name), os.path.join(path, name), is_tagged)
+            # What could not be put in place is still in it.
+            with contextlib.suppress(OSError):
+                os.rmdir(staged)
+        else:
+            self.new += [path] if is_new else []
+
+    def _holds_other_than_tagged(self, directory: str) -> bool:
+        with os.scandir(directory) as entries:
+            return any(
+                not entry.is_dir(follow_symlinks=False) or self._holds_other_than_tagged(entry.path)
+                for entry in entries
+                if not self.carries_tag(entry.name)
+            )
+
+
+def _are_the_same(one: str, other: str) -> bool:
+    """Whether two files hold the same, or two links lead to the same."""
+    statuses = os.lstat(one), os.lstat(other)
+    kinds = {stat.S_IFMT(status.st_mode) for status in statuses}
+    if kinds == {stat.S_IFLNK}:
+        return os.readlink(one) == os.readlink(other)
+    if kinds != {stat.S_IFREG}:
+        return len(kinds) == 1 and kinds != {stat.S_IFDIR}
+    if statuses[0].st_size != statuses[1].st_size:
+        return False
+    with open(one, "rb") as file, open(other, "rb") as other_file:
+        while chunk := file.read(_CHUNK):
+            if chunk != other_file.read(_CHUNK):
+                return False
+    return True

@@ -1,0 +1,578 @@
+"""What is done is kept, and what is there is left alone."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import hashlib
+import logging
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import Repository, files, posix_only
+
+from pyrepro import Artifact, ArtifactMissingError, PublishError, read_record, to_json
+
+
+@pytest.fixture
+def name(name: Callable[..., str]) -> str:
+    """What a clean name ends in, here where there is no configuration."""
+    return name()
+
+
+def write(path: Any, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+NEW_SIDE_FILE = (
+    "{}: put in place, without the tag in the name; the next call that writes something else there will be refused, "
+    "so put the tag of the path into it, or write it elsewhere"
+)
+
+
+# Beside the artifact
+
+
+def test_a_log_that_is_there_already_is_never_replaced_by_new_rows(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    (out / "runs.csv").write_text("row 1\n")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        with open(outpath.parent / "runs.csv", "a") as log:
+            log.write("row 2\n")
+
+    with pytest.raises(PublishError) as error:
+        save(out / "foo.txt")
+    [kept] = error.value.kept
+    assert str(error.value) == (
+        f"{out}/foo-{name}.txt is in place; this is not:\n"
+        f"  {out}/runs.csv: it is there already, with other content; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+    )
+    assert error.value.path == str(out / f"foo-{name}.txt")
+    assert pathlib.Path(kept).read_text() == "row 2\n"
+    assert ((out / "runs.csv").read_text(), (out / f"foo-{name}.txt").read_text()) == ("row 1\n", "good job")
+
+
+def test_the_log_of_a_handler_that_is_there_already_is_kept_too(repository: Repository, out: pathlib.Path) -> None:
+    (out / "train.log").write_text("yesterday\n")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        handler = logging.FileHandler(outpath.parent / "train.log")
+        handler.emit(logging.LogRecord("train", logging.INFO, "", 0, "today", None, None))
+        handler.close()
+
+    with pytest.raises(PublishError) as error:
+        save(out / "foo.txt")
+    assert (out / "train.log").read_text() == "yesterday\n"
+    assert pathlib.Path(error.value.kept[0]).read_text() == "today\n"
+
+
+def test_a_new_side_file_is_put_in_place_with_one_warning_and_the_same_one_again_without(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        write(outpath.parent / "about.txt", "about")
+        outpath.with_name("latest").symlink_to(outpath.name)
+
+    save(out / "foo.txt")
+    save(out / "foo.txt")
+    assert files(out) == {"about.txt": "about", f"foo-{name}.txt": "good job", "latest": f"-> foo-{name}.txt"}
+    assert messages(caplog) == [NEW_SIDE_FILE.format(f"{out}/about.txt, {out}/latest")]
+
+
+def test_side_files_that_carry_the_tag_are_replaced_without_a_word(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = iter(["one", "two"])
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        text = next(texts)
+        write(outpath, text)
+        write(outpath.with_suffix(".dbf"), text)
+        (outpath.parent / "plots").mkdir()
+        write(outpath.parent / "plots" / f"{outpath.stem}.png", text)
+
+    save(out / "foo.shp")
+    save(out / "foo.shp")
+    assert files(out) == {f"foo-{name}.dbf": "two", f"foo-{name}.shp": "two", f"plots/foo-{name}.png": "two"}
+    assert messages(caplog) == []
+
+
+@posix_only
+def test_side_files_of_other_content_or_of_another_kind_are_both_kept(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    (out / "dir").mkdir()
+    write(out / "dir" / "same", "same")
+    write(out / "dir" / "same size", "old")
+    (out / "dir" / "link").symlink_to("old")
+    os.mkfifo(out / "dir" / "pipe")
+    write(out / "dir" / "kind", "a file")
+    write(out / "file", "where a directory belongs")
+    (out / "folder").mkdir()
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        side = outpath.parent / "dir"
+        side.mkdir()
+        write(side / "same", "same")
+        write(side / "same size", "new")
+        (side / "link").symlink_to("new")
+        os.mkfifo(side / "pipe")
+        os.mkfifo(side / "kind")
+        (outpath.parent / "file").mkdir()
+        write(outpath.parent / "file" / "part", "part")
+        write(outpath.parent / "folder", "where a directory is")
+
+    with pytest.raises(PublishError) as error:
+        save(out / "foo.txt")
+    assert [os.path.join(*pathlib.Path(kept).parts[-2:]) for kept in error.value.kept] == [
+        "dir/kind",
+        "dir/link",
+        "dir/same size",
+        os.path.join(os.path.basename(os.path.dirname(error.value.kept[3])), "file"),
+        os.path.join(os.path.basename(os.path.dirname(error.value.kept[4])), "folder"),
+    ]
+    assert (out / "dir" / "same size").read_text() == "old"
+    after = sorted(path.relative_to(out) for path in out.rglob("*") if ".pyrepro" not in path.parts)
+    assert [path for path in after if not path.name.startswith("foo")] == before
+
+
+@posix_only
+def test_a_directory_beside_the_artifact_may_be_a_link_to_where_there_is_space(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, name: str
+) -> None:
+    (tmp_path / "big").mkdir()
+    (out / "plots").symlink_to(tmp_path / "big")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        (outpath.parent / "plots").mkdir()
+        write(outpath.parent / "plots" / f"{outpath.stem}.png", "plot")
+
+    save(out / "foo.txt")
+    assert files(tmp_path / "big") == {f"foo-{name}.png": "plot"}
+
+
+def test_where_there_are_no_hard_links_nothing_is_replaced_either(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*args: Any, **options: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, text: str) -> None:
+        write(outpath, "good job")
+        write(outpath.parent / "runs.csv", text)
+
+    monkeypatch.setattr(os, "link", no_links)
+    save(out / "foo.txt", "one")
+    with pytest.raises(PublishError):
+        save(out / "foo.txt", "two")
+    assert (out / "runs.csv").read_text() == "one"
+
+
+def test_what_a_call_in_the_function_could_not_put_in_place_is_kept_too(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    decorate = Artifact("outpath", repo=repository.path, atomic=True)
+
+    @decorate
+    def inner(outpath: pathlib.Path) -> None:
+        write(outpath, "inner")
+        write(outpath.parent / "runs.csv", "of the inner one")
+
+    @decorate
+    def outer(outpath: pathlib.Path) -> None:
+        write(outpath.parent / "runs.csv", "of the outer one")
+        with contextlib.suppress(PublishError):
+            inner(outpath)
+
+    outer(out / "foo.txt")
+    [kept] = [path for path in out.rglob("runs.csv") if path.read_text() == "of the inner one"]
+    staging = kept.parent.parent.parent
+    assert files(out)[f"foo-{name}.txt"] == "inner"
+    assert messages(caplog)[-1] == f"not everything that was written was put in place; it is kept in {staging}"
+
+
+# Artifacts that somebody changed
+
+
+def test_an_artifact_that_was_corrected_by_hand_is_moved_aside_and_not_overwritten(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        write(outpath, "computed")
+
+    path = pathlib.Path(save("foo.txt"))
+    path.write_text("corrected by hand")
+    caplog.clear()
+    save("foo.txt")
+    [aside] = out.glob("*~*")
+    assert (aside.read_text(), path.read_text()) == ("corrected by hand", "computed")
+    assert f"{out}/{path} was changed since it was made, so it is not overwritten; it is now {aside}" in messages(
+        caplog
+    )
+
+
+@posix_only
+def test_a_read_only_artifact_is_moved_aside_unless_the_function_makes_it_so(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def save(outpath: pathlib.Path, text: str, mode: int) -> None:
+        outpath.mkdir()
+        write(outpath / "part", text)
+        outpath.chmod(mode)
+
+    save = Artifact("outpath", repo=repository.path, atomic=True)(save)
+    save(out / "model", "kept", 0o555)
+    save(out / "model", "made read-only by the function", 0o555)
+    assert list(out.glob("*~*")) == []
+    save(out / "model", "new", 0o755)
+    [aside] = out.glob("*~*")
+    path = next(one for one in out.glob("model*") if one != aside)
+    assert ((aside / "part").read_text(), (path / "part").read_text()) == ("made read-only by the function", "new")
+    assert messages(caplog) == [
+        f"{path} was made read-only since it was made, so it is not overwritten; it is now {aside}"
+    ]
+
+
+def test_two_versions_that_are_moved_aside_in_one_second_have_two_names(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        write(outpath, "computed")
+
+    for text in ("one", "two"):
+        pathlib.Path(save("foo.txt")).write_text(text)
+    save("foo.txt")
+    assert sorted(path.read_text() for path in out.glob("*~*")) == ["one", "two"]
+
+
+# Records
+
+
+@posix_only
+def test_a_record_says_of_odd_entries_what_they_are(repository: Repository, tmp_path: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> str:
+        os.mkdir(outpath)
+        os.chdir(outpath)
+        write("weights", "ten hours")
+        os.symlink("nowhere", "dangling")
+        os.symlink("itself", "itself")
+        os.symlink(".", "circle")
+        os.symlink("weights", "link")
+        os.mkfifo("pipe")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("socket")
+        write(os.fsdecode(b"caf\xe9"), "")
+        os.chdir(tmp_path)
+        return outpath
+
+    before = os.getcwd()
+    # A socket has a short path.
+    with tempfile.TemporaryDirectory() as short:
+        try:
+            os.chdir(tmp_path)
+            path = save(os.path.join(short, "model"))
+        finally:
+            os.chdir(before)
+        record = read_record(path)
+        assert pathlib.Path(path, "weights").read_text() == "ten hours"
+    ten_hours, nothing = (hashlib.sha256(content).hexdigest() for content in (b"ten hours", b""))
+    assert record.artifact["sha256"] == {
+        "weights": ten_hours,
+        "link": ten_hours,
+        "caf\\xe9": nothing,
+        "dangling": "link:nowhere",
+        "itself": "link:itself",
+        "circle": "link:.",
+        "pipe": "pipe",
+        "socket": "socket",
+    }
+
+
+@posix_only
+def test_an_artifact_that_leads_nowhere_has_a_record(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> str:
+        os.symlink("/nowhere", outpath)
+        return outpath
+
+    artifact = read_record(save("foo")).artifact
+    assert (artifact["size"], artifact["sha256"]) == (0, "link:/nowhere")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_costs_its_record_and_no_more(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> None:
+        write(outpath, "good job")
+        os.chmod(outpath, 0)
+
+    with pytest.raises(PublishError, match="it cannot be made: Permission denied"):
+        save("foo")
+
+
+def test_a_record_that_cannot_be_made_never_costs_its_artifact(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    class Strange:
+        pass
+
+    @to_json.register(Strange)
+    def _(value: Strange) -> None:
+        raise RuntimeError("no form")
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str, argument: Any) -> None:
+        write(outpath, str(argument is None))
+
+    save("foo.txt", None)
+    with pytest.raises(PublishError) as error:
+        save("foo.txt", Strange())
+    assert str(error.value) == (
+        f"{out}/foo-{name}.txt is in place; this is not:\n"
+        f"  {out}/foo-{name}.txt.pyrepro.json: it cannot be made: RuntimeError: no form"
+    )
+    # The old record, which would be false, is gone.
+    assert (error.value.kept, files(out)) == ((), {f"foo-{name}.txt": "False"})
+
+
+# What does not fit
+
+
+@posix_only
+def test_a_target_directory_that_became_a_file_leaves_the_output_where_it_is(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "ten hours")
+        (out / outpath.name).mkdir()
+        (out / outpath.name).chmod(0o755)
+        write(outpath.with_suffix(".idx"), "index")
+        (out / outpath.name).with_suffix(".idx").mkdir()
+
+    with pytest.raises(PublishError) as error:
+        save(out / "foo.txt")
+    staging = os.path.dirname(error.value.kept[0])
+    assert str(error.value) == (
+        f"this could not be put in place:\n"
+        f"  {out}/foo-{name}.txt: {out}/foo-{name}.idx belongs to it, and is not in place; "
+        f"it is kept as {staging}/foo-{name}.txt\n"
+        f"  {out}/foo-{name}.idx: Is a directory; it is kept as {staging}/foo-{name}.idx\n"
+        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+    )
+    assert files(pathlib.Path(staging)) == {f"foo-{name}.idx": "index", f"foo-{name}.txt": "ten hours"}
+
+
+# Directories
+
+
+@pytest.fixture
+def shared() -> Iterator[pathlib.Path]:
+    """A directory that every user of this machine reaches."""
+    path = pathlib.Path(tempfile.mkdtemp())
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@posix_only
+def test_the_room_takes_the_mode_of_its_parent_at_every_entry(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        write(outpath, "good job")
+
+    save("foo.txt")
+    out.chmod(0o2770)
+    save("bar.txt")
+    assert stat.S_IMODE((out / ".pyrepro").stat().st_mode) == 0o2770
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives directories to other groups")
+def test_the_room_takes_the_group_of_its_parent_at_every_entry(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        write(outpath, "good job")
+
+    save("foo.txt")
+    os.chown(out, -1, 65534)
+    save("bar.txt")
+    assert (out / ".pyrepro").stat().st_gid == 65534
+
+
+@posix_only
+def test_a_group_that_cannot_be_given_is_no_error(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    real = os.stat
+
+    def of_another_group(path: Any, **options: Any) -> os.stat_result:
+        status = real(path, **options)
+        return os.stat_result([*status[:5], status.st_gid + 1, *status[6:]]) if str(path) == f"{out}/" else status
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        write(outpath, "good job")
+
+    monkeypatch.setattr(os, "stat", of_another_group)
+    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "chmod", refuse)
+    save("foo.txt")
+    assert (out / f"foo-{name}.txt").read_text() == "good job"
+
+
+@pytest.fixture
+def without_modes(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A mount that refuses chmod and chown, as those of WSL and gcsfuse do."""
+    bindfs, place, path = shutil.which("bindfs"), tmp_path / "real", tmp_path / "mount"
+    place.mkdir()
+    path.mkdir()
+    done = bindfs and subprocess.run(
+        [bindfs, "--chmod-deny", "--chown-deny", "--chgrp-deny", place, path], capture_output=True
+    )
+    if not done or done.returncode:
+        pytest.skip(f"no file system that refuses chmod can be mounted: {done and done.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["fusermount", "-u", path], check=True)
+
+
+@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}, {"record": True}])
+def test_where_chmod_is_refused_every_mode_works(
+    options: dict[str, bool], repository: Repository, without_modes: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, **options)  # type: ignore[call-overload, misc]
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+
+    save(without_modes / "foo.txt")
+    assert (without_modes / f"foo-{name}.txt").read_text() == "good job"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_artifact_in_a_sticky_folder_stays_and_the_new_one_is_kept(
+    repository: Repository, shared: pathlib.Path, name: str
+) -> None:
+    shared.chmod(0o1777)
+    path = shared / f"foo-{name}.txt"
+    path.write_text("of the other user")
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "ten hours")
+
+    codecs.lookup("ascii")  # the other user may not be able to import it
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PublishError) as error:
+            save(shared / "foo.txt")
+    finally:
+        os.seteuid(0)
+    assert path.read_text() == "of the other user"
+    assert pathlib.Path(error.value.kept[0]).read_text() == "ten hours"
+    # The record went with what it is of.
+    assert sorted(path.name for path in shared.iterdir()) == [".pyrepro", path.name]
+    assert pathlib.Path(f"{error.value.kept[0]}.pyrepro.json").is_file()
+
+
+@posix_only
+def test_a_directory_that_its_owner_may_not_write_to_is_put_in_place(
+    repository: Repository, shared: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        write(outpath / "part", "good job")
+        outpath.chmod(0o555)
+
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        save(shared / "model")
+    finally:
+        if is_root:
+            os.seteuid(0)
+    path = shared / f"model-{name}"
+    assert (stat.S_IMODE(path.stat().st_mode), files(path)) == (0o555, {"part": "good job"})
+    path.chmod(0o755)
+
+
+# Where nothing was written
+
+
+def test_an_absolute_path_is_enough_where_the_working_directory_was_deleted(
+    repository: Repository, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    @Artifact("outpath", repo=repository.path, cache=True, record=True)
+    def save(outpath: Any) -> None:
+        write(outpath, "good job")
+
+    save(tmp_path / "foo.txt")
+    assert (tmp_path / f"foo-{name}.txt").read_text() == "good job"
+    with pytest.raises(FileNotFoundError) as error:
+        save("foo.txt")
+    assert str(error.value) == (
+        f"foo-{name}.txt is relative, and the working directory was deleted; pass an absolute path, or change to a "
+        f"directory that exists"
+    )
+
+
+def test_what_was_written_after_a_change_of_the_working_directory_is_found(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        os.chdir(elsewhere)
+        os.makedirs(os.path.dirname(outpath))
+        write(outpath, "ten hours")
+
+    with pytest.raises(ArtifactMissingError) as error:
+        save("foo.txt")
+    [written] = elsewhere.rglob("foo*")
+    assert written.read_text() == "ten hours"
+    assert str(error.value) == (
+        f"the function returned without writing {out}/foo-{name}.txt; it wrote {written}. "
+        f"It changed the working directory: pass an absolute path."
+    )

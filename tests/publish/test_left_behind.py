@@ -1,0 +1,121 @@
+"""What killed calls left behind is removed by a later publication, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from conftest import Repository, files, posix_only, wait_until
+
+from pyrepro import Artifact
+
+pytestmark = posix_only
+
+RUNNING = """\
+import os, time
+from pyrepro import Artifact
+
+@Artifact("outpath", {option})
+def save(outpath):
+    with open(outpath, "w") as file:
+        file.write("half a file")
+    open("begun", "w").close()
+    time.sleep(600)
+
+save("foo.txt")
+"""
+
+
+@pytest.fixture(params=["atomic=True", "cache=True"])
+def running(request: Any, repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A process in the middle of a call."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # one that is killed leaves half a file of it
+    repository.commit(running=RUNNING.format(option=request.param))
+    with subprocess.Popen([sys.executable, str(repository.path / "running.py")]) as process:
+        wait_until((out / "begun").exists, process)
+        yield process
+        process.kill()
+
+
+def age(out: pathlib.Path, seconds: float) -> pathlib.Path:
+    """Make what is staged older; the file that the call has written."""
+    [staged] = out.glob(".pyrepro/*/foo*")
+    when = time.time() - seconds
+    os.utime(staged.parent, (when, when))
+    return staged
+
+
+@pytest.fixture
+def publish(repository: Repository) -> Any:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    return save
+
+
+def test_what_a_killed_call_left_is_removed_after_a_day(running: Any, publish: Any, out: pathlib.Path) -> None:
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    staged = age(out, 86_300)
+    publish("bar.txt")
+    assert staged.exists()
+    age(out, 86_500)
+    publish("bar.txt")
+    assert not staged.parent.exists()
+    assert not (out / ".pyrepro" / "calls").exists()
+
+
+def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publish: Any, out: pathlib.Path) -> None:
+    staged = age(out, 1e6)
+    publish("bar.txt")
+    assert staged.read_text() == "half a file"
+
+
+def test_a_call_that_was_killed_before_it_had_a_directory_leaves_a_lock_file_for_a_day(
+    publish: Any, out: pathlib.Path
+) -> None:
+    calls = out / ".pyrepro" / "calls"
+    calls.mkdir(parents=True)
+    (calls / "0123456789abcdef").touch()
+    publish("bar.txt")
+    assert (calls / "0123456789abcdef").exists()
+    os.utime(calls / "0123456789abcdef", (1e9, 1e9))
+    publish("bar.txt")
+    assert not (out / ".pyrepro").exists()
+
+
+def test_what_could_not_be_put_in_place_is_kept_for_ever(repository: Repository, out: pathlib.Path) -> None:
+    (out / "runs.csv").write_text("row 1")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        (outpath.parent / "runs.csv").write_text("row 2")
+
+    with pytest.raises(OSError) as error:
+        save(out / "foo.txt")
+    [kept] = error.value.kept  # type: ignore[attr-defined]
+    os.utime(os.path.dirname(kept), (1e9, 1e9))
+    (out / "runs.csv").unlink()
+    save(out / "foo.txt")
+    assert pathlib.Path(kept).read_text() == "row 2"
+
+
+def test_where_there_are_no_locks_nothing_is_left_to_remove(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def no_locks(*args: Any) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    publish("bar.txt")
+    assert [path.split("-")[0] for path in files(out)] == ["bar"]

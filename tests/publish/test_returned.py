@@ -1,0 +1,245 @@
+"""What a function returns: final paths, and what would still use the directory that is gone."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import sqlite3
+import types
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import Repository, posix_only
+
+from pyrepro import Artifact, ArtifactMissingError
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    path: str
+    loss: float
+
+
+class Slotted:
+    __slots__ = ("path", "unset")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def method(self) -> None: ...
+
+
+class Secretive:
+    """Like an object of a C extension: nothing of it is seen but its repr."""
+
+    def __init__(self, path: str) -> None:
+        self._show = path.encode().hex()
+
+    def __repr__(self) -> str:
+        return f"<opened {bytes.fromhex(self._show).decode()}>"
+
+
+class Unshowable(os.PathLike[str]):
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+    def __fspath__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.fixture
+def save(repository: Repository, out: pathlib.Path) -> Any:
+    """A decorated function that writes, and returns what another one makes of its path."""
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str, returns: Callable[[str], Any], writes: bool = True) -> Any:
+        if writes:
+            pathlib.Path(outpath).write_text("good job")
+        return returns(outpath)
+
+    return save
+
+
+def test_a_staged_path_in_a_dataclass_a_mapping_or_a_generator_is_the_final_one(
+    save: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    final = save.tagged("foo.txt", None)
+    assert save("foo.txt", lambda path: Result(path, 0.1)) == Result(final, 0.1)
+    assert save("foo.txt", lambda path: Result("other", 0.1)) == Result("other", 0.1)
+    assert save("foo.txt", lambda path: OrderedDict(path=path)) == OrderedDict(path=final)
+
+    def both(path: str) -> Iterator[Any]:
+        received = yield path
+        yield received
+        return path
+
+    def ended(path: str) -> Iterator[Any]:
+        value = yield from both(path)
+        yield value
+
+    assert list(save("foo.txt", ended)) == [final, None, final]
+
+
+def used(messages: list[str]) -> list[str]:
+    """What the warnings say is still used."""
+    start, end = "something still uses it: ", "; close what is open, and return the path"
+    return [message.partition(start)[2].partition(end)[0] for message in messages]
+
+
+def open_database(path: str) -> sqlite3.Connection:
+    os.unlink(path)
+    connection = sqlite3.connect(path)
+    connection.execute("create table t (x)")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("returns", "found"),
+    [
+        (lambda path: types.SimpleNamespace(path=path), "types.SimpleNamespace"),
+        (Slotted, "str"),
+        (lambda path: Slotted(path).method, "MethodType"),
+        (lambda path: functools.partial(open, path), "functools.partial"),
+        (lambda path: lambda: repr(path), "str"),
+        (lambda path: {path}, "str"),
+        (Secretive, "test_returned.Secretive"),
+    ],
+)
+def test_what_still_holds_the_staged_path_is_warned_of(
+    returns: Any, found: str, save: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    save("foo.txt", returns)
+    [message] = used([record.message for record in caplog.records])
+    assert message.startswith("what it returned holds ")
+    assert ".pyrepro" in message or found in message
+
+
+@posix_only
+def test_a_database_or_a_file_that_is_still_open_is_warned_of(save: Any, caplog: pytest.LogCaptureFixture) -> None:
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("this platform does not list open files")
+    name = os.path.basename(save.tagged("foo.db", None))
+    with contextlib.closing(save("foo.db", open_database)):
+        pass
+    with save("foo.txt", open):
+        pass
+    text = os.path.basename(save.tagged("foo.txt", None))
+    first, second = used([record.message for record in caplog.records])
+    assert first == f"{name} is still open"
+    assert second.endswith(f"; {text} is still open")
+
+
+def test_where_open_files_are_not_listed_there_is_no_warning(
+    save: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listdir = os.listdir
+
+    def elsewhere(path: Any = ".") -> list[str]:
+        if path == "/proc/self/fd":
+            raise FileNotFoundError(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", elsewhere)
+    with contextlib.closing(save("foo.db", open_database)):
+        assert caplog.records == []
+
+
+class Pair(NamedTuple):
+    path: str
+    number: int
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        lambda path: None,
+        lambda path: path,
+        lambda path: Pair(path, 1),
+        lambda path: [0.1] * 10_000,
+        lambda path: pathlib.Path(path).read_text(),
+        lambda path: {"loss": [0.1, {"deep": types}]},
+        lambda path: Unshowable,
+        lambda path: [Unshowable],
+        lambda path: lambda: None,
+        lambda path: functools.partial(print, end=""),
+    ],
+)
+def test_what_does_not_use_the_path_is_not_warned_of(returns: Any, save: Any, caplog: pytest.LogCaptureFixture) -> None:
+    save("foo.txt", returns)
+    assert caplog.records == []
+
+
+def test_values_that_contain_themselves_or_refuse_to_be_looked_into_are_returned(save: Any) -> None:
+    def recursive(path: str) -> Any:
+        def inner() -> Any:
+            return inner, later
+
+        holder = types.SimpleNamespace(inner=inner, strange=[Unshowable.__new__(Unshowable)])
+        holder.itself = holder
+        if path is None:
+            later = 1
+        return holder
+
+    assert save("foo.txt", recursive).inner is not None
+
+
+# Nothing was written, since nothing has run
+
+
+async def a_coroutine(path: str) -> None: ...
+
+
+async def an_async_generator(path: str) -> AsyncIterator[str]:
+    yield path
+
+
+def a_generator(path: str) -> Iterator[str]:
+    yield path
+
+
+class DaskDelayed:
+    def __dask_graph__(self) -> None: ...
+
+
+PUT = "inside of the function, or put @Artifact(...) directly above it."
+
+
+@pytest.mark.parametrize(
+    ("returns", "advice"),
+    [
+        (
+            a_coroutine,
+            "It returned a coroutine, which has not run: put @Artifact(...) directly above the async def, below other "
+            "decorators.",
+        ),
+        (a_generator, f"It returned generator, whose body has not run: exhaust it {PUT}"),
+        (an_async_generator, f"It returned async_generator, whose body has not run: exhaust it {PUT}"),
+        (
+            contextlib.contextmanager(a_generator),
+            f"It returned contextlib._GeneratorContextManager, a context manager whose body has not run: enter it {PUT}",
+        ),
+        (
+            lambda path: concurrent.futures.Future(),
+            f"It returned concurrent.futures._base.Future, which may not have run to its end: wait for it {PUT}",
+        ),
+        (
+            lambda path: DaskDelayed(),
+            f"It returned test_returned.DaskDelayed, which is lazy and may not have been computed: compute it {PUT}",
+        ),
+        (lambda path: 3, "It returned int. Write to the very path that is passed to it."),
+        (lambda path: "other.txt", "Write to the very path that is passed to it."),
+    ],
+)
+def test_a_function_that_has_not_run_is_told_what_it_returned_instead(
+    returns: Any, advice: str, save: Any, out: pathlib.Path
+) -> None:
+    with pytest.raises(ArtifactMissingError) as error:
+        save("foo.txt", returns, writes=False)
+    path = out / save.tagged("foo.txt", None)
+    assert str(error.value) == f"the function returned without writing {path}; it wrote nothing. {advice}"

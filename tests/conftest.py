@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,36 @@ def known_work_tree() -> None:
     """No test is the first to be warned of the work tree that the tests themselves are loaded from."""
     with contextlib.suppress(CodeStateError):  # where the tests are in none, or there is no git
         code_state(Path(__file__).parent)
+
+
+def marker_in(directory: Path) -> Path:
+    """The one marker in a directory with artifacts."""
+    [marker] = directory.glob(".pyrepro/markers/*.json")
+    return marker
+
+
+_opened: list[str] | None = None
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None:
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_opened)  # for good: none can be removed
+
+
+@contextlib.contextmanager
+def files_opened_in(directory: Path) -> Iterator[list[str]]:
+    """The artifacts in a directory that this process opens, in a list that is complete when the block ends."""
+    global _opened
+    _opened = []
+    opened: list[str] = []
+    try:
+        yield opened
+    finally:
+        opened += [path for path in _opened if path.startswith(str(directory)) and ".pyrepro" not in path]
+        _opened = None
 
 
 class Repository:

@@ -79,12 +79,12 @@ class Reading(NamedTuple):
     @property
     def paths(self) -> tuple[str, ...]:
         """The changed paths, as they can be printed."""
-        return tuple(map(_printable_path, sorted(self.changes)))
+        return tuple(map(printable_path, sorted(self.changes)))
 
     @property
     def lines(self) -> list[str]:
         """The changed paths, each with what is to be said of it."""
-        return [_printable_path(path) + self._remark(path) for path in sorted(self.changes)]
+        return [printable_path(path) + self._remark(path) for path in sorted(self.changes)]
 
     def _remark(self, path: bytes) -> str:
         if path in self.unknown:
@@ -332,7 +332,8 @@ def _digested_path(path: bytes) -> str:
     return SESSION if path == _SESSION_PATH else quote(path)
 
 
-def _printable_path(path: bytes) -> str:
+def printable_path(path: bytes) -> str:
+    """A path as it can be printed: percent-encoded where it holds what cannot be."""
     text = os.fsdecode(path)
     return text if text and text.isprintable() else _digested_path(path)
 

@@ -24,13 +24,11 @@ from pyrepro._publish.files import (
     remove_state_directory,
     remove_tree,
     state_directory_of,
-    sync_to_disk,
-    unlink_if_possible,
     write_gitignore,
     write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Marker, all_completed_by
+from pyrepro._publish.marker import Origin, StagedContents, remove_marker, why_not_completed
 from pyrepro.errors import ArtifactMissingError
 
 Sidecars = Callable[[str, str], dict[str, bytes]]
@@ -91,8 +89,8 @@ class Publication:
             RuntimeError: this call is part of one that makes the same artifact.
         """
         if self._maker is not None:
-            is_completed = functools.partial(all_completed_by, self._maker, self._targets, self._sidecar_suffix)
-            self.is_done = yield from self._locks.wait(is_completed)
+            why = functools.partial(why_not_completed, self._maker, self._targets, self._sidecar_suffix)
+            self.is_done = yield from self._locks.wait(lambda: why() is None)
         if not self.is_done:
             self._make_staging_directories()
 
@@ -119,13 +117,13 @@ class Publication:
             return dict(zip(value, after, strict=True)) if isinstance(value, dict) else made_like(value, after)
         return self._final_path(value, f"-{old}", f"-{new}")
 
-    def publish(self, old: str, new: str, *, is_cacheable: bool, sidecars: Sidecars) -> None:
+    def publish(self, old: str, new: str, *, origin: Origin | None, sidecars: Sidecars) -> None:
         """Move everything that was staged into place, the artifacts last.
 
         Args:
             old: the tag in the staged names.
             new: the tag that replaces it.
-            is_cacheable: whether later calls need not run the function.
+            origin: what made it, None if later calls must run the function.
             sidecars: gives the sidecars of each artifact.
 
         Raises:
@@ -141,7 +139,7 @@ class Publication:
         side_files = self._name_truly(targets, old, new)
         written = [target for target in targets if os.path.lexists(self._staged_artifact(target))]
         # Read before anything is moved: an error here leaves what is in place as it was, and nobody else writes here.
-        new_markers = self._markers_of(written) if is_cacheable else []
+        contents = self._contents_of(written, side_files, new) if origin is not None else []
         new_sidecars = self._sidecars_of(written, sidecars)
         # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
         self._remove_old_markers(targets)
@@ -152,7 +150,9 @@ class Publication:
         # After the moves: what was written shows where the function wrote instead.
         self._refuse_missing(targets, written, side_files)
         # After everything else: a marker says that all of it is complete.
-        self._write_markers(new_markers)
+        if origin is not None:
+            for content in contents:
+                content.mark(new, origin)
 
     def _prepare(self) -> None:
         for directory, staging_directory in self._staging_directories.items():
@@ -171,12 +171,17 @@ class Publication:
                     side_files.append(_SideFile(staged, os.path.join(directory, true_name)))
         return sorted(side_files)
 
-    def _markers_of(self, written: list[Target]) -> list[tuple[Target, Marker]]:
-        if self._maker is None:
-            return []
-        markers = [(target, Marker.of(self._staged_artifact(target), self._maker)) for target in written]
+    def _contents_of(self, written: list[Target], side_files: list[_SideFile], tag: str) -> list[StagedContents]:
         # A dangling link is written, but has no content that a marker could name.
-        return [(target, marker) for target, marker in markers if marker is not None]
+        whole = [target for target in written if os.path.exists(self._staged_artifact(target))]
+        staged = [self._staged_artifact(target._replace(name="")) for target in whole]
+        parts = [self._parts(target, side_files, tag) for target in whole]
+        return list(map(StagedContents.of, staged, whole, parts))
+
+    def _parts(self, target: Target, side_files: list[_SideFile], tag: str) -> list[str]:
+        """The names of an artifact and of what was written beside it under its tag."""
+        beside = [os.path.split(one.path) for one in side_files if f"-{tag}" in os.path.basename(one.path)]
+        return [target.name, *(name for head, name in beside if os.path.join(head, "") == target.directory)]
 
     def _sidecars_of(self, written: list[Target], sidecars: Sidecars) -> list[_Sidecar]:
         return [
@@ -187,7 +192,7 @@ class Publication:
 
     def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
-            unlink_if_possible(target.state_file(".json"))
+            remove_marker(target)
 
     def _place_side_files(self, side_files: list[_SideFile]) -> None:
         for side_file in side_files:
@@ -217,15 +222,6 @@ class Publication:
                 f"the function returned without writing {paths}; {found}. Write to the very path that is passed to it.",
                 path=missing[0].path,
             )
-
-    def _write_markers(self, markers: list[tuple[Target, Marker]]) -> None:
-        if not markers:
-            return
-        # A power failure must not take back a move and leave the marker of it.
-        for directory in self._staging_directories:
-            sync_to_disk(directory)
-        for target, marker in markers:
-            marker.write(target.state_file(".json"))
 
     def _make_staging_directories(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):

@@ -248,7 +248,7 @@ class PublishedCall:
 
 
 def _shown(paths: Mapping[str, Any]) -> str:
-    return ", ".join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))
+    return ", ".join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument)) or "nothing"
 
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:

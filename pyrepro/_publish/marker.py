@@ -74,7 +74,7 @@ class Origin(NamedTuple):
 
     Attributes:
         maker: the function.
-        commit: the full commit.
+        state: the text of the code state.
         changes: what stood in the place of what the commit holds, by path; None where those are very many.
         config: the full hash of the configuration.
         keys: the digest of each value in the configuration, by dotted key.
@@ -82,7 +82,7 @@ class Origin(NamedTuple):
     """
 
     maker: str
-    commit: str
+    state: str
     changes: dict[str, str] | None
     config: str
     keys: dict[str, str]

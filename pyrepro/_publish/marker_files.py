@@ -66,8 +66,9 @@ class NewStateFile:
         self._directory = directory
         # Where staging directories are, so that what a kill leaves is removed as they are.
         self._path = f"{directory}{STATE_DIRECTORY}{os.sep}{os.urandom(8).hex()}"
-        self._file = open(self._path, "xb")  # noqa: SIM115: this is a context manager, too
-        self.time = os.fstat(self._file.fileno()).st_mtime_ns
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+        self._file = os.fdopen(descriptor, "wb")
+        self.time = os.fstat(descriptor).st_mtime_ns
         """When it was made, by the clock of its file system."""
 
     def __enter__(self) -> NewStateFile:
@@ -103,10 +104,10 @@ def make_markers_directory(directory: str) -> None:
 def share_like(model: str, path: str, bits: int) -> None:
     """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
     wanted, status = os.stat(model), os.stat(path)
-    # OSError: it is another user's, or the file system has no modes.
-    with contextlib.suppress(OSError):
-        if wanted.st_gid != status.st_gid:
+    if (wanted.st_gid, wanted.st_mode & bits) != (status.st_gid, status.st_mode & bits):
+        # OSError: it is another user's, or the file system has no modes. AttributeError: Windows has no groups.
+        with contextlib.suppress(OSError, AttributeError):
             os.chown(path, -1, wanted.st_gid)
-    with contextlib.suppress(OSError):
-        if (wanted.st_mode ^ status.st_mode) & bits:
+        # Last, because a change of the group takes bits away.
+        with contextlib.suppress(OSError):
             os.chmod(path, wanted.st_mode & bits)

@@ -29,7 +29,7 @@ def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str) -> Ori
     is_told = len(changes) <= _MOST_CHANGES and bool(changes) == (state.changes is not None)
     keys: dict[str, str] = {}
     _add_keys(form, "", keys)
-    return Origin(maker, state.commit, changes if is_told else None, config_hash, keys)
+    return Origin(maker, str(state), changes if is_told else None, config_hash, keys)
 
 
 def _add_keys(form: JSON, key: str, keys: dict[str, str]) -> None:
@@ -58,18 +58,21 @@ def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: st
         return None
     old = newest.origin
     differences = []
-    if (old.commit, old.changes) != (origin.commit, origin.changes) or origin.changes is None:
+    if old.state != origin.state:
         differences.append(_difference_of_code(old, origin, work_tree))
     if old.config != origin.config:
         differing = {key for key in old.keys.keys() | origin.keys.keys() if old.keys.get(key) != origin.keys.get(key)}
-        differences.append(f"the configuration differs in {first_of(sorted(differing))}")
+        # What is no object has no keys.
+        where = f" in {first_of(sorted(differing))}" if "" not in differing else ""
+        differences.append(f"the configuration differs{where}")
     return f"{' and '.join(differences)}, compared with {newest.artifact}" if differences else None
 
 
 def _difference_of_code(old: Origin, new: Origin, work_tree: str | None) -> str:
     if old.changes is None or new.changes is None:
         return "the code differs"
-    paths = paths_between(work_tree, old.commit, old.changes, new.commit, new.changes)
+    old_commit, new_commit = (one.state.partition("-")[0] for one in (old, new))
+    paths = paths_between(work_tree, old_commit, old.changes, new_commit, new.changes)
     if paths is None:
-        return f"the code differs from that of commit {old.commit[:_DIGITS]}, which this clone does not hold"
+        return f"the code differs from that of commit {old_commit[:_DIGITS]}, which this clone does not hold"
     return f"the code differs in {first_of(paths)}" if paths else "the commit is another one, and the code the same"

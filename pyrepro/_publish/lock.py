@@ -120,23 +120,29 @@ class Locks:
             else:
                 self._locks.append(lock)
                 _lock_files_held.set(_lock_files_held.get() | {path})
-                # For those who wait. OSError: where a lock keeps even this process from the file.
-                with contextlib.suppress(OSError), open(path, "w") as file:
-                    file.write(f"process {os.getpid()} on {_host()}")
+                _sign(path)
         return None
+
+
+def _sign(lock_file: str) -> None:
+    """Say in a lock file who holds the lock, for those who wait."""
+    import platform  # imported where something is cached, and is run
+
+    # OSError: where a lock keeps even this process from the file.
+    with contextlib.suppress(OSError):
+        # Not truncated, after which some file systems write the content to the disk when the file is closed.
+        descriptor = os.open(lock_file, os.O_WRONLY)
+        try:
+            os.write(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
+        finally:
+            os.close(descriptor)
 
 
 def _holder_of(target: Target) -> str:
     """Who makes an artifact, as the lock file says."""
     with contextlib.suppress(OSError), open(target.state_file(".lock"), errors="replace") as file:
-        return file.read(1000) or "another call"
+        return file.readline().strip() or "another call"
     return "another call"
-
-
-def _host() -> str:
-    import platform  # imported where something is cached, and is run
-
-    return platform.node()
 
 
 def _warn_once(text: str) -> None:

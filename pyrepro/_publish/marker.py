@@ -280,6 +280,8 @@ class StagedContents(NamedTuple):
                 new_file.put(marker.text().encode(), marker_file(target))
             newest = newest_file(target.directory, plain)
             if pointed_name(newest) != target.name:
+                # Some file systems write the content of what replaces a file to the disk at once; it is but a hint.
+                unlink_if_possible(newest)
                 with NewStateFile(target.directory) as new_file:
                     new_file.put(os.fsencode(target.name), newest)
         except OSError as error:
@@ -310,10 +312,10 @@ def remove_marker(target: Target) -> None:
         newest = newest_file(target.directory, marker.plain)
         if pointed_name(newest) == target.name:
             unlink_if_possible(newest)
-    unlink_if_possible(marker_file(target))
-    # OSError: there are others in it, or none at all.
+    # OSError: there is none, or it is another user's; then it says what something else was.
     with contextlib.suppress(OSError):
-        os.rmdir(markers_directory(target.directory))
+        os.unlink(marker_file(target))
+        os.rmdir(markers_directory(target.directory))  # if it was the last one
 
 
 def newest_marker(target: Target, tag: str) -> Marker | None:

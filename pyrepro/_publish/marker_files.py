@@ -66,6 +66,7 @@ class NewStateFile:
         self._directory = directory
         # Where staging directories are, so that what a kill leaves is removed as they are.
         self._path = f"{directory}{STATE_DIRECTORY}{os.sep}{os.urandom(8).hex()}"
+        self._is_in_place = False
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
         self._file = os.fdopen(descriptor, "wb")
         self.time = os.fstat(descriptor).st_mtime_ns
@@ -76,8 +77,8 @@ class NewStateFile:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
-        # It is not there any more if it was put in place.
-        unlink_if_possible(self._path)
+        if not self._is_in_place:
+            unlink_if_possible(self._path)
 
     def put(self, content: bytes, path: str) -> None:
         """Write it, and put it in place among the markers.
@@ -91,6 +92,7 @@ class NewStateFile:
         markers = markers_directory(self._directory)
         share_like(markers, self._path, 0o666)
         os.replace(self._path, path)
+        self._is_in_place = True
 
 
 def make_markers_directory(directory: str) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import pathlib
 import shutil
-import subprocess
-import sys
 import threading
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, Repository, posix_only, wait_until
+from conftest import PATIENCE, Repository
 
 from pyrepro import Artifact
 

@@ -143,7 +143,7 @@ class Marker(NamedTuple):
 
     def is_fresh(self) -> bool:
         """Whether a file was changed in the tick of the clock in which it was looked at, and may have been again."""
-        return any(_time_of(fingerprint) >= self.seen for fingerprint, _ in self.files.values())
+        return max([_time_of(fingerprint) for fingerprint, _ in self.files.values()]) >= self.seen
 
 
 def why_not_completed(maker: str, targets: Sequence[Target], sidecar_suffix: str = "") -> str | None:
@@ -160,6 +160,8 @@ def why_not_completed(maker: str, targets: Sequence[Target], sidecar_suffix: str
     Raises:
         ArtifactMismatchError: an artifact is another function's.
     """
+    if len(targets) == 1:  # as most have: this is on the way of every hit
+        return _why_not_completed(maker, targets[0], sidecar_suffix)
     # All are looked at, although one that is not complete decides: none of them may be another function's.
     reasons = [_why_not_completed(maker, target, sidecar_suffix) for target in targets]
     found = [reason for reason in reasons if reason is not None]

@@ -112,9 +112,7 @@ class Locks:
                 return target
             except PermissionError as error:
                 # The lock of another user whom nothing else keeps from writing here: it may be a killed call's.
-                _warn_once(
-                    f"{path} may not be opened, so calls may compute twice; remove it when nothing runs: {error}"
-                )
+                _warn_once(f"{path} may not be used, so calls may compute twice; remove it when nothing runs: {error}")
             except OSError as error:
                 _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:

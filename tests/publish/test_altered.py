@@ -6,6 +6,7 @@ import codecs
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -214,6 +215,8 @@ def test_a_side_file_of_another_configuration_is_no_part(repository: Repository,
     first, second = save(out / "foo.shp", 0.1), save(out / "foo.shp", 0.2)
     second.with_suffix(".dbf").unlink()
     assert (save(out / "foo.shp", 0.1), save(out / "foo.shp", 0.2), runs) == (first, second, [0.1, 0.2, 0.2])
+    first.write_text("by hand")
+    assert (save(out / "foo.shp", 0.2), save(out / "foo.shp", 0.1), runs[3:]) == (second, first, [0.1])
 
 
 def test_a_side_directory_may_hold_what_was_there_before(repository: Repository, out: pathlib.Path) -> None:
@@ -232,6 +235,65 @@ def test_a_side_directory_may_hold_what_was_there_before(repository: Repository,
     (files / "plot1.png").unlink()
     step(out)
     assert step.runs == 3
+
+
+_hooks: list[Callable[[str, tuple[Any, ...]], object]] = []
+sys.addaudithook(lambda event, arguments: [hook(event, arguments) for hook in _hooks])  # for good: none can be removed
+
+
+def test_what_is_edited_while_it_is_moved_is_not_what_was_made(repository: Repository, out: pathlib.Path) -> None:
+    step = Step(repository, write_file, "foo.txt")
+
+    def edit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and arguments[1] == str(path):
+            pathlib.Path(arguments[0]).write_text("somebody else's")
+
+    path = step(out)
+    path.unlink()
+    _hooks.append(edit)
+    step(out)
+    _hooks.clear()
+    assert (path.read_text(), list(out.glob(".pyrepro/markers/*.json"))) == ("somebody else's", [])
+    assert (step(out).read_text(), step.runs) == ("good job", 3)
+
+
+def test_what_may_not_be_read_is_known_by_its_times_alone(repository: Repository, out: pathlib.Path) -> None:
+    step = Step(repository, write_file, "foo.txt")
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and arguments[1] == "r" and "foo-" in str(arguments[0]):
+            raise PermissionError
+
+    _hooks.append(refuse)
+    path = step(out)
+    assert (step(out), step.runs) == (path, 1)
+    os.utime(path, (1_000_000_000,) * 2)
+    step(out)
+    _hooks.clear()
+    assert step.runs == 2
+
+
+def test_a_large_artifact_is_not_read_again_at_the_first_hit(repository: Repository, out: pathlib.Path) -> None:
+    step = Step(repository, lambda path: path.write_bytes(bytes((16 << 20) + 1)), "foo.bin")
+    step(out)
+    with files_opened_in(out) as opened:
+        step(out)
+    assert (opened, step.runs) == ([], 1)
+
+
+@posix_only
+def test_a_directory_of_very_many_files_is_found_again(repository: Repository, out: pathlib.Path) -> None:
+    def write(path: pathlib.Path) -> None:
+        path.mkdir()
+        for number in range(1000):
+            (path / f"chunk{number}").touch()
+
+    step = Step(repository, write, "array.zarr")
+    path = step(out)
+    assert (step(out), step(out), step.runs) == (path, path, 1)
+    (path / "chunk500").unlink()
+    step(out)
+    assert step.runs == 2
 
 
 # Read no oftener than needed
@@ -266,6 +328,24 @@ def test_a_copy_where_nothing_may_be_written_is_read_once(
             step(copy)
     for directory in directories:
         directory.chmod(0o755)
+    assert (len(opened), step.runs) == (1, 1)
+
+
+def test_where_no_new_file_may_be_made_a_copy_is_read_once(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and arguments[2] & os.O_CREAT:
+            raise PermissionError
+
+    step = Step(repository, write_file, "foo.txt")
+    step(out)
+    copy = shutil.copytree(out, tmp_path / "copy")
+    _hooks.append(refuse)
+    with files_opened_in(copy) as opened:
+        for _ in range(3):
+            step(copy)
+    _hooks.clear()
     assert (len(opened), step.runs) == (1, 1)
 
 

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -200,13 +201,38 @@ def test_a_copied_directory_hits(repository: Repository, out: pathlib.Path, tmp_
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("marker", ["", "[", "3", "{}", "[1, 2, 3]", '["foo", "bar", [1, 2, 3], null]' * 2, "\x00"])
+@pytest.mark.parametrize(
+    "marker",
+    ["", "[", "3", "{}", "[1, 2, 3]", '{"pyrepro": 1}', '{"pyrepro": 2}', '{"pyrepro": 1, "origin": 3}', "\x00"],
+)
 def test_a_marker_that_cannot_be_read_is_none(marker: str, step: Step, out: pathlib.Path) -> None:
     step.save("foo.txt")
     marker_in(out).write_text(marker)
     step.save("foo.txt")
     step.save("foo.txt")
     assert step.runs == 2
+
+
+def test_a_marker_of_another_format_is_none(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker_in(out).write_text(marker_in(out).read_text().replace('"pyrepro": 1', '"pyrepro": 2'))
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+def test_a_marker_may_hold_more_than_this_version_knows(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker_in(out).write_text(json.dumps({"more": [1], **json.loads(marker_in(out).read_text())}))
+    step.save("foo.txt")
+    assert step.runs == 1
+
+
+def test_a_directory_in_the_place_of_a_marker_is_none(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker = marker_in(out)
+    marker.unlink()
+    marker.mkdir()
+    assert (step.save("foo.txt"), step.runs) == (step.save.tagged("foo.txt"), 2)
 
 
 def test_the_directory_of_markers_may_be_deleted_and_costs_a_run(step: Step, out: pathlib.Path) -> None:
@@ -475,6 +501,36 @@ def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
             f"{out} has no locks, so calls may compute twice: [Errno {errno.ENOLCK}] No locks available",
         )
     ]
+
+
+@posix_only
+def test_a_lock_that_is_not_permitted_is_not_called_missing(
+    step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*args: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert [step.save("foo.txt") for _ in range(2)] == [step.save.tagged("foo.txt")] * 2
+    assert step.runs == 1
+    [message] = [record.message for record in caplog.records]
+    assert re.sub("[0-9a-f]{32}", "<digest>", message) == (
+        f"{out}/.pyrepro/<digest>.lock may not be used, so calls may compute twice; remove it when nothing runs: "
+        f"[Errno {errno.EPERM}] Operation not permitted"
+    )
+
+
+def test_a_marker_that_cannot_be_written_costs_no_artifact(
+    step: Step, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (out / ".pyrepro").mkdir()
+    (out / ".pyrepro" / "markers").touch()
+    path = pathlib.Path(step.save("foo.txt"))
+    assert (path.read_text(), step.save("foo.txt"), step.runs) == ("trained with 0.1", str(path), 2)
+    assert [record.message.partition(": ")[0] for record in caplog.records] == [
+        f"{out / path} is complete, but a later call will make it again"
+    ] * 2
+    assert sorted(entry.name for entry in (out / ".pyrepro").iterdir()) == [".gitignore", "markers"]
 
 
 # Who made it

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
+import platform
 import shutil
 import threading
 from typing import Any
@@ -199,13 +201,16 @@ def test_a_configuration_that_is_no_object_is_one_value(
     assert log_of(caplog) == [f"{save.__qualname__} made {new}: the configuration differs, compared with {old}"]
 
 
-def test_a_call_that_waited_says_that_another_one_made_it(
-    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_call_that_waits_says_for_whom_and_then_that_another_one_made_it(
+    is_signed: bool, repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     started, goes_on = threading.Event(), threading.Event()
 
     @Artifact("outpath", repo=repository.path, cache=True)
     def save(outpath: str) -> None:
+        if not is_signed:
+            next(out.glob(".pyrepro/*.lock")).write_text("")
         started.set()
         assert goes_on.wait(PATIENCE)
         pathlib.Path(outpath).write_text("good job")
@@ -224,12 +229,9 @@ def test_a_call_that_waited_says_that_another_one_made_it(
     path = save("foo.txt")
     first.join()
     logging.getLogger("pyrepro").removeHandler(handler)
-    name = save.__qualname__
-    import os
-    import platform
-
+    name, whom = save.__qualname__, f"process {os.getpid()} on {platform.node()}" if is_signed else "another call"
     assert sorted(record.message for record in caplog.records) == [
-        f".../test_reasons.py:{name} waits for {out}/{path}, which process {os.getpid()} on {platform.node()} is making",
+        f".../test_reasons.py:{name} waits for {out}/{path}, which {whom} is making",
         f"{name} found {path}, which another call made meanwhile",
         f"{name} made {path}: nothing is there",
     ]

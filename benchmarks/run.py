@@ -215,20 +215,37 @@ def cache_hits(tree: Path, directory: Path) -> list[Row]:
     def ours(outpath: str) -> None:
         Path(outpath).write_text("good job")
 
+    @Artifact("outpath", config=lambda call: call["config"], repo=tree, cache=True)
+    def ours_changing(outpath: str, config: dict[str, Any]) -> None:
+        Path(outpath).write_text("good job")
+
     memory = joblib.Memory(directory / "joblib", verbose=0)
     theirs = memory.cache(_returns_path)
-    path = str(directory / "foo.txt")
+    path, changing = str(directory / "foo.txt"), str(directory / "changing.txt")
     written = ours(path)
+    configs = [NESTED | {"seed": seed} for seed in range(500)]
+    for config in configs:
+        ours_changing(changing, config)
+        theirs(changing, config)
+    our_configs, their_configs = itertools.cycle(configs), itertools.cycle(configs)
     cases = {
         "pyrepro": lambda: ours(path),
         "joblib": lambda: theirs(path, NESTED),
         "exists": lambda: os.path.exists(written),
+        "pyrepro, changing": lambda: ours_changing(changing, next(our_configs)),
+        "joblib, changing": lambda: theirs(changing, next(their_configs)),
     }
     median = side_by_side(cases, rounds=40, number=50)
     what = "a cache hit, static configuration"
     return [
         Row(what, "joblib.Memory", median["pyrepro"] / median["joblib"], "≤ 0.125"),
         Row(what, "os.path.exists", median["pyrepro"] / median["exists"], ""),
+        Row(
+            "a cache hit, another configuration each time",
+            "joblib.Memory",
+            median["pyrepro, changing"] / median["joblib, changing"],
+            "≤ 0.25",
+        ),
     ]
 
 
@@ -250,6 +267,66 @@ def publishing(tree: Path, directory: Path) -> list[Row]:
     median = side_by_side({"pyrepro": lambda: ours(path), "by hand": by_hand}, rounds=40, number=20)
     what = "``atomic``, one file"
     return [Row(what, "open, write, fsync, close and rename", median["pyrepro"] / median["by hand"], "≤ 1.5")]
+
+
+def cache_misses(tree: Path, directory: Path) -> list[Row]:
+    numbers = itertools.count()
+
+    @Artifact("outpath", config=dict, repo=tree, cache=True)
+    def ours(outpath: str, number: int) -> None:
+        Path(outpath).write_text("good job")
+
+    def by_hand() -> None:
+        path = directory / "by-hand" / str(next(numbers))
+        with open(f"{path}.tmp", "w") as outf:
+            outf.write("good job")
+            outf.flush()
+            os.fsync(outf.fileno())
+        os.rename(f"{path}.tmp", path)
+
+    (directory / "by-hand").mkdir()
+    cases: Cases = {"by hand": by_hand}
+    for others in (0, 10_000, 100_000):
+        among = directory / f"among{others}"
+        (among / ".pyrepro" / "markers").mkdir(parents=True)
+        for number in range(others):
+            (among / str(number)).touch()
+            (among / ".pyrepro" / "markers" / f"{number:032x}.json").touch()
+        cases[f"{others:,}"] = lambda path=str(among / "foo.txt"): ours(path, next(numbers))
+    median = side_by_side(cases, rounds=31, number=10)
+    return [
+        Row("a cached miss", "open, write, fsync and rename", median["0"] / median["by hand"], "≤ 2"),
+        Row("a cached miss among 10,000 artifacts", "among none", median["10,000"] / median["0"], "≤ 1.2"),
+        Row("a cached miss among 100,000 artifacts", "among none", median["100,000"] / median["0"], "≤ 1.2"),
+    ]
+
+
+def many_artifacts(tree: Path, directory: Path) -> list[Row]:
+    import joblib
+
+    @Artifact("outpath", config=dict, repo=tree, cache=True)
+    def ours(outpath: str, number: int) -> None:
+        Path(outpath).write_text("good job")
+
+    theirs = joblib.Memory(directory / "joblib-many", verbose=0).cache(_returns_text)
+    location = Path(theirs.store_backend.location)
+
+    def synced(number: int) -> None:
+        theirs(number)
+        # joblib syncs nothing; this is what it would cost to keep what was stored through a power failure, too.
+        stored = location.joinpath(theirs.func_id, theirs._get_args_id(number), "output.pkl")
+        descriptor = os.open(stored, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+    path, our_numbers, their_numbers = str(directory / "many" / "foo.txt"), itertools.count(), itertools.count()
+    cases: Cases = {"pyrepro": lambda: ours(path, next(our_numbers)), "joblib": lambda: synced(next(their_numbers))}
+    median = side_by_side(cases, rounds=100, number=100)
+    return [Row("10,000 cached artifacts", "joblib.Memory, each synced", median["pyrepro"] / median["joblib"], "≤ 1.3")]
+
+
+def _returns_text(number: int) -> str:
+    return "good job"
 
 
 def _returns_path(outpath: str, config: dict[str, Any]) -> str:
@@ -422,13 +499,9 @@ def main() -> None:
         curves = [files, modules, dirty_files(trees[10_000]), decorations(trees[100])]
         rows += calls(trees[100], out)
         curves += [configurations(trees[100]), many_calls(trees[100])]
-        rows += (
-            cache_hits(trees[100], out)
-            + publishing(trees[100], out)
-            + processes(trees[100], out)
-            + imports_of_others()
-            + memory(trees[100], out)
-        )
+        rows += cache_hits(trees[100], out) + publishing(trees[100], out)
+        rows += cache_misses(trees[100], out) + many_artifacts(trees[100], out)
+        rows += processes(trees[100], out) + imports_of_others() + memory(trees[100], out)
         os.chdir(top)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.rst").write_text(written(rows, curves), encoding="utf-8")

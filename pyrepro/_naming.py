@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
+import json
 import logging
 import math
 import os
@@ -15,7 +17,8 @@ from pyrepro._binding import Binding
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.file_hash import file_hash, fingerprint_of
-from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
+from pyrepro._config.forms import JSON, canonical_bytes, json_form, to_json
+from pyrepro._config.plain import plain_bytes
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._paths import paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
@@ -43,17 +46,26 @@ class Options(NamedTuple):
     records: bool
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def tag_of(state: CodeState, config: str) -> Tag:
     changes = None if state.changes is None else state.changes[:DIGITS]
     return Tag(state.commit[:DIGITS], changes, config[:DIGITS])
 
 
-class _Configuration(NamedTuple):
-    """A configuration in JSON, and its hash."""
+class _Configuration:
+    """A configuration in JSON, and its hash.
 
-    form: JSON
-    hash: str
+    Args:
+        canonical: its canonical JSON, from which its form is made when that is needed.
+    """
+
+    def __init__(self, canonical: bytes) -> None:
+        self._canonical = canonical
+        self.hash = hashlib.sha256(canonical).hexdigest()
+
+    @functools.cached_property
+    def form(self) -> JSON:
+        return json.loads(self._canonical)  # type: ignore[no-any-return]
 
 
 class _Input(NamedTuple):
@@ -175,10 +187,13 @@ class Naming:
         last = self._last
         if last is not None and last[0].is_still(config):
             return last[1]
-        known_config = None if self.options.inputs else KnownConfig.of(config)
-        form = self._form_with_inputs(config, arguments)
-        configuration = _Configuration(form, hash_of_form(form))
-        self._last = None if known_config is None else (known_config, configuration)
+        options = self.options
+        plain = None if options.inputs or options.ignore else plain_bytes(config)
+        # What is another one at each call is not worth the keeping.
+        known_config = KnownConfig.of(config) if plain is None or not options.reads_call else None
+        canonical = canonical_bytes(self._form_with_inputs(config, arguments)) if plain is None else plain
+        configuration = _Configuration(canonical)
+        self._last = None if options.inputs or known_config is None else (known_config, configuration)
         return configuration
 
     def _config_for(self, arguments: Mapping[str, Any]) -> Any:

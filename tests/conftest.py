@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,36 @@ def files(directory: Path) -> dict[str, str]:
         elif not any(path.iterdir()):
             found[f"{key}/"] = ""
     return found
+
+
+def marker_in(directory: Path) -> Path:
+    """The one marker in a directory with artifacts."""
+    [marker] = directory.glob(".pyrepro/markers/*.json")
+    return marker
+
+
+_opened: list[str] | None = None
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None:
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_note_opened)  # for good: none can be removed
+
+
+@contextlib.contextmanager
+def files_opened_in(directory: Path) -> Iterator[list[str]]:
+    """The artifacts in a directory that this process opens, in a list that is complete when the block ends."""
+    global _opened
+    _opened = []
+    opened: list[str] = []
+    try:
+        yield opened
+    finally:
+        opened += [path for path in _opened if path.startswith(str(directory)) and ".pyrepro" not in path]
+        _opened = None
 
 
 class Repository:

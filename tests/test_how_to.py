@@ -46,6 +46,21 @@ def test_cache_a_step_that_reads_files(guide: Guide) -> None:
     assert (repository.path / path).read_text() == "4.0"
 
 
+def test_see_what_is_made_and_why(guide: Guide) -> None:
+    repository = guide("why.py")
+    shown = [
+        re.sub(r"-[0-9a-f]{12}-[0-9a-f]{12}", "-<tag>", repository.run("why.py", alpha).stdout)
+        for alpha in ("1", "1", "2")
+    ]
+    assert shown == [
+        "train made out/model-<tag>.txt: nothing is there\n",
+        "train found out/model-<tag>.txt\n",
+        "train made out/model-<tag>.txt: the configuration differs in alpha, compared with model-<tag>.txt\n",
+    ]
+    page = re.sub(r"-[0-9a-f]{12}-[0-9a-f]{12}", "-<tag>", (GUIDES / "why.rst").read_text(encoding="utf-8"))
+    assert all(f"    {line}" in page for line in shown)
+
+
 def test_a_stable_name(guide: Guide) -> None:
     repository = guide("stable_name.py")
     for edit in ("# one\n", "# two\n"):

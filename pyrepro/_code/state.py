@@ -82,12 +82,12 @@ class Reading(NamedTuple):
     @property
     def paths(self) -> tuple[str, ...]:
         """The changed paths, as they can be printed."""
-        return tuple(map(_printable_path, sorted(self.changes)))
+        return tuple(map(printable_path, sorted(self.changes)))
 
     @property
     def lines(self) -> list[str]:
         """The changed paths, each with what is to be said of it."""
-        return [_printable_path(path) + self._remark(path) for path in sorted(self.changes)]
+        return [printable_path(path) + self._remark(path) for path in sorted(self.changes)]
 
     def _remark(self, path: bytes) -> str:
         snapshot = self.snapshot
@@ -238,7 +238,7 @@ def changed_on_disk(reading: Reading) -> tuple[str, ...]:
         for path in (*reading.snapshot.disk, *_by_path(top, modules_of_work_tree(top, reading.loaded)), *reading.own)
     }
     after = work_tree.read_snapshot(top, lambda: looked_at, reading.own)
-    return tuple(map(_printable_path, sorted(work_tree.changed_paths(top, reading.snapshot, after))))
+    return tuple(map(printable_path, sorted(work_tree.changed_paths(top, reading.snapshot, after))))
 
 
 def work_tree_of(path: str) -> str:
@@ -354,7 +354,8 @@ def _digested_path(path: bytes) -> str:
     return SESSION if path == _SESSION_PATH else quote(path)
 
 
-def _printable_path(path: bytes) -> str:
+def printable_path(path: bytes) -> str:
+    """A path as it can be printed: percent-encoded where it holds what cannot be."""
     text = os.fsdecode(path)
     return text if text and text.isprintable() else _digested_path(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import all_completed_by
+from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._record.document import RecordedCall, document_of, patch_name
 from pyrepro._record.record import SUFFIX
@@ -23,6 +24,8 @@ from pyrepro._tag import Tag
 if TYPE_CHECKING:
     from pyrepro._code.tracker import Tracker
     from pyrepro.errors import InputChangedError
+
+_logger = logging.getLogger("pyrepro")
 
 _MAX_NAME_BYTES = 255  # where the file system cannot be asked
 
@@ -112,9 +115,12 @@ class PublishedCall:
         if sidecar_suffix:
             _check_name_lengths(targets, sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
-        self.is_done = maker is not None and all_completed_by(maker, targets, sidecar_suffix)
-        if not self.is_done:
+        why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
+        self.is_done = why is None
+        if why is not None:
             self._publication = Publication(targets, maker, sidecar_suffix)
+            # Told before the function runs, while what it is compared with is there.
+            self._why = self._reason(why, targets) if maker is not None and _logger.isEnabledFor(logging.INFO) else why
 
     def __enter__(self) -> PublishedCall:
         return self
@@ -158,6 +164,9 @@ class PublishedCall:
             TypeError: a cached function returned a value of its own.
         """
         if self.is_done:
+            if _logger.isEnabledFor(logging.INFO):
+                meanwhile = ", which another call made meanwhile" if hasattr(self, "_publication") else ""
+                _logger.info("%s found %s%s", self._naming.name, _shown(self._paths), meanwhile)
             return self._naming.paths_of(self._paths)
         with self._publication.keeping():
             return self._published(result)
@@ -178,12 +187,12 @@ class PublishedCall:
         had_children = _children_ended() != self._children or _has_workers()
         meanwhile = self._call.changed_meanwhile(had_children=had_children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
-        # What the function read or started may have been other code than the name says: no hit for later calls.
-        is_cacheable = not returned_value and meanwhile == ()
+        # What the function read or started may have been other code than the name says: no hit for later calls then.
         # Published even if the value is refused: what took hours to compute must not be lost.
-        self._publication.publish(
-            str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars, returned=result
-        )
+        origin = None if returned_value or meanwhile != () else self._origin()
+        self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
+        if naming.maker is not None:
+            _logger.info("%s made %s: %s", naming.name, _shown(paths), self._why)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -192,12 +201,32 @@ class PublishedCall:
             )
         return returned if naming.maker is None else naming.paths_of(paths)
 
+    def _origin(self) -> Origin | None:
+        """What makes the artifacts, None if they are not cached."""
+        maker, configuration = self._naming.maker, self._call.configuration
+        if maker is None:
+            return None
+        from pyrepro._publish.reason import origin_of  # imported where something is cached, and is run
+
+        return origin_of(maker, self._naming.tracker.reading, configuration.form, configuration.hash)
+
+    def _reason(self, why: str, targets: list[Target]) -> str:
+        """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""
+        from pyrepro._publish.reason import compared_with_newest  # imported where it is logged
+
+        origin = self._origin()
+        if why != NOTHING_THERE or origin is None:
+            return why or "no path was passed"
+        tag, work_tree = str(self._call.tags()[0]), self._naming.tracker.work_tree
+        found = (compared_with_newest(target, tag, origin, work_tree) for target in targets)
+        return next((one for one in found if one is not None), why)
+
     def _kept_unnamed(self, old: str, parameter: str, change: str) -> InputChangedError:
         """Put what was written in place under a name without a tag; the error that says so."""
         from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
 
         new = unnamed(target.directory for target in self._targets)
-        self._publication.publish(old, new, is_cacheable=False, sidecars=_no_sidecars)
+        self._publication.publish(old, new, origin=None, sidecars=_no_sidecars)
         kept = [target.directory + target.name.replace(f"-{old}", f"-{new}") for target in self._targets]
         return input_changed(self._naming.name, parameter, change, kept)
 
@@ -249,6 +278,10 @@ def _has_workers() -> bool:
     # The children of a fork server are its own, and it outlives them.
     server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
     return getattr(server, "_forkserver_pid", None) is not None
+
+
+def _shown(paths: Mapping[str, Any]) -> str:
+    return ", ".join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument)) or "nothing"
 
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:

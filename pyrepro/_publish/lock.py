@@ -5,10 +5,12 @@ Source: flock(2).
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -21,8 +23,11 @@ _lock_files_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVa
 )
 """The lock files of this call and of the calls that it is part of."""
 
-_directories_without_locks: set[str] = set()
-"""Directories whose file system has no locks, and was said to have none."""
+_warned_of: set[str] = set()
+"""What was said of directories whose file system has no locks, and of locks that are not permitted."""
+
+_PATIENCE = 3.0
+"""Seconds after which it is logged for whom a call waits."""
 
 
 class Locks:
@@ -52,10 +57,15 @@ class Locks:
         Raises:
             RuntimeError: this call is part of one that makes the same artifact.
         """
+        began: float | None = time.monotonic()
         while not is_completed():
-            if self._acquire():
+            held = self._acquire()
+            if held is None:
                 # Whoever held the locks may have completed the artifacts after the last look at them.
                 return is_completed()
+            if began is not None and time.monotonic() - began > _PATIENCE:
+                _logger.warning("%s waits for %s, which %s is making", self._maker, held.path, _holder_of(held))
+                began = None
             yield
         return True
 
@@ -70,8 +80,8 @@ class Locks:
             lock.release()
         self._locks = []
 
-    def _acquire(self) -> bool:
-        """Acquire all locks or none, except those of file systems without locks; whether they were acquired."""
+    def _acquire(self) -> Target | None:
+        """Acquire all locks or none, except where there are none; the artifact whose lock another call holds."""
         import filelock  # imported where something is cached
 
         # Real paths, so that calls that reach a directory over different links meet at one lock file.
@@ -99,16 +109,41 @@ class Locks:
             except (filelock.Timeout, FileNotFoundError):
                 # FileNotFoundError: another call that ended removed the state directory after it was made here.
                 self.release()
-                return False
+                return target
+            except PermissionError as error:
+                # The lock of another user whom nothing else keeps from writing here: it may be a killed call's.
+                _warn_once(f"{path} may not be used, so calls may compute twice; remove it when nothing runs: {error}")
             except OSError as error:
-                _warn_without_locks(target.directory, error)
+                _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:
                 self._locks.append(lock)
                 _lock_files_held.set(_lock_files_held.get() | {path})
-        return True
+                _sign(path)
+        return None
 
 
-def _warn_without_locks(directory: str, error: OSError) -> None:
-    if directory not in _directories_without_locks:
-        _directories_without_locks.add(directory)
-        _logger.warning("%s has no locks, so calls may compute twice: %s", directory.rstrip(os.sep), error)
+def _sign(lock_file: str) -> None:
+    """Say in a lock file who holds the lock, for those who wait."""
+    import platform  # imported where something is cached, and is run
+
+    # OSError: where a lock keeps even this process from the file.
+    with contextlib.suppress(OSError):
+        # Not truncated, after which some file systems write the content to the disk when the file is closed.
+        descriptor = os.open(lock_file, os.O_WRONLY)
+        try:
+            os.write(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def _holder_of(target: Target) -> str:
+    """Who makes an artifact, as the lock file says."""
+    with contextlib.suppress(OSError), open(target.state_file(".lock"), errors="replace") as file:
+        return file.readline().strip() or "another call"
+    return "another call"
+
+
+def _warn_once(text: str) -> None:
+    if text not in _warned_of:
+        _warned_of.add(text)
+        _logger.warning("%s", text)

@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
-import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pyrepro._code.state import SESSION
-from pyrepro._config.file_hash import file_hash
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
-from pyrepro.errors import ArtifactMismatchError, ConfigError
+from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
+from pyrepro._publish.files import Target, unlink_if_possible
+from pyrepro._publish.marker_files import (
+    NewStateFile,
+    make_markers_directory,
+    marker_file,
+    markers_directory,
+    newest_file,
+    pointed_name,
+    read_whole,
+)
+from pyrepro.errors import ArtifactMismatchError
+
+_logger = logging.getLogger("pyrepro")
+
+_FORMAT = 1
+_TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
+_WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
 
 _UNKNOWN_WORK_TREE = ".../"
 """How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
-
-_MAX_MARKER_BYTES = 1 << 16
-_O_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def maker_of(file: str | None, work_tree: str | None, module: str, qualname: str) -> str:
@@ -56,73 +69,85 @@ def _is_same_maker(one: str, other: str) -> bool:
     return f"/{long}".endswith(f"/{short}")
 
 
-_FileStatus = tuple[int | None, int, int]
-"""Of a file None, of a directory the number of files in it; bytes; and the time of modification in nanoseconds."""
+class Origin(NamedTuple):
+    """What made an artifact, as far as it says why the next one is made.
 
+    Attributes:
+        maker: the function.
+        state: the text of the code state.
+        changes: what stood in the place of what the commit holds, by path; None where those are very many.
+        config: the full hash of the configuration.
+        keys: the digest of each value in the configuration, by dotted key.
+        code_key: what the code that it depends on holds, None where that is not told.
+    """
 
-def _file_status(path: str) -> _FileStatus | None:
-    """What can be seen of an artifact without reading it; None if it cannot be seen."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    if not stat.S_ISDIR(status.st_mode):
-        return None, status.st_size, status.st_mtime_ns
-    files: list[os.stat_result] = []
-    for above, directories, names in os.walk(path):
-        directories[:] = [name for name in directories if name != STATE_DIRECTORY]
-        files += [_stat_dangling_too(os.path.join(above, name)) for name in names]
-    modified = max((file.st_mtime_ns for file in files), default=0)
-    return len(files), sum(file.st_size for file in files), modified
+    maker: str
+    state: str
+    changes: dict[str, str] | None
+    config: str
+    keys: dict[str, str]
+    code_key: str | None = None
 
 
 class Marker(NamedTuple):
     """Says that a function completed an artifact, and what the artifact was then.
 
     Attributes:
-        maker: the function.
-        status: number of files, bytes and time of modification of the artifact.
-        content_hash: its ``file_hash``, None if it has none.
         artifact: its name.
+        plain: that name without its tag.
+        origin: what made it.
+        parts: the names of the artifact and of the side files that belong to it.
+        files: of each file in them its fingerprint and digest, by path.
+        seen: when they were looked at, by the clock of their file system, in nanoseconds.
     """
 
-    maker: str
-    status: _FileStatus
-    content_hash: str | None
     artifact: str
+    plain: str
+    origin: Origin
+    parts: list[str]
+    files: dict[str, tuple[Fingerprint, str | None]]
+    seen: int
+
+    def text(self) -> str:
+        """The marker as its file holds it."""
+        import json
+
+        return json.dumps({"pyrepro": _FORMAT, **self._asdict(), "origin": self.origin._asdict()})
 
     @classmethod
-    def of(cls, path: str, maker: str) -> Marker | None:
-        """The marker of an artifact that a function has just completed; None if the artifact cannot be seen."""
-        status = _file_status(path)
-        return None if status is None else cls(maker, status, _content_hash(path), os.path.basename(path))
-
-    @classmethod
-    def parsed(cls, text: str) -> Marker | None:
-        """The marker in the text of its file; None if it is damaged, or of another version."""
+    def parsed(cls, text: str | bytes) -> Marker | None:
+        """The marker in the text of its file; None if it is damaged, or of another format."""
         import json
 
         try:
-            maker, status, content_hash, artifact = json.loads(text)
-            files, size, modified = status
-            return cls(str(maker), (files, size, modified), content_hash, artifact)
-        except (ValueError, TypeError):
+            fields = json.loads(text)
+            if fields["pyrepro"] != _FORMAT:
+                return None
+            # By name, so that a format may gain fields that this version does not know.
+            origin = Origin(*(fields["origin"][name] for name in Origin._fields))
+            marker = cls(*(fields[name] for name in cls._fields))._replace(origin=origin)
+            # Taken apart here, so that what is damaged shows here, and nowhere else.
+            files = {str(name): ([*map(int, fingerprint)], held) for name, (fingerprint, held) in marker.files.items()}
+            return marker._replace(parts=[*map(str, marker.parts)], files=files, seen=int(marker.seen))
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def write(self, path: str) -> None:
-        """Write the marker to its file.
+    def changed_files(self, directory: str) -> list[str]:
+        """The files that are not what they were, as far as that shows without reading them; those that are new, too."""
+        found = fingerprints_of(directory, self.parts)
+        if len(found) == len(self.files):
+            changed = [name for name, (fingerprint, _) in self.files.items() if found.get(name) != fingerprint]
+        else:
+            changed = [*found.keys() ^ self.files.keys()]
+        return changed
 
-        Raises:
-            OSError: it could not be written.
-        """
-        import json
-
-        # Not synced: a marker that a power failure takes back costs a computation, no more.
-        write_then_rename(json.dumps(self).encode(), path, f"{path}.{os.urandom(8).hex()}", syncs=False)
+    def is_fresh(self) -> bool:
+        """Whether a file was changed in the tick of the clock in which it was looked at, and may have been again."""
+        return max([_time_of(fingerprint) for fingerprint, _ in self.files.values()]) >= self.seen
 
 
-def all_completed_by(maker: str, targets: Sequence[Target], sidecar_suffix: str = "") -> bool:
-    """Whether earlier calls of a function completed these artifacts and their sidecars.
+def why_not_completed(maker: str, targets: Sequence[Target], sidecar_suffix: str = "") -> str | None:
+    """Why artifacts must be made, although earlier calls of a function may have completed them.
 
     Args:
         maker: the function.
@@ -130,92 +155,224 @@ def all_completed_by(maker: str, targets: Sequence[Target], sidecar_suffix: str 
         sidecar_suffix: the suffix of the sidecar that each must have, empty if it must have none.
 
     Returns:
-        Whether all are complete, and there is one at all.
+        The reasons; None if all are complete, and there is one at all.
 
     Raises:
         ArtifactMismatchError: an artifact is another function's.
     """
+    if len(targets) == 1:  # as most have: this is on the way of every hit
+        return _why_not_completed(maker, targets[0], sidecar_suffix)
     # All are looked at, although one that is not complete decides: none of them may be another function's.
-    completed = [
-        _is_completed_by(maker, target) and (not sidecar_suffix or os.path.exists(target.path + sidecar_suffix))
-        for target in targets
-    ]
-    return bool(completed) and all(completed)
+    reasons = [_why_not_completed(maker, target, sidecar_suffix) for target in targets]
+    found = [reason for reason in reasons if reason is not None]
+    return "; ".join(dict.fromkeys(found)) if found or not reasons else None
 
 
-def _is_completed_by(maker: str, target: Target) -> bool:
-    path = target.state_file(".json")
-    text = _marker_text(path)
-    status = _file_status(target.path) if text else None
-    if status is None:
-        return False
-    files, size, modified = status
-    # This is how the marker begins if all is well, which is quicker to see than to parse it.
-    if text.startswith(f"[{_json_string(maker)}, [{'null' if files is None else files}, {size}, {modified}], "):
-        return True
-    marker = Marker.parsed(text)
+NOTHING_THERE = "nothing is there"
+
+
+def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str | None:
+    known = _known_marker(target)
+    marker = known[0]
+    path = target.path
     if marker is None:
-        return False
-    if not _is_same_maker(marker.maker, maker):
+        return f"no cached call completed what is there as {path}" if os.path.lexists(path) else NOTHING_THERE
+    changed = marker.changed_files(target.directory)
+    if changed and not os.path.lexists(path):
+        return f"{path} was removed"
+    if marker.origin.maker != maker and not _is_same_maker(marker.origin.maker, maker):
         raise ArtifactMismatchError(
-            f"{target.absolute().path} was made by {marker.maker}, and {maker} would take it for its own; "
+            f"{target.absolute().path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
             f"pass another stem to one of them",
             path=target.absolute().path,
-            maker=marker.maker,
+            maker=marker.origin.maker,
         )
-    # A copy has another time of modification and the same content; what was written anew has another content.
-    if (
-        status[:2] != marker.status[:2]
-        or marker.content_hash is None
-        or marker.content_hash != _content_hash(target.path)
-    ):
-        return False
-    # So that the next call need not read the content again; where nothing may be written, it does.
+    if (changed or marker.is_fresh()) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
+        return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
+    if sidecar_suffix and not os.path.exists(path + sidecar_suffix):
+        return f"{path}{sidecar_suffix} is not there"
+    return None
+
+
+def first_of(texts: Iterable[str]) -> str:
+    """The first ten of some texts, and how many more there are."""
+    every = list(texts)
+    return ", ".join(every[:10]) + (f" and {len(every) - 10} more" if len(every) > 10 else "")
+
+
+def _changed_content(known: list[Marker | None], marker: Marker, target: Target, *, is_copy: bool) -> list[str]:
+    """The files that hold something else than they held. If there are none, the marker says so from now on."""
+    newest = max(map(_time_of, fingerprints_of(target.directory, marker.parts).values()), default=0)
+    if is_copy and newest > time.time_ns() - _TICK:
+        # Only what did not change within the tick in which it is read is known again by its times.
+        time.sleep(_TICK / 1e9)
+    with contextlib.ExitStack() as stack:
+        new_file = None
+        # OSError: nothing may be written here.
+        with contextlib.suppress(OSError):
+            new_file = stack.enter_context(NewStateFile(target.directory))
+        # Before the files are looked at: what is changed while they are read has a time that is not before this one.
+        seen = time.time_ns() - _TICK if new_file is None else new_file.time
+        found = fingerprints_of(target.directory, marker.parts)
+        changed = [*found.keys() ^ marker.files.keys()]
+        for name in found.keys() & marker.files.keys():
+            fingerprint, held = marker.files[name]
+            if fingerprint == found[name] and (_time_of(fingerprint) < marker.seen or held is None):
+                continue
+            # What another size shows need not be read. What could not be read then is not known to be the same.
+            if fingerprint[0] != found[name][0] or held is None or digest_of(target.directory + name) != held:
+                changed.append(name)
+        if changed:
+            return changed
+        files = {name: (found[name], held) for name, (_, held) in marker.files.items()}
+        # In this process, too: where nothing may be written the content must not be read at every call.
+        known[0] = renewed = marker._replace(files=files, seen=seen)
+        if new_file is not None:
+            # OSError: it is another user's, who alone may replace it.
+            with contextlib.suppress(OSError):
+                new_file.put(renewed.text().encode(), marker_file(target))
+    return []
+
+
+class StagedContents(NamedTuple):
+    """What an artifact and its side files are before they are moved into place.
+
+    Attributes:
+        target: where the artifact belongs.
+        parts: their names.
+        files: of each file its fingerprint and digest, by path.
+    """
+
+    target: Target
+    parts: list[str]
+    files: dict[str, tuple[Fingerprint, str | None]]
+
+    @classmethod
+    def of(cls, staging_directory: str, target: Target, parts: list[str]) -> StagedContents:
+        """Read what is staged.
+
+        Args:
+            staging_directory: where it is staged, ending in a separator.
+            target: where the artifact belongs.
+            parts: the names of the artifact and of the side files that belong to it.
+        """
+        found = fingerprints_of(staging_directory, parts)
+        files = {name: (fingerprint, digest_of(staging_directory + name)) for name, fingerprint in found.items()}
+        return cls(target, parts, files)
+
+    def mark(self, tag: str, origin: Origin) -> None:
+        """Write the marker, when everything is in place.
+
+        Args:
+            tag: the tag in the artifact's name.
+            origin: what made it.
+        """
+        target = self.target
+        if sum(fingerprint[0] for fingerprint, _ in self.files.values()) > _WORTH_A_WAIT:
+            # Else the first hit would have to read it again, since it could have been changed in the same tick.
+            time.sleep(_TICK / 1e9)
+        try:
+            make_markers_directory(target.directory)
+            with NewStateFile(target.directory) as new_file:
+                files = self._files_in_place()
+                if files is None:
+                    return
+                plain = _without(target.name, tag)
+                marker = Marker(target.name, plain, origin, self.parts, files, new_file.time)
+                new_file.put(marker.text().encode(), marker_file(target))
+            newest = newest_file(target.directory, plain)
+            if pointed_name(newest) != target.name:
+                # Some file systems write the content of what replaces a file to the disk at once; it is but a hint.
+                unlink_if_possible(newest)
+                with NewStateFile(target.directory) as new_file:
+                    new_file.put(os.fsencode(target.name), newest)
+        except OSError as error:
+            # The artifact is in place, and must not be lost over what only says that it is complete.
+            _logger.warning("%s is complete, but a later call will make it again: %s", target.path, error)
+
+    def _files_in_place(self) -> dict[str, tuple[Fingerprint, str | None]] | None:
+        """The files with the fingerprints that they have now; None if one is not what was staged."""
+        directory = self.target.directory
+        files: dict[str, tuple[Fingerprint, str | None]] = {}
+        for name, found in fingerprints_of(directory, self.parts).items():
+            if name not in self.files:
+                # A side directory was merged into one that was there.
+                files[name] = found, digest_of(directory + name)
+                continue
+            staged, held = self.files[name]
+            # The move is a change, and where inodes are made up it may give another one.
+            if staged[:2] != found[:2] and digest_of(directory + name) != held:
+                return None
+            files[name] = found, held
+        return files if self.files.keys() <= files.keys() else None
+
+
+def remove_marker(target: Target) -> None:
+    """Remove the marker of an artifact, and what leads to it."""
+    marker = _known_marker(target)[0]
+    if marker is not None:
+        newest = newest_file(target.directory, marker.plain)
+        if pointed_name(newest) == target.name:
+            unlink_if_possible(newest)
+    # OSError: there is none, or it is another user's; then it says what something else was.
     with contextlib.suppress(OSError):
-        marker._replace(maker=maker, status=status).write(path)
-    return True
+        os.unlink(marker_file(target))
+        os.rmdir(markers_directory(target.directory))  # if it was the last one
 
 
 def changed_since_completed(target: Target) -> bool:
     """Whether an artifact that a call completed is there, and is not what it was then."""
-    marker = Marker.parsed(_marker_text(target.state_file(".json")))
-    status = None if marker is None else _file_status(target.path)
-    if marker is None or status is None or status == marker.status:
+    known = _known_marker(target)
+    marker = known[0]
+    if marker is None or not os.path.lexists(target.path):
         return False
-    return status[:2] != marker.status[:2] or marker.content_hash != _content_hash(target.path)
+    changed = marker.changed_files(target.directory)
+    if changed or marker.is_fresh():
+        changed = _changed_content(known, marker, target, is_copy=bool(changed))
+    return any(name == target.name or name.startswith(f"{target.name}/") for name in changed)
 
 
-@functools.lru_cache(maxsize=256)
-def _json_string(text: str) -> str:
-    import json
+def newest_marker(target: Target, tag: str) -> Marker | None:
+    """The marker that was written last of the artifacts of one plain path.
 
-    return json.dumps(text)
+    Args:
+        target: one of them.
+        tag: the tag in its name.
+    """
+    name = pointed_name(newest_file(target.directory, _without(target.name, tag)))
+    return _known_marker(target._replace(name=name))[0] if name else None
 
 
-def _marker_text(path: str) -> str:
-    """The text of a marker's file; empty if it cannot be read."""
-    # With os.open, because every cached call does this, and a file object takes five times as long.
+def _without(name: str, tag: str) -> str:
+    before, _, after = name.rpartition(f"-{tag}")
+    return before + after
+
+
+def _time_of(fingerprint: Fingerprint) -> int:
+    # Where the time of change is that of the creation, the time of modification tells of changes.
+    return fingerprint[2] if os.name == "posix" else max(fingerprint[1:3])
+
+
+def _known_marker(target: Target) -> list[Marker | None]:
+    """The marker of an artifact as this process knows it, in a list so that it can take another one's place."""
+    path = marker_file(target)
     try:
-        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+        status = os.stat(path)
     except OSError:
-        return ""
-    try:
-        return os.read(descriptor, _MAX_MARKER_BYTES).decode(errors="replace")
-    finally:
-        os.close(descriptor)
+        return [None]
+    read = _read_marker if status.st_size < 1 << 16 else _read_large_marker
+    # A file that was replaced has another inode or time.
+    return read(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _stat_dangling_too(path: str) -> os.stat_result:
+@functools.lru_cache(maxsize=1024)
+def _read_marker(path: str, *identity: int) -> list[Marker | None]:
+    return _read_large_marker.__wrapped__(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_large_marker(path: str, *identity: int) -> list[Marker | None]:
     try:
-        return os.stat(path)
+        return [Marker.parsed(read_whole(path))]
     except OSError:
-        # A link to nothing is a part of the artifact, too.
-        return os.lstat(path)
-
-
-def _content_hash(path: str) -> str | None:
-    try:
-        return file_hash(path)
-    except (OSError, ConfigError):
-        # What cannot be hashed, like a directory with a dangling link in it, is known by its status alone.
-        return None
+        return [None]

@@ -30,7 +30,13 @@ from pyrepro._publish.files import (
     write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Marker, all_completed_by, changed_since_completed
+from pyrepro._publish.marker import (
+    Origin,
+    StagedContents,
+    changed_since_completed,
+    remove_marker,
+    why_not_completed,
+)
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
@@ -96,8 +102,8 @@ class Publication:
             RuntimeError: this call is part of one that makes the same artifact.
         """
         if self._maker is not None:
-            is_completed = functools.partial(all_completed_by, self._maker, self._targets, self._sidecar_suffix)
-            self.is_done = yield from self._locks.wait(is_completed)
+            why = functools.partial(why_not_completed, self._maker, self._targets, self._sidecar_suffix)
+            self.is_done = yield from self._locks.wait(lambda: why() is None)
         if not self.is_done:
             self._make_staging_directories()
 
@@ -150,13 +156,13 @@ class Publication:
             self._unplaced += [Unplaced(path, self._final_path(path, "", ""), reason) for path in left]
             raise self._error(self._targets, []) from error
 
-    def publish(self, old: str, new: str, *, is_cacheable: bool, sidecars: Sidecars, returned: Any = None) -> None:
+    def publish(self, old: str, new: str, *, origin: Origin | None, sidecars: Sidecars, returned: Any = None) -> None:
         """Put everything that was staged in place, the artifacts last.
 
         Args:
             old: the tag in the staged names.
             new: the tag that replaces it.
-            is_cacheable: whether later calls need not run the function.
+            origin: what made it, None if later calls must run the function.
             sidecars: gives the sidecars of each artifact.
             returned: what the function returned.
 
@@ -174,7 +180,7 @@ class Publication:
         written = [target for target in targets if self._output_of(target) in outputs]
         others = sorted({*outputs} - {self._output_of(target) for target in targets})
         # Read before anything is moved, since nobody else writes here.
-        new_markers = self._markers_of(written) if is_cacheable else []
+        contents = self._contents_of(written, others, new) if origin is not None else []
         new_sidecars = {target: self._sidecars_of(target, sidecars) for target in written}
         # Before the old marker is removed, which tells that the artifact was changed.
         written = [target for target in written if self._is_free(target)]
@@ -195,7 +201,9 @@ class Publication:
         # After the moves: what was written shows where the function wrote instead.
         self._refuse_missing(targets, placed, others, returned)
         # After everything else: a marker says that all of it is complete.
-        self._write_markers(new_markers)
+        if origin is not None:
+            for content in contents:
+                content.mark(new, origin)
 
     def _prepared(self, old: str, new: str, side_files: SideFiles) -> list[_Output]:
         """What is staged, under names with the tag of the code that has run, and ready to be moved."""
@@ -221,12 +229,17 @@ class Publication:
     def _output_of(self, target: Target) -> _Output:
         return _Output(self._staged_artifact(target), target.path)
 
-    def _markers_of(self, written: list[Target]) -> list[tuple[Target, Marker]]:
-        if self._maker is None:
-            return []
-        markers = [(target, Marker.of(self._staged_artifact(target), self._maker)) for target in written]
+    def _contents_of(self, written: list[Target], others: list[_Output], tag: str) -> list[StagedContents]:
         # A dangling link is written, but has no content that a marker could name.
-        return [(target, marker) for target, marker in markers if marker is not None]
+        whole = [target for target in written if os.path.exists(self._staged_artifact(target))]
+        staged = [self._staged_artifact(target._replace(name="")) for target in whole]
+        parts = [self._parts(target, others, tag) for target in whole]
+        return list(map(StagedContents.of, staged, whole, parts))
+
+    def _parts(self, target: Target, others: list[_Output], tag: str) -> list[str]:
+        """The names of an artifact and of what was written beside it under its tag."""
+        beside = [os.path.split(one.path) for one in others if f"-{tag}" in os.path.basename(one.path)]
+        return [target.name, *(name for head, name in beside if os.path.join(head, "") == target.directory)]
 
     def _sidecars_of(self, target: Target, sidecars: Sidecars) -> dict[str, bytes]:
         try:
@@ -257,7 +270,7 @@ class Publication:
 
     def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
-            unlink_if_possible(target.state_file(".json"))
+            remove_marker(target)
 
     def _is_whole(self, target: Target, side_files: SideFiles) -> bool:
         """Whether everything that carries the tag of an artifact is in place beside it."""
@@ -350,14 +363,6 @@ class Publication:
                 place = os.path.join(os.getcwd(), directory)
                 found += [os.path.join(place, name) for name in sorted(os.listdir(place))]
         return found
-
-    def _write_markers(self, markers: list[tuple[Target, Marker]]) -> None:
-        for target, marker in markers:
-            try:
-                marker.write(target.state_file(".json"))
-            except OSError as error:
-                # The artifact is complete, and the call must not fail for what only spares the next one.
-                _logger.warning("%s is complete, but the next call will make it again: %s", target.path, error)
 
     def _make_staging_directories(self) -> None:
         for directory in dict.fromkeys(target.directory for target in self._targets):

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from conftest import Repository, posix_only
+from conftest import Repository, files_opened_in, marker_in, posix_only
 
 from pyrepro import Artifact, ArtifactMismatchError
 
@@ -115,12 +116,10 @@ def test_a_copy_of_the_directory_hits_and_what_it_costs_is_paid_once(
     path = pathlib.Path(step.save("foo.txt"))
     shutil.copytree(out, tmp_path / "copy", copy_function=shutil.copyfile)
     os.utime(tmp_path / "copy" / path, (1_600_000_000,) * 2)
-    marker = next((tmp_path / "copy" / ".pyrepro").glob("*.json"))
-    before = marker.read_text()
-    for _ in range(2):
-        assert step.save(tmp_path / "copy" / "foo.txt") == tmp_path / "copy" / path
-    assert step.runs == 1
-    assert before != marker.read_text() == before.replace(str(json.loads(before)[1][2]), "1600000000000000000")
+    with files_opened_in(tmp_path / "copy") as opened:
+        for _ in range(2):
+            assert step.save(tmp_path / "copy" / "foo.txt") == tmp_path / "copy" / path
+    assert (step.runs, opened) == (1, [str(tmp_path / "copy" / path)])
 
 
 def test_the_name_may_be_as_long_as_names_may_be(step: Step, out: pathlib.Path, name: Any) -> None:
@@ -202,13 +201,38 @@ def test_a_copied_directory_hits(repository: Repository, out: pathlib.Path, tmp_
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("marker", ["", "[", "3", "{}", "[1, 2, 3]", '["foo", "bar", [1, 2, 3], null]' * 2, "\x00"])
+@pytest.mark.parametrize(
+    "marker",
+    ["", "[", "3", "{}", "[1, 2, 3]", '{"pyrepro": 1}', '{"pyrepro": 2}', '{"pyrepro": 1, "origin": 3}', "\x00"],
+)
 def test_a_marker_that_cannot_be_read_is_none(marker: str, step: Step, out: pathlib.Path) -> None:
     step.save("foo.txt")
-    next((out / ".pyrepro").glob("*.json")).write_text(marker)
+    marker_in(out).write_text(marker)
     step.save("foo.txt")
     step.save("foo.txt")
     assert step.runs == 2
+
+
+def test_a_marker_of_another_format_is_none(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker_in(out).write_text(marker_in(out).read_text().replace('"pyrepro": 1', '"pyrepro": 2'))
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+def test_a_marker_may_hold_more_than_this_version_knows(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker_in(out).write_text(json.dumps({"more": [1], **json.loads(marker_in(out).read_text())}))
+    step.save("foo.txt")
+    assert step.runs == 1
+
+
+def test_a_directory_in_the_place_of_a_marker_is_none(step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker = marker_in(out)
+    marker.unlink()
+    marker.mkdir()
+    assert (step.save("foo.txt"), step.runs) == (step.save.tagged("foo.txt"), 2)
 
 
 def test_the_directory_of_markers_may_be_deleted_and_costs_a_run(step: Step, out: pathlib.Path) -> None:
@@ -377,7 +401,7 @@ def test_threads_that_call_at_once_run_it_once(step: Step, out: pathlib.Path) ->
     for thread in threads:
         thread.join()
     assert (results, step.runs) == ([step.save.tagged("foo.txt")] * 32, 1)
-    assert sorted(path.suffix for path in out.glob(".pyrepro/*")) == ["", ".json"]
+    assert sorted(path.name for path in out.glob(".pyrepro/*")) == [".gitignore", "markers"]
 
 
 def test_tasks_that_call_at_once_run_it_once_and_the_loop_goes_on(repository: Repository, out: pathlib.Path) -> None:
@@ -479,6 +503,36 @@ def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
     ]
 
 
+@posix_only
+def test_a_lock_that_is_not_permitted_is_not_called_missing(
+    step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*args: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert [step.save("foo.txt") for _ in range(2)] == [step.save.tagged("foo.txt")] * 2
+    assert step.runs == 1
+    [message] = [record.message for record in caplog.records]
+    assert re.sub("[0-9a-f]{32}", "<digest>", message) == (
+        f"{out}/.pyrepro/<digest>.lock may not be used, so calls may compute twice; remove it when nothing runs: "
+        f"[Errno {errno.EPERM}] Operation not permitted"
+    )
+
+
+def test_a_marker_that_cannot_be_written_costs_no_artifact(
+    step: Step, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (out / ".pyrepro").mkdir()
+    (out / ".pyrepro" / "markers").touch()
+    path = pathlib.Path(step.save("foo.txt"))
+    assert (path.read_text(), step.save("foo.txt"), step.runs) == ("trained with 0.1", str(path), 2)
+    assert [record.message.partition(": ")[0] for record in caplog.records] == [
+        f"{out / path} is complete, but a later call will make it again"
+    ] * 2
+    assert sorted(entry.name for entry in (out / ".pyrepro").iterdir()) == [".gitignore", "markers"]
+
+
 # Who made it
 
 MODULE = """\
@@ -539,7 +593,7 @@ def test_a_function_typed_in_a_session_is_cached_by_its_inputs(repository: Repos
     done = repository.run("-c", code)
     path = next(out.glob("foo*"))
     assert done.stdout.splitlines() == ["runs", str(path), str(path)]
-    assert json.loads(next(out.glob(".pyrepro/*.json")).read_text())[0] == "<session>:save"
+    assert json.loads(marker_in(out).read_text())["origin"]["maker"] == "<session>:save"
 
 
 def test_a_function_that_was_sent_elsewhere_finds_what_the_sender_made(

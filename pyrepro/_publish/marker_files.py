@@ -1,0 +1,115 @@
+"""The files of markers: where they are, read in one step, and replaced as a whole.
+
+Sources: rename(2), inode(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+
+from pyrepro._publish.files import STATE_DIRECTORY, Target, unlink_if_possible
+
+_MARKERS = "markers"
+_O_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def markers_directory(directory: str) -> str:
+    # Not among what calls leave in the state directory, which is listed: it grows with the artifacts.
+    return f"{directory}{STATE_DIRECTORY}{os.sep}{_MARKERS}"
+
+
+def marker_file(target: Target) -> str:
+    # A digest, because the artifact's name may be too long to take a suffix.
+    return f"{markers_directory(target.directory)}{os.sep}{_digest(target.name)}.json"
+
+
+def newest_file(directory: str, plain: str) -> str:
+    return f"{markers_directory(directory)}{os.sep}{_digest(plain)}.newest"
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+def pointed_name(path: str) -> str:
+    """The name in a file that leads to a marker; empty if there is none."""
+    try:
+        return os.fsdecode(read_whole(path))
+    except OSError:
+        return ""
+
+
+def read_whole(path: str) -> bytes:
+    # With os.open, because calls that hit do this, and a file object takes five times as long.
+    descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+    try:
+        return os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+
+
+class NewStateFile:
+    """A file of the state directory that others see whole or not at all; what is not put in place is removed.
+
+    Args:
+        directory: the directory with artifacts.
+
+    Raises:
+        OSError: nothing may be written there.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        # Where staging directories are, so that what a kill leaves is removed as they are.
+        self._path = f"{directory}{STATE_DIRECTORY}{os.sep}{os.urandom(8).hex()}"
+        self._is_in_place = False
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+        self._file = os.fdopen(descriptor, "wb")
+        self.time = os.fstat(descriptor).st_mtime_ns
+        """When it was made, by the clock of its file system."""
+
+    def __enter__(self) -> NewStateFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+        if not self._is_in_place:
+            unlink_if_possible(self._path)
+
+    def put(self, content: bytes, path: str) -> None:
+        """Write it, and put it in place among the markers.
+
+        Raises:
+            OSError: that was not possible.
+        """
+        # Not synced: a marker that a power failure takes back costs a computation, no more.
+        self._file.write(content)
+        self._file.close()
+        markers = markers_directory(self._directory)
+        share_like(markers, self._path, 0o666)
+        os.replace(self._path, path)
+        self._is_in_place = True
+
+
+def make_markers_directory(directory: str) -> None:
+    """Make the directory for the markers of a directory with artifacts, or open it to whom that is open to now."""
+    markers = markers_directory(directory)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(markers)
+    share_like(f"{directory}{STATE_DIRECTORY}", markers, 0o7777)
+
+
+def share_like(model: str, path: str, bits: int) -> None:
+    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
+    wanted, status = os.stat(model), os.stat(path)
+    if (wanted.st_gid, wanted.st_mode & bits) != (status.st_gid, status.st_mode & bits):
+        # OSError: it is another user's, or the file system has no modes. AttributeError: Windows has no groups.
+        with contextlib.suppress(OSError, AttributeError):
+            os.chown(path, -1, wanted.st_gid)
+        # Last, because a change of the group takes bits away.
+        with contextlib.suppress(OSError):
+            os.chmod(path, wanted.st_mode & bits)

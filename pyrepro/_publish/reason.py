@@ -1,0 +1,78 @@
+"""Why an artifact is made, although others of its plain path are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pyrepro._code.difference import changes_of, paths_between
+from pyrepro._code.state import Reading
+from pyrepro._config.forms import JSON
+from pyrepro._publish.files import Target
+from pyrepro._publish.marker import Origin, first_of, newest_marker
+
+_DIGITS = 12
+_MOST_CHANGES = 100
+
+
+def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str) -> Origin:
+    """What makes an artifact.
+
+    Args:
+        maker: the function.
+        reading: the code that it runs with.
+        form: the configuration in JSON.
+        config_hash: its hash.
+    """
+    state, changes = reading.state, changes_of(reading)
+    # Declared changes are in no reading; very many would make each marker long.
+    is_told = len(changes) <= _MOST_CHANGES and bool(changes) == (state.changes is not None)
+    keys: dict[str, str] = {}
+    _add_keys(form, "", keys)
+    return Origin(maker, str(state), changes if is_told else None, config_hash, keys)
+
+
+def _add_keys(form: JSON, key: str, keys: dict[str, str]) -> None:
+    """The digest of each value by its dotted key; not the value, which may be long, or a secret."""
+    if isinstance(form, dict) and form:
+        for name, value in form.items():
+            _add_keys(value, f"{key}.{name}" if key else name, keys)
+    else:
+        keys[key] = hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: str | None) -> str | None:
+    """In what an artifact will differ from the newest one of its plain path.
+
+    Args:
+        target: where it belongs.
+        tag: the tag in its name.
+        origin: what makes it.
+        work_tree: the work tree of the code, None if there is none.
+
+    Returns:
+        What differs; None if there is no other one.
+    """
+    newest = newest_marker(target, tag)
+    if newest is None:
+        return None
+    old = newest.origin
+    differences = []
+    if old.state != origin.state:
+        differences.append(_difference_of_code(old, origin, work_tree))
+    if old.config != origin.config:
+        differing = {key for key in old.keys.keys() | origin.keys.keys() if old.keys.get(key) != origin.keys.get(key)}
+        # What is no object has no keys.
+        where = f" in {first_of(sorted(differing))}" if "" not in differing else ""
+        differences.append(f"the configuration differs{where}")
+    return f"{' and '.join(differences)}, compared with {newest.artifact}" if differences else None
+
+
+def _difference_of_code(old: Origin, new: Origin, work_tree: str | None) -> str:
+    if old.changes is None or new.changes is None:
+        return "the code differs"
+    old_commit, new_commit = (one.state.partition("-")[0] for one in (old, new))
+    paths = paths_between(work_tree, old_commit, old.changes, new_commit, new.changes)
+    if paths is None:
+        return f"the code differs from that of commit {old_commit[:_DIGITS]}, which this clone does not hold"
+    return f"the code differs in {first_of(paths)}" if paths else "the commit is another one, and the code the same"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code, warn_of_other_work_trees
@@ -17,6 +18,11 @@ from pyrepro._wrapper import Decorated, wrap
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _IsCached = TypeVar("_IsCached", bound=bool)
+_Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
+# What a function may return whose calls need not run: nothing, its path, or its paths.
+_Paths = TypeVar(
+    "_Paths", bound=Union[_Path, Sequence["_Path | Sequence[_Path]"], Mapping[Any, "_Path | Sequence[_Path]"]]
+)
 
 
 class Artifact(Generic[_IsCached]):
@@ -125,7 +131,15 @@ class Artifact(Generic[_IsCached]):
     ) -> Decorated[_P, Coroutine[Any, Any, Any]]: ...
 
     @overload
-    def __call__(self, function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
+    def __call__(self: Artifact[Literal[True]], function: Callable[_P, _Paths]) -> Decorated[_P, _Paths]: ...
+
+    @overload
+    def __call__(
+        self: Artifact[Literal[True]], function: Callable[_P, Coroutine[Any, Any, _Paths]]
+    ) -> Decorated[_P, Coroutine[Any, Any, _Paths]]: ...
+
+    @overload
+    def __call__(self: Artifact[Literal[False]], function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         options = self._options

@@ -13,47 +13,13 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import file_hash
-from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.files import STATE_DIRECTORY, Target, write_then_rename
+from pyrepro._publish.maker import is_same_maker
 from pyrepro.errors import ArtifactMismatchError, ConfigError
-
-_UNKNOWN_WORK_TREE = ".../"
-"""How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
 
 _MAX_MARKER_BYTES = 1 << 16
 _O_BINARY = getattr(os, "O_BINARY", 0)
-
-
-def maker_of(file: str | None, work_tree: str | None, module: str, qualname: str) -> str:
-    """Which function makes an artifact: its file in the work tree, and its qualified name.
-
-    Args:
-        file: the real path of its module's file, None if it was typed.
-        work_tree: the work tree whose state the names carry, None if that state was declared.
-        module: the name of its module.
-        qualname: its qualified name.
-
-    Returns:
-        The path relative to the work tree, a colon and the qualified name.
-    """
-    if file is None:
-        return f"{SESSION}:{qualname}"
-    if work_tree is not None and is_inside(file, work_tree):
-        return f"{relative_to(file, work_tree)}:{qualname}"
-    # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.
-    steps = file.split(os.sep)
-    known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{qualname}"
-
-
-def _is_same_maker(one: str, other: str) -> bool:
-    """Whether two makers can be one function: where a work tree is not known, the ends of the paths decide."""
-    if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
-        return one == other
-    short, long = sorted((one.removeprefix(_UNKNOWN_WORK_TREE), other.removeprefix(_UNKNOWN_WORK_TREE)), key=len)
-    return f"/{long}".endswith(f"/{short}")
 
 
 _FileStatus = tuple[int | None, int, int]
@@ -156,7 +122,7 @@ def _is_completed_by(maker: str, target: Target) -> bool:
     marker = Marker.parsed(text)
     if marker is None:
         return False
-    if not _is_same_maker(marker.maker, maker):
+    if not is_same_maker(marker.maker, maker):
         raise ArtifactMismatchError(
             f"{target.absolute().path} was made by {marker.maker}, and {maker} would take it for its own; "
             f"pass another stem to one of them",

@@ -206,7 +206,7 @@ def _check_closes_over_no_values(function: Callable[..., Any], options: Options)
     """Refuse to cache what takes values from around it which no configuration sees."""
     from pyrepro._publish.maker import held_by  # imported where artifacts are cached
 
-    held = [one for one in held_by(function) if one.is_hidden and one.name not in options.ignore]
+    held = [one for one in held_by(function, options.ignore) if one.is_hidden]
     unseen = dict.fromkeys(one.name for one in held if not _is_in_configuration(one, options))
     if unseen:
         raise TypeError(

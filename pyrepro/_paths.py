@@ -108,7 +108,7 @@ _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
 @functools.lru_cache(maxsize=256)
 def is_stream(text: str) -> bool:
     """Whether a path stands for a stream or a device by its text: ``-``, ``/dev/stdout``, but not ``/dev/shm/foo``."""
-    # os.devnull has another text on Windows. "-" as it was passed, since "./-" is how one writes to a file of this name.
+    # os.devnull has another text on Windows. "-" only as it was passed: "./-" is a file of this name.
     return text == "-" or text.lower() == os.devnull or re.fullmatch(_DEVICE, os.path.normpath(text)) is not None
 
 

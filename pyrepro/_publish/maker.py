@@ -51,12 +51,12 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
         TypeError: it cannot be told from another function that the same code has decorated.
     """
     chain = _chain(function)
-    held = [one.value for one in held_by(function) if not one.is_hidden and one.name not in ignored]
+    named = [one for one in held_by(function, ignored) if not one.is_hidden]
+    parts = [chain[-1], *(one.value for one in named if hasattr(one.value, "__name__"))]
     # A class method that is decorated from outside its class is another one for each class.
-    held += [one.__self__ for one in chain if inspect.ismethod(one)]
-    parts = [chain[-1], *(one for one in held if one is not None)]
-    _refuse_look_alike(chain, _text(parts, None))
-    return _text(parts, work_tree)
+    owners = [one.__self__ for one in chain if inspect.ismethod(one)]
+    _refuse_look_alike(chain, owners, _text(parts, None))
+    return _text([*parts, *owners], work_tree)
 
 
 def _text(parts: list[Any], work_tree: str | None) -> str:
@@ -79,14 +79,19 @@ class Held(NamedTuple):
     is_hidden: bool
 
 
-def held_by(function: Any) -> list[Held]:
-    """What a function closes over; of a wrapper, what the innermost function does: the rest is the decorators'."""
+def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
+    """What a function closes over, but for what is ignored.
+
+    Of a wrapper it is what the innermost function closes over: the rest belongs to the decorators.
+    """
     held: list[Held] = []
     open_functions, known = [_chain(function)[-1]], set()
     while open_functions:
         own = open_functions.pop()
         known.add(id(own))
         for name, cell in _cells(own):
+            if name in ignored:
+                continue
             try:
                 value = cell.cell_contents
             except ValueError:  # it is assigned below the function
@@ -95,7 +100,7 @@ def held_by(function: Any) -> list[Held]:
             is_hidden = not _has_name(value)
             held.append(Held(name, cell, value, is_hidden))
             inner = _chain(value)[-1]
-            if not is_hidden and id(inner) not in known:
+            if not (is_hidden or _is_of_module(value) or id(inner) in known):
                 open_functions.append(inner)
     return held
 
@@ -112,11 +117,20 @@ def _has_name(value: object) -> bool:
     """Whether the code says what a value is: None, a module, a class, or a function that holds no values."""
     if value is None or isinstance(value, (types.ModuleType, type)):
         return True
+    # Something is gathered there: what is still empty says nothing of what is made.
+    if type(value) in (list, dict, set) and not value:
+        return True
     chain = _chain(value)
     if any(isinstance(one, functools.partial) for one in chain) or not hasattr(chain[-1], "__qualname__"):
         return False
     owners = (getattr(one, "__self__", None) for one in chain)
     return all(owner is None or isinstance(owner, (types.ModuleType, type)) for owner in owners)
+
+
+def _is_of_module(value: Any) -> bool:
+    """Whether a module has a value under its name, so that what it holds is the module's: ``os.fsencode``."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return getattr(module, getattr(value, "__name__", ""), None) is value
 
 
 def _chain(function: Any) -> list[Any]:
@@ -160,6 +174,7 @@ class _Decoration(NamedTuple):
     codes: list[types.CodeType]
     line: int | None
     run: tuple[object, ...]
+    instruction: int
 
     def is_other_than(self, other: _Decoration, bound: object) -> bool:
         """Whether two decorations are of different functions, and not of one that was loaded again.
@@ -171,15 +186,16 @@ class _Decoration(NamedTuple):
         if any(one is not another for one, another in zip(self.run, other.run, strict=True)):
             return False
         if self.line != other.line:
-            return other.codes == _codes(_chain(bound))
-        return (self.text, self.codes) != (other.text, other.codes)
+            return other.codes == _codes(_chain(bound))[-len(other.codes) :]
+        # What one instruction decorates, as that of a factory, is told apart by what it closes over.
+        return self.instruction != other.instruction if self.text != other.text else self.codes != other.codes
 
 
 _decorations: dict[tuple[object, ...], _Decoration] = {}
 """The last decoration of each name in each file; of lambdas, of each line."""
 
 
-def _refuse_look_alike(chain: list[Any], text: str) -> None:
+def _refuse_look_alike(chain: list[Any], owners: list[Any], text: str) -> None:
     """Refuse a function that would be taken for another one which the same run of the same code has decorated.
 
     A reload, a cell that is run again and a test module that is imported again decorate the same name, too: what they
@@ -190,9 +206,9 @@ def _refuse_look_alike(chain: list[Any], text: str) -> None:
     line = codes[-1].co_firstlineno if codes else None
     frame = modules.caller_frame()
     run = frame.f_code, _body(frame), modules.spec_of(sys.modules.get(module or ""))
-    now = _Decoration(text, codes, line, run)
+    now = _Decoration(text, codes, line, run, frame.f_lasti)
     file = modules.function_file(own)
-    key = module, file, name, line if own.__name__ == "<lambda>" else None
+    key = module, file, name, *owners, line if own.__name__ == "<lambda>" else None
     then = _decorations.get(key)
     if then is not None and now.is_other_than(then, frame.f_locals.get(own.__name__)):
         raise TypeError(

@@ -33,7 +33,8 @@ class Artifact(Generic[_IsCached]):
 
     Args:
         keyword: the name of the parameter that is the path to write, or a list
-            or tuple of such names.
+            or tuple of such names. Where the function takes ``**kwargs``, it
+            may be a name that is passed there.
         config: the configuration: any value with a stable JSON form; or a
             callable that is given the call's arguments as a dict, paths left
             out, and returns such a value; or ``dict`` for these arguments
@@ -48,7 +49,8 @@ class Artifact(Generic[_IsCached]):
             as ``<stem>-unnamed-<UTC time><suffix>``, and the call raises an
             :class:`InputChangedError`.
         ignore: the names of parameters and of top-level configuration keys
-            that do not change the artifact.
+            that do not change the artifact, and of variables that a cached
+            function takes from the function around it.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
         cache: whether a call whose artifact this very function has completed
@@ -64,7 +66,9 @@ class Artifact(Generic[_IsCached]):
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         TypeError: an argument is of the wrong type, or names no parameter of
             the function; or the function is a generator function that is to
-            be ``atomic``, or has parameters that a ``cache`` could not see.
+            be ``atomic``; or it is to be cached and has parameters or closes
+            over values that the configuration does not see, is annotated to
+            return a value of its own, or could be taken for another function.
     """
 
     @overload

@@ -71,8 +71,9 @@ class Tag(Value):
 
         Raises:
             TypeError: the path is of another type.
-            ValueError: the path has no name to put a tag into, or its name
-                with this tag would read as another tag.
+            ValueError: the path has no name to put a tag into, is a stream or a
+                device by its text (``-``, ``/dev/stdout``), or its name with
+                this tag would read as another tag.
         """
         if type(path) is str:  # as most are: this is on the way of every call
             head, name, tail = split_text(path)

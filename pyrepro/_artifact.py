@@ -152,7 +152,6 @@ class Artifact(Generic[_IsCached]):
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
-        wrapper.tagged = naming.tagged
         return wrapper
 
 

@@ -76,7 +76,21 @@ def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> An
     wrapper = _publishing(function) if publishes else _of_the_same_kind(function)
     functools.update_wrapper(wrapper, function)
     wrapper._naming = naming
+    wrapper.tagged = _tagged(wrapper)
     return wrapper
+
+
+def _tagged(wrapper: Any) -> Any:
+    """``tagged`` of a wrapper, which prompts and notebooks complete with the parameters of the function."""
+
+    def tagged(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        return wrapper._naming.tagged(*args, **kwargs)
+
+    naming = wrapper._naming
+    tagged.__doc__ = naming.tagged.__doc__
+    tagged.__signature__ = naming.signature.replace(return_annotation=Any)  # type: ignore[attr-defined]
+    return tagged
 
 
 def _of_the_same_kind(function: Callable[..., Any]) -> Any:

@@ -523,6 +523,14 @@ def test_tagged_gives_the_path_without_calling(repository: Repository, name: Any
     assert save.tagged(None, "foo.txt") == f"foo-{name({'lr': 0.1})}.txt"
 
 
+def test_tagged_shows_the_parameters_of_the_function(repository: Repository) -> None:
+    @Artifact("outpath", repo=repository.path)
+    def save(data: object, *, lr: float = 0.1, **kwargs: int) -> None:
+        raise AssertionError("is not called")
+
+    assert list(inspect.signature(save.tagged).parameters) == ["data", "lr", "outpath", "kwargs"]
+
+
 def test_tagged_gives_a_dict_for_several_keywords(repository: Repository, name: Any) -> None:
     @Artifact(["a"], repo=repository.path)
     def one(a: str) -> None:

@@ -50,7 +50,7 @@ def may_be_none_or_paths(annotation: Any) -> bool:
     return _may_be_class(origin or annotation) and _may_hold(origin or annotation, args)
 
 
-def _may_be_class(cls: type) -> bool:
+def _may_be_class(cls: Any) -> bool:
     if issubclass(cls, (*_PATHS, *_CONTAINERS)) or hasattr(cls, "with_name"):
         return True
     try:
@@ -59,7 +59,7 @@ def _may_be_class(cls: type) -> bool:
         return True
 
 
-def _may_hold(cls: type, args: tuple[Any, ...]) -> bool:
+def _may_hold(cls: Any, args: tuple[Any, ...]) -> bool:
     """Whether the parts may be paths: type arguments, or the fields of a named tuple or a typed dict."""
     if issubclass(cls, os.PathLike):
         return True

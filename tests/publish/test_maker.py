@@ -492,6 +492,12 @@ def test_a_closure_over_what_the_configuration_holds_otherwise_is_refused(config
     assert str(error.value) == hides("lr", "closing_over.<locals>.save")
 
 
+def test_a_closure_over_what_has_no_json_form_is_not_in_the_configuration() -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config={"lr": 0.1}, cache=True)(closing_over(object()))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
+
+
 def test_a_configuration_may_close_over_the_same_variable(repository: Repository, out: pathlib.Path, name: Any) -> None:
     def make(lr: float) -> Any:
         @cached(repository, config=lambda call: {"rate": lr})

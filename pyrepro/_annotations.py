@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import pathlib
 import types
 import typing
@@ -12,7 +11,7 @@ from typing import Any
 
 from pyrepro._code.modules import without_partials
 
-_PATHS = (str, bytes, os.PathLike, type(None))
+_PLAIN = (str, bytes, type(None))
 _CONTAINERS = (list, tuple, dict)
 # What an annotation like object or Sequence may stand for.
 _POSSIBLE = (str, bytes, pathlib.PurePath, list, tuple, dict, type(None))
@@ -43,7 +42,7 @@ def may_be_none_or_paths(annotation: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return all(map(may_be_none_or_paths, args))
     if origin is typing.Literal:
-        return all(isinstance(value, _PATHS) for value in args)
+        return all(isinstance(value, _PLAIN) for value in args)
     # In newer versions of Python, Any is a class.
     if annotation is Any or not isinstance(origin or annotation, type):
         return True
@@ -51,7 +50,7 @@ def may_be_none_or_paths(annotation: Any) -> bool:
 
 
 def _may_be_class(cls: Any) -> bool:
-    if issubclass(cls, (*_PATHS, *_CONTAINERS)) or hasattr(cls, "with_name"):
+    if _is_path_class(cls) or issubclass(cls, (*_PLAIN, *_CONTAINERS)):
         return True
     try:
         return any(issubclass(one, cls) for one in _POSSIBLE)
@@ -59,9 +58,13 @@ def _may_be_class(cls: Any) -> bool:
         return True
 
 
+def _is_path_class(cls: Any) -> bool:
+    return hasattr(cls, "__fspath__") or hasattr(cls, "with_name")
+
+
 def _may_hold(cls: Any, args: tuple[Any, ...]) -> bool:
     """Whether the parts may be paths: type arguments, or the fields of a named tuple or a typed dict."""
-    if issubclass(cls, os.PathLike):
+    if _is_path_class(cls):
         return True
     if not args and issubclass(cls, (tuple, dict)):
         try:

@@ -221,7 +221,9 @@ def _refuse_look_alike(chain: list[Any], owners: list[Any], text: str) -> None:
 
 
 def _codes(chain: list[Any]) -> list[types.CodeType]:
-    return [one.__code__ for one in chain if isinstance(one, types.FunctionType)]
+    """The code of a function and its wrappers, but for our own, which change nothing but paths."""
+    functions = (one for one in chain if isinstance(one, types.FunctionType))
+    return [one.__code__ for one in functions if one.__globals__.get("__name__") != "pyrepro._wrapper"]
 
 
 def _body(frame: types.FrameType | None) -> types.CodeType | None:

@@ -269,6 +269,12 @@ class Other(Model):
 decorate(Model.make)
 decorate(Other.make)
 """,
+    "a function that is decorated for each of its paths": """\
+@Artifact("table", config=lambda call: None, cache=True)
+@Artifact("plot", config=lambda call: None, cache=True)
+def save(table, plot):
+    pass
+""",
     "partials of one function": """\
 def save(outpath, lr):
     pass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code
@@ -18,6 +19,11 @@ from pyrepro._wrapper import Decorated, wrap
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _IsCached = TypeVar("_IsCached", bound=bool)
+_Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
+# What a function may return whose calls need not run: nothing, its path, or its paths.
+_Paths = TypeVar(
+    "_Paths", bound=Union[_Path, Sequence["_Path | Sequence[_Path]"], Mapping[Any, "_Path | Sequence[_Path]"]]
+)
 
 
 class Artifact(Generic[_IsCached]):
@@ -28,7 +34,8 @@ class Artifact(Generic[_IsCached]):
 
     Args:
         keyword: the name of the parameter that is the path to write, or a list
-            or tuple of such names.
+            or tuple of such names. Where the function takes ``**kwargs``, it
+            may be a name that is passed there.
         config: the configuration: any value with a stable JSON form; or a
             callable that is given the call's arguments as a dict, paths left
             out, and returns such a value; or ``dict`` for these arguments
@@ -43,7 +50,8 @@ class Artifact(Generic[_IsCached]):
             as ``<stem>-unnamed-<UTC time><suffix>``, and the call raises an
             :class:`InputChangedError`.
         ignore: the names of parameters and of top-level configuration keys
-            that do not change the artifact.
+            that do not change the artifact, and of variables that a cached
+            function takes from the function around it.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
         cache: whether a call whose artifact this very function has completed
@@ -59,7 +67,9 @@ class Artifact(Generic[_IsCached]):
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         TypeError: an argument is of the wrong type, or names no parameter of
             the function; or the function is a generator function that is to
-            be ``atomic``, or has parameters that a ``cache`` could not see.
+            be ``atomic``; or it is to be cached and has parameters or closes
+            over values that the configuration does not see, is annotated to
+            return a value of its own, or could be taken for another function.
     """
 
     @overload
@@ -126,7 +136,15 @@ class Artifact(Generic[_IsCached]):
     ) -> Decorated[_P, Coroutine[Any, Any, Any]]: ...
 
     @overload
-    def __call__(self, function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
+    def __call__(self: Artifact[Literal[True]], function: Callable[_P, _Paths]) -> Decorated[_P, _Paths]: ...
+
+    @overload
+    def __call__(
+        self: Artifact[Literal[True]], function: Callable[_P, Coroutine[Any, Any, _Paths]]
+    ) -> Decorated[_P, Coroutine[Any, Any, _Paths]]: ...
+
+    @overload
+    def __call__(self: Artifact[Literal[False]], function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
 
     def __call__(self, function: Callable[..., Any]) -> Any:
         options = self._options
@@ -135,7 +153,6 @@ class Artifact(Generic[_IsCached]):
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
-        wrapper.tagged = naming.tagged
         return wrapper
 
 

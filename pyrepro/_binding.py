@@ -17,10 +17,12 @@ class Binding:
 
     Args:
         signature: the signature of the function.
+        name: what messages call the function.
     """
 
-    def __init__(self, signature: inspect.Signature) -> None:
+    def __init__(self, signature: inspect.Signature, name: str) -> None:
         self._signature = signature
+        self._name = name
         code: dict[str, Any] = {}
         exec(_source(signature), code)
         given = [parameter for parameter in signature.parameters.values() if parameter.default is not parameter.empty]
@@ -41,7 +43,21 @@ class Binding:
         try:
             return self._bind(*args, **kwargs)
         except TypeError:
-            return self._signature.bind(*args, **kwargs).arguments  # raises, and says it of the function
+            return bound(self._signature.bind, self._name, args, kwargs).arguments  # raises, and says what is wrong
+
+
+def bound(
+    bind: Callable[..., inspect.BoundArguments], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments of a call.
+
+    Raises:
+        TypeError: they do not fit the signature; the message names the function.
+    """
+    try:
+        return bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{name}() {error}") from None
 
 
 def _source(signature: inspect.Signature) -> str:
@@ -64,5 +80,5 @@ def _source(signature: inspect.Signature) -> str:
     by_name = ", ".join(f"{name!r}: {name}" for name in signature.parameters)
     return (
         f"def bind({', '.join(taken)}):\n    return {{{by_name}}}\n"
-        f"def call(function, arguments):\n    return function({', '.join(passed)})\n"
+        f"def call(function, arguments):\n    __tracebackhide__ = True\n    return function({', '.join(passed)})\n"
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from pyrepro._binding import Binding
+from pyrepro._binding import Binding, bound
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.file_hash import file_hash, fingerprint_of
@@ -106,10 +106,9 @@ class Naming:
 
     def _maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
-        from pyrepro._publish.marker import maker_of  # imported where artifacts are cached
+        from pyrepro._publish.maker import maker_of  # imported where artifacts are cached
 
-        tracker = self.tracker
-        return maker_of(tracker.file, tracker.work_tree, tracker.module, tracker.qualname)
+        return maker_of(self.function, self.tracker.work_tree, self.options.ignore)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
@@ -120,7 +119,14 @@ class Naming:
     @functools.cached_property
     def binding(self) -> Binding:
         """How calls are taken apart, compiled at the first one."""
-        return Binding(self.signature)
+        return Binding(self.signature, self.name)
+
+    @functools.cached_property
+    def _closed_over(self) -> frozenset[str]:
+        """The variables that the function takes from around it."""
+        from pyrepro._publish.maker import held_by  # imported where one of them may be named
+
+        return frozenset(held.name for held in held_by(self.function))
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
@@ -157,12 +163,14 @@ class Naming:
             TypeError: a path, or another argument that is part of the name, is missing.
         """
         state = self.tracker.before_call()
-        bound = self.signature.bind_partial(*args, **kwargs)
-        bound.apply_defaults()
-        arguments = bound.arguments
+        given = bound(self.signature.bind_partial, f"{self.name}.tagged", args, kwargs)
+        given.apply_defaults()
+        arguments = given.arguments
         for name in (*self.options.paths, *self.options.inputs):
             if name not in arguments:
-                raise TypeError(f"tagged() was not given the argument {name!r}, which is part of the name; pass it")
+                raise TypeError(
+                    f"{self.name}.tagged() was not given the argument {name!r}, which is part of the name; pass it"
+                )
         for name in self.signature.parameters:
             arguments.setdefault(name, _NotGiven(name))
         self._put_tag(tag_of(state, self._configuration(arguments).hash), arguments)
@@ -179,7 +187,11 @@ class Naming:
 
     def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
         for name in self._paths:
-            arguments[name] = tag.put(arguments[name])
+            try:
+                arguments[name] = tag.put(arguments[name])
+            except (TypeError, ValueError) as error:
+                error.args = (f"{error}; it is the argument {name!r} of {self.name}",)
+                raise
 
     def _configuration(self, arguments: Mapping[str, Any]) -> _Configuration:
         """The configuration of a call, computed when it is not that of the last one."""
@@ -215,11 +227,15 @@ class Naming:
                         f"rename one of them",
                         place=f"config[{name!r}]",
                     )
-                form[name] = _form_of_input(name, arguments[name])
+                try:
+                    form[name] = _form_of_input(name, arguments[name])
+                except TypeError as error:
+                    error.args = (f"{error}; it is an argument of {self.name}",)
+                    raise
         for name in self.options.ignore:
             if isinstance(form, dict) and name in form:
                 del form[name]
-            elif name not in self.signature.parameters:
+            elif name not in self.signature.parameters and name not in self._closed_over:
                 raise ConfigError(
                     f"ignore names {name!r}, which is neither a parameter of {self.name} nor a key of the "
                     f"configuration; correct the name",
@@ -242,6 +258,7 @@ class Call(NamedTuple):
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""
+        __tracebackhide__ = True
         return self.naming.binding.call(self.naming.function, self.arguments)
 
     def tags(self) -> tuple[Tag, Tag]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword as keywords
 import os
+import re
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._config.forms import JSON, has_fields, json_form
 from pyrepro._naming import Options, no_object_for_inputs, qualname_of
 from pyrepro.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyrepro._publish.maker import Held
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
@@ -35,6 +40,8 @@ def checked_options(
         ConfigError: the configuration has no stable JSON form.
         TypeError: an argument is of the wrong type, or two of them contradict each other.
     """
+    if callable(keyword):
+        raise _without_parentheses(keyword)
     options = Options(
         paths=_checked_names("keyword", keyword),
         is_single=isinstance(keyword, str),
@@ -70,14 +77,28 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
     """
     signature = _signature_of(function)
     for role, names in (("keyword", options.paths), ("inputs", options.inputs)):
-        _check_parameters(function, signature, role, names)
+        signature = _with_parameters(function, signature, role, names)
     if options.publishes:
         _check_returns(function)
     if options.caches:
         _check_holds_no_values(function)
+        _check_closes_over_no_values(function, options)
+        _check_returns_no_value(function)
     if options.caches and not options.reads_call:
         _check_configuration_sees(function, signature, {*options.paths, *options.inputs, *options.ignore})
     return signature
+
+
+def _without_parentheses(function: Callable[..., Any]) -> TypeError:
+    try:
+        names = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    except (TypeError, ValueError):
+        names = []
+    path = next((name for name in names if re.search("out|path|file|dest", name)), *names[:1] or ["outpath"])
+    return TypeError(
+        f"@Artifact stands above {qualname_of(function)} without parentheses; write @Artifact({path!r}), with the name "
+        f"of the parameter that is the path to write"
+    )
 
 
 def _checked_names(role: str, names: object) -> tuple[str, ...]:
@@ -139,17 +160,24 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
         raise TypeError(f"Artifact cannot see the parameters of {described}: {error}; wrap it in a def") from error
 
 
-def _check_parameters(
+def _with_parameters(
     function: Callable[..., Any], signature: inspect.Signature, role: str, names: tuple[str, ...]
-) -> None:
+) -> inspect.Signature:
+    """The signature, which has all names; those that only ``**kwargs`` takes are keyword-only parameters of it."""
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    usable = [name for name, parameter in signature.parameters.items() if parameter.kind not in variadic]
+    known = signature.parameters
+    usable = [name for name, parameter in known.items() if parameter.kind not in variadic]
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     for name in names:
-        if name not in usable:
+        is_taken = takes_any and name not in known and name.isidentifier() and not keywords.iskeyword(name)
+        if name not in usable and not is_taken:
             raise TypeError(
                 f"Artifact {role} names {name!r}, which is no parameter of {qualname_of(function)}{signature}; "
                 f"name one of {', '.join(usable) or 'a function that has parameters'}"
             )
+    added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names if name not in usable]
+    # Before the last parameter, which is the **kwargs that takes them.
+    return signature.replace(parameters=[*known.values()][:-1] + added + [*known.values()][-1:]) if added else signature
 
 
 def _check_returns(function: Callable[..., Any]) -> None:
@@ -171,6 +199,46 @@ def _check_holds_no_values(function: Any) -> None:
         raise TypeError(
             f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one "
             f"that others made; decorate a def that takes them as parameters"
+        )
+
+
+def _check_closes_over_no_values(function: Callable[..., Any], options: Options) -> None:
+    """Refuse to cache what takes values from around it which no configuration sees."""
+    from pyrepro._publish.maker import held_by  # imported where artifacts are cached
+
+    held = [one for one in held_by(function, options.ignore) if one.is_hidden]
+    unseen = dict.fromkeys(one.name for one in held if not _is_in_configuration(one, options))
+    if unseen:
+        raise TypeError(
+            f"Artifact cache=True cannot see the values of {', '.join(unseen)}, which {qualname_of(function)} takes "
+            f"from the function around it, so an artifact could be taken for one that other values made; make them "
+            f"parameters, or name in ignore= what changes nothing"
+        )
+
+
+def _is_in_configuration(held: Held, options: Options) -> bool:
+    """Whether the configuration takes the same variable from around it, is its value, or has it under its name."""
+    config = options.config
+    if options.reads_call:
+        return any(held.cell is cell for cell in getattr(config, "__closure__", None) or ())
+    if held.value is None:
+        return False
+    try:
+        form, value = json_form(config), json_form(held.value)
+    except ConfigError:
+        return False
+    return value == form or (isinstance(form, dict) and held.name in form and form[held.name] == value)
+
+
+def _check_returns_no_value(function: Callable[..., Any]) -> None:
+    from pyrepro._annotations import may_be_none_or_paths, returned_by  # imported where artifacts are cached
+
+    annotation = returned_by(function)
+    if not may_be_none_or_paths(annotation):
+        raise TypeError(
+            f"{qualname_of(function)} is annotated to return {inspect.formatannotation(annotation)}, which a call with "
+            f"Artifact cache=True could not return without running it; return None or the path, and write the value "
+            f"to the artifact"
         )
 
 

@@ -102,6 +102,16 @@ def _described(value: object) -> str:
     return f"{value!r} of type {type(value).__name__}"
 
 
+_DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
+
+
+@functools.lru_cache(maxsize=256)
+def is_stream(text: str) -> bool:
+    """Whether a path stands for a stream or a device by its text: ``-``, ``/dev/stdout``, but not ``/dev/shm/foo``."""
+    # os.devnull has another text on Windows. "-" only as it was passed: "./-" is a file of this name.
+    return text == "-" or text.lower() == os.devnull or re.fullmatch(_DEVICE, os.path.normpath(text)) is not None
+
+
 def is_url(text: str) -> bool:
     """Whether a path is a URL, as of an object store."""
     return re.match(_URL, text) is not None

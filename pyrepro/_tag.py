@@ -6,10 +6,11 @@ Nothing here looks at the disk.
 from __future__ import annotations
 
 import functools
+import os
 import re
 from typing import Any, TypeVar
 
-from pyrepro._paths import change_paths, split_path, split_text
+from pyrepro._paths import change_paths, is_stream, split_path, split_text
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import NotTaggedError
 
@@ -70,8 +71,9 @@ class Tag(Value):
 
         Raises:
             TypeError: the path is of another type.
-            ValueError: the path has no name to put a tag into, or its name
-                with this tag would read as another tag.
+            ValueError: the path has no name to put a tag into, is a stream or a
+                device by its text (``-``, ``/dev/stdout``), or its name with
+                this tag would read as another tag.
         """
         if type(path) is str:  # as most are: this is on the way of every call
             head, name, tail = split_text(path)
@@ -92,6 +94,11 @@ class Tag(Value):
         if name in ("", ".", ".."):
             raise ValueError(
                 f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
+            )
+        if is_stream(path if type(path) is str else _text_of(path)):
+            raise ValueError(
+                f"{path!r} is a stream or a device, which has no name that could carry a tag; pass the path of a file, "
+                f"or None for no output"
             )
         stem, suffix = split_suffix(name)
         text = f"-{self}"
@@ -127,6 +134,10 @@ class Tag(Value):
                 name=name,
             )
         return tag
+
+
+def _text_of(path: object) -> str:
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
 
 
 def _last_tag_in(name: str) -> Tag | None:

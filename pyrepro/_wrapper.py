@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from pyrepro._code.modules import is_importing_for_parent
 from pyrepro._code.state import CodeState
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ _R = TypeVar("_R")
 _S = TypeVar("_S")
 
 _POLL = 0.05  # seconds between two looks at what another call is making
+
+
+class Tagged(Protocol[_P]):
+    """``tagged``: completed with the parameters of the function, of which it needs only some."""
+
+    @overload
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> Any: ...
+
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Decorated(Protocol[_P, _R_co]):
@@ -39,7 +50,7 @@ class Decorated(Protocol[_P, _R_co]):
         ...
 
     @property
-    def tagged(self) -> Callable[..., Any]:
+    def tagged(self) -> Tagged[_P]:
         """The path, or the dict of paths, that a call with these arguments would write."""
         ...
 
@@ -65,15 +76,31 @@ def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> An
     wrapper = _publishing(function) if publishes else _of_the_same_kind(function)
     functools.update_wrapper(wrapper, function)
     wrapper._naming = naming
+    wrapper.tagged = _tagged(wrapper)
     return wrapper
 
 
+def _tagged(wrapper: Any) -> Any:
+    """``tagged`` of a wrapper, which prompts and notebooks complete with the parameters of the function."""
+
+    def tagged(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        return wrapper._naming.tagged(*args, **kwargs)
+
+    naming = wrapper._naming
+    tagged.__doc__ = naming.tagged.__doc__
+    tagged.__signature__ = naming.signature.replace(return_annotation=Any)  # type: ignore[attr-defined]
+    return tagged
+
+
 def _of_the_same_kind(function: Callable[..., Any]) -> Any:
+    # __tracebackhide__ tells pytest and IPython that the frame is none of the user's.
     # The naming is looked up on the wrapper itself at every call: it is the attributes of functions,
     # and not their closures, that IPython's autoreload brings up to date.
     wrapper: Any
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         call = wrapper._naming.begin(args, kwargs)
         try:
             result = await call.run()
@@ -84,6 +111,7 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
         return result
 
     async def async_generator_function(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        __tracebackhide__ = True
         call = wrapper._naming.begin(args, kwargs)
         generator = call.run()
         try:
@@ -105,6 +133,7 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
             raise
 
     def generator_function(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        __tracebackhide__ = True
         call = wrapper._naming.begin(args, kwargs)
         try:
             result = yield from call.run()
@@ -115,6 +144,7 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
         return result
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         call = wrapper._naming.begin(args, kwargs)
         try:
             result = call.run()
@@ -141,24 +171,40 @@ def _publishing(function: Callable[..., Any]) -> Any:
     wrapper: Any
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         call = PublishedCall(wrapper._naming, args, kwargs)
         if call.is_done:
             return call.end(None)
         with call:
             for _ in call.wait_for_lock():
+                _check_may_wait(function)
                 import asyncio
 
                 await asyncio.sleep(_POLL)
             return call.end(None if call.is_done else await call.run())
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         call = PublishedCall(wrapper._naming, args, kwargs)
         if call.is_done:
             return call.end(None)
         with call:
             for _ in call.wait_for_lock():
+                _check_may_wait(function)
                 time.sleep(_POLL)
             return call.end(None if call.is_done else call.run())
 
     wrapper = coroutine_function if inspect.iscoroutinefunction(function) else plain_function
     return wrapper
+
+
+def _check_may_wait(function: Callable[..., Any]) -> None:
+    """Refuse to wait for a process that may wait for this one."""
+    if is_importing_for_parent():
+        call = f"{getattr(function, '__name__', 'function')}(...)"
+        raise RuntimeError(
+            f"{call} is made by another process, and this one is still importing the program of its parent, which may "
+            f"wait for it; call the function behind a main guard:\n\n"
+            f'    if __name__ == "__main__":\n'
+            f"        {call}\n"
+        )

@@ -30,7 +30,8 @@ class ArtifactMismatchError(PyreproError, FileExistsError):
 
     Attributes:
         path: the artifact.
-        maker: the function that made it: its file in the work tree, and its qualified name.
+        maker: the function that made it: its file in the work tree, its qualified name, and the line where its code
+            begins.
     """
 
     def __init__(self, message: str, *, path: str | None = None, maker: str | None = None) -> None:

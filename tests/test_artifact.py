@@ -286,7 +286,10 @@ def test_an_input_that_is_not_there_is_refused_before_the_call(repository: Repos
     )
     with pytest.raises(TypeError) as type_error:
         save("foo", [3])
-    assert str(type_error.value) == "the input table[0] is 3 of type int; pass the path of a file or a directory"
+    assert str(type_error.value) == (
+        "the input table[0] is 3 of type int; pass the path of a file or a directory; "
+        f"it is an argument of {save.__qualname__}"
+    )
 
 
 # Kinds of function
@@ -408,9 +411,9 @@ def test_a_call_that_does_not_fit_the_signature_is_the_type_error_of_python(repo
     def save(outpath: str) -> None:
         raise AssertionError("is not called")
 
-    with pytest.raises(TypeError, match="^missing a required argument: 'outpath'$"):
+    with pytest.raises(TypeError, match=rf"^{save.__qualname__}\(\) missing a required argument: 'outpath'$"):
         save()  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="^got an unexpected keyword argument 'outpth'$"):
+    with pytest.raises(TypeError, match=rf"^{save.__qualname__}\(\) got an unexpected keyword argument 'outpth'$"):
         save("foo", outpth=1)  # type: ignore[call-arg]
 
 
@@ -425,6 +428,89 @@ def test_a_wrong_path_fails_before_the_call(repository: Repository) -> None:
         save("")
 
 
+def test_a_wrong_path_says_which_argument_of_which_function_it_is(repository: Repository) -> None:
+    @Artifact(["table", "plot"], repo=repository.path)
+    def save(table: Any, plot: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(TypeError) as type_error:
+        save("foo", 3)
+    assert str(type_error.value) == (
+        "an artifact path is a str, bytes, a path object, None, or a list or tuple of these, not 3 of type int; pass the "
+        f"path as it stands on disk; it is the argument 'plot' of {save.__qualname__}"
+    )
+    with pytest.raises(ValueError) as value_error:
+        save.tagged("-", "foo")
+    assert str(value_error.value) == (
+        "'-' is a stream or a device, which has no name that could carry a tag; pass the path of a file, or None for no "
+        f"output; it is the argument 'table' of {save.__qualname__}"
+    )
+
+
+# Paths that only **kwargs takes
+
+
+def test_a_path_in_kwargs_is_tagged(repository: Repository, name: Any) -> None:
+    @Artifact("outpath", config=dict, repo=repository.path)
+    def save(**kwargs: Any) -> Any:
+        return kwargs
+
+    given = {"lr": 0.1}
+    tagged = f"foo-{name(kwargs=given)}"
+    assert save(outpath="foo", lr=0.1) == {"outpath": tagged, "lr": 0.1}
+    assert save.tagged(lr=0.1, outpath="foo") == tagged
+    assert str(inspect.signature(save)) == "(**kwargs: 'Any') -> 'Any'"
+
+
+def test_several_paths_and_inputs_in_kwargs_are_found(
+    repository: Repository, tmp_path: pathlib.Path, name: Any
+) -> None:
+    @Artifact(["table", "plot"], inputs="raw", repo=repository.path)
+    def save(table: str, *args: int, **others: Any) -> Any:
+        return table, args, others
+
+    raw = tmp_path / "raw"
+    raw.write_text("1")
+    tag = name({"raw": file_hash(raw)})
+    assert save("t", 1, plot="p", raw=raw) == (f"t-{tag}", (1,), {"plot": f"p-{tag}", "raw": raw})
+
+
+def test_a_path_that_is_missing_in_kwargs_is_a_type_error(repository: Repository) -> None:
+    @Artifact("outpath", repo=repository.path)
+    def save(**kwargs: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(TypeError, match=rf"^{save.__qualname__}\(\) missing a required .*argument: 'outpath'$"):
+        save(outpth="foo")
+
+
+@pytest.mark.parametrize("keyword", ["kwargs", "args", "a-b", "class", ""])
+def test_what_kwargs_cannot_take_is_refused(keyword: str) -> None:
+    def save(table: str, *args: int, **kwargs: int) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(TypeError) as error:
+        Artifact(keyword)(save)
+    assert str(error.value) == (
+        f"Artifact keyword names {keyword!r}, which is no parameter of {save.__qualname__}{inspect.signature(save)}; "
+        f"name one of table"
+    )
+
+
+# Tracebacks
+
+
+def test_the_frames_between_the_call_and_the_function_are_hidden(repository: Repository) -> None:
+    @Artifact("outpath", repo=repository.path)
+    def save(outpath: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as error:
+        save("foo")
+    shown = [entry.frame.code.name for entry in error.traceback if not entry.ishidden(error)]
+    assert shown == ["test_the_frames_between_the_call_and_the_function_are_hidden", "save"]
+
+
 # tagged
 
 
@@ -435,6 +521,14 @@ def test_tagged_gives_the_path_without_calling(repository: Repository, name: Any
 
     assert save.tagged(outpath="foo.txt") == f"foo-{name({'lr': 0.1})}.txt"
     assert save.tagged(None, "foo.txt") == f"foo-{name({'lr': 0.1})}.txt"
+
+
+def test_tagged_shows_the_parameters_of_the_function(repository: Repository) -> None:
+    @Artifact("outpath", repo=repository.path)
+    def save(data: object, *, lr: float = 0.1, **kwargs: int) -> None:
+        raise AssertionError("is not called")
+
+    assert list(inspect.signature(save.tagged).parameters) == ["data", "lr", "outpath", "kwargs"]
 
 
 def test_tagged_gives_a_dict_for_several_keywords(repository: Repository, name: Any) -> None:
@@ -481,7 +575,8 @@ def test_tagged_needs_the_paths_and_the_inputs(repository: Repository) -> None:
         with pytest.raises(TypeError) as error:
             save.tagged(**given)
         assert (
-            str(error.value) == f"tagged() was not given the argument {missing!r}, which is part of the name; pass it"
+            str(error.value)
+            == f"{save.__qualname__}.tagged() was not given the argument {missing!r}, which is part of the name; pass it"
         )
 
 
@@ -535,10 +630,46 @@ def test_a_local_function_pickles_by_value_with_its_state(repository: Repository
     assert copied.code_state == save.code_state
 
 
+# Without parentheses
+
+
+def test_artifact_without_parentheses_says_what_to_type() -> None:
+    with pytest.raises(TypeError) as error:
+
+        @Artifact  # type: ignore[arg-type]
+        def train(data: object, outpath: str) -> None:
+            raise AssertionError("is not called")
+
+    assert str(error.value) == (
+        "@Artifact stands above test_artifact_without_parentheses_says_what_to_type.<locals>.train without parentheses; "
+        "write @Artifact('outpath'), with the name of the parameter that is the path to write"
+    )
+
+
+class Bare:
+    def method(self, where: str) -> None:
+        raise AssertionError("is not called")
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter"),
+    [
+        (lambda data, target_file: None, "target_file"),
+        (lambda data, where: None, "data"),
+        (Bare.method, "where"),
+        (lambda: None, "outpath"),
+        (dir, "outpath"),
+    ],
+)
+def test_the_parameter_that_looks_like_a_path_is_proposed(function: Any, parameter: str) -> None:
+    with pytest.raises(TypeError, match=rf"; write @Artifact\('{parameter}'\), with the name"):
+        Artifact(function)
+
+
 # Wrong arguments of the decorator
 
 
-def save(outpath: str, table: str = "t", *args: int, **kwargs: int) -> None:
+def save(outpath: str, table: str = "t", *args: int) -> None:
     raise AssertionError("is not called")
 
 
@@ -548,7 +679,7 @@ class AClass:
 
 
 ONE_OF = "name one of outpath, table"
-SIGNATURE = "save(outpath: 'str', table: 'str' = 't', *args: 'int', **kwargs: 'int') -> 'None'"
+SIGNATURE = "save(outpath: 'str', table: 'str' = 't', *args: 'int') -> 'None'"
 
 WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
     (3, {}, save, "Artifact keyword=3 is no name and no list or tuple of names; pass names of parameters"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import pickle
 from typing import Any, NamedTuple
@@ -300,3 +301,40 @@ def test_reading_a_tag_from_what_is_no_path_is_a_type_error(value: Any) -> None:
         f"an artifact path is a str, bytes or a path object, not {value!r} of type {type(value).__name__}; "
         "pass the path as it stands on disk"
     )
+
+
+STREAMS = [
+    "-",
+    b"-",
+    pathlib.Path("-"),
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/null",
+    b"/dev/null",
+    pathlib.Path("/dev/null"),
+    "//dev//stdout",
+    "/dev/../dev/tty",
+    "/dev/fd/63",
+    "/dev/pts/0",
+    "/proc/self/fd/1",
+    "/proc/1/task/1/fd/2",
+    os.devnull,
+]
+
+
+@posix_only
+@pytest.mark.parametrize("path", STREAMS, ids=str)
+def test_a_stream_or_a_device_has_no_name_to_put_a_tag_into(path: Any) -> None:
+    with pytest.raises(ValueError) as error:
+        CLEAN.put(path)
+    assert str(error.value) == (
+        f"{path!r} is a stream or a device, which has no name that could carry a tag; pass the path of a file, or None "
+        f"for no output"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["./-", "out/-", "--", "-.txt", "/dev/shm/foo", "dev/stdout", "/out/dev/null", "/proc/fd", "s3://dev/null"]
+)
+def test_what_only_looks_like_a_device_is_a_file(path: str) -> None:
+    assert Tag.from_path(CLEAN.put(path)) == CLEAN

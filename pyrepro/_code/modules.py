@@ -87,10 +87,14 @@ def _is_worker() -> bool:
     process = sys.modules.get("multiprocessing.process")
     # A worker that is started anew knows its parent, and has a main file, only after it has imported
     # the program of its parent; until then it is marked as inheriting.
-    return _is_execnet_worker() or (
-        process is not None
-        and (process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False))
-    )
+    is_child = process is not None and process.parent_process() is not None
+    return _is_execnet_worker() or is_child or is_importing_for_parent()
+
+
+def is_importing_for_parent() -> bool:
+    """Whether this is a process of multiprocessing that is still importing the program of its parent."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 def _is_execnet_worker() -> bool:

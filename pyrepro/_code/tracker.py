@@ -189,11 +189,6 @@ class Tracker:
         return next(modules.real_files([self._files[0]]), None) if self._files[0] else None
 
     @property
-    def module(self) -> str:
-        """The name of the function's module; empty where it has none."""
-        return self._module or ""
-
-    @property
     def function(self) -> str:
         """The function as ``module:qualname``."""
         return f"{self._module}:{self.qualname}"

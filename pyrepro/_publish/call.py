@@ -140,6 +140,7 @@ class PublishedCall:
 
     def run(self) -> Any:
         """Call the function with paths in staging directories."""
+        __tracebackhide__ = True
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._children = _children_ended()

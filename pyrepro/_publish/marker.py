@@ -14,10 +14,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pyrepro._code.state import SESSION
-from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
 from pyrepro._publish.files import Target, unlink_if_possible
+from pyrepro._publish.maker import is_same_maker
 from pyrepro._publish.marker_files import (
     NewStateFile,
     make_markers_directory,
@@ -34,39 +33,6 @@ _logger = logging.getLogger("pyrepro")
 _FORMAT = 1
 _TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
 _WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
-
-_UNKNOWN_WORK_TREE = ".../"
-"""How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
-
-
-def maker_of(file: str | None, work_tree: str | None, module: str, qualname: str) -> str:
-    """Which function makes an artifact: its file in the work tree, and its qualified name.
-
-    Args:
-        file: the real path of its module's file, None if it was typed.
-        work_tree: the work tree whose state the names carry, None if that state was declared.
-        module: the name of its module.
-        qualname: its qualified name.
-
-    Returns:
-        The path relative to the work tree, a colon and the qualified name.
-    """
-    if file is None:
-        return f"{SESSION}:{qualname}"
-    if work_tree is not None and is_inside(file, work_tree):
-        return f"{relative_to(file, work_tree)}:{qualname}"
-    # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.
-    steps = file.split(os.sep)
-    known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{qualname}"
-
-
-def _is_same_maker(one: str, other: str) -> bool:
-    """Whether two makers can be one function: where a work tree is not known, the ends of the paths decide."""
-    if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
-        return one == other
-    short, long = sorted((one.removeprefix(_UNKNOWN_WORK_TREE), other.removeprefix(_UNKNOWN_WORK_TREE)), key=len)
-    return f"/{long}".endswith(f"/{short}")
 
 
 class Origin(NamedTuple):
@@ -180,7 +146,7 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     changed = marker.changed_files(target.directory)
     if changed and not os.path.lexists(path):
         return f"{path} was removed"
-    if marker.origin.maker != maker and not _is_same_maker(marker.origin.maker, maker):
+    if marker.origin.maker != maker and not is_same_maker(marker.origin.maker, maker):
         raise ArtifactMismatchError(
             f"{target.absolute().path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
             f"pass another stem to one of them",

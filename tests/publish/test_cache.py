@@ -23,13 +23,20 @@ from conftest import Repository, files_opened_in, marker_in, posix_only
 from pyrepro import Artifact, ArtifactMismatchError
 
 
+def line_of(function: Any) -> int:
+    """The line where the code of a decorated function begins."""
+    return int(function.__wrapped__.__code__.co_firstlineno)
+
+
 class Step:
     """A cached function that counts how often it runs."""
 
     def __init__(self, repository: Repository, returns: Any = None, **options: Any) -> None:
         self.runs = 0
 
-        @Artifact("outpath", **({"config": dict, "repo": repository.path, "cache": True} | options))
+        ignored = {"ignore": ("self", "returns")}
+
+        @Artifact("outpath", **({"config": dict, "repo": repository.path, "cache": True} | ignored | options))
         def save(outpath: Any, lr: float = 0.1) -> Any:
             self.runs += 1
             with open(outpath, "w") as outf:
@@ -277,7 +284,10 @@ def test_the_artifact_of_another_function_is_not_taken_for_ones_own(
     step.save("foo.txt")
     with pytest.raises(ArtifactMismatchError) as error:
         other("foo.txt")
-    path, makers = out / f"foo-{name(lr=0.1)}.txt", [f".../test_cache.py:{f.__qualname__}" for f in (step.save, other)]
+    path, makers = (
+        out / f"foo-{name(lr=0.1)}.txt",
+        [f".../test_cache.py:{f.__qualname__}:{line_of(f)}" for f in (step.save, other)],
+    )
     assert str(error.value) == (
         f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; pass another stem to one of them"
     )
@@ -366,7 +376,7 @@ def test_a_function_that_calls_itself_for_the_same_artifact_does_not_wait_for_ev
     with pytest.raises(RuntimeError) as error:
         save("foo.txt")
     assert str(error.value) == (
-        f".../test_cache.py:{save.__qualname__} was called for {out}/foo-{name()}.txt by what is making it, and would "
+        f".../test_cache.py:{save.__qualname__}:{line_of(save)} was called for {out}/foo-{name()}.txt by what is making it, and would "
         f"wait for itself; pass another path"
     )
     assert os.listdir(out) == []
@@ -533,6 +543,96 @@ def test_a_marker_that_cannot_be_written_costs_no_artifact(
     assert sorted(entry.name for entry in (out / ".pyrepro").iterdir()) == [".gitignore", "markers"]
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@posix_only
+def test_a_forgotten_main_guard_is_shown_in_place_of_waiting_for_the_parent(
+    method: str, repository: Repository, out: pathlib.Path
+) -> None:
+    repository.commit(
+        step=f"""\
+import multiprocessing
+import pathlib
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", cache=True)
+def train(outpath):
+    child = multiprocessing.get_context({method!r}).Process(target=print)
+    child.start()
+    child.join()
+    pathlib.Path(outpath).write_text(str(child.exitcode))
+
+
+train({str(out / "foo.txt")!r})
+"""
+    )
+    done = repository.run("step.py")
+    assert next(out.glob("foo*")).read_text() == "1"
+    assert done.stderr.endswith(
+        "RuntimeError: train(...) is made by another process, and this one is still importing the program of its "
+        "parent, which may wait for it; call the function behind a main guard:\n\n"
+        '    if __name__ == "__main__":\n'
+        "        train(...)\n\n"
+    )
+
+
+@posix_only
+def test_a_forgotten_main_guard_is_shown_in_a_coroutine_function_too(repository: Repository, out: pathlib.Path) -> None:
+    repository.commit(
+        step=f"""\
+import asyncio
+import multiprocessing
+import pathlib
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", cache=True)
+async def train(outpath):
+    child = multiprocessing.get_context("spawn").Process(target=print)
+    child.start()
+    child.join()
+    pathlib.Path(outpath).write_text(str(child.exitcode))
+
+
+asyncio.run(train({str(out / "foo.txt")!r}))
+"""
+    )
+    done = repository.run("step.py")
+    assert next(out.glob("foo*")).read_text() == "1"
+    assert 'behind a main guard:\n\n    if __name__ == "__main__":\n        train(...)\n' in done.stderr
+
+
+def test_a_child_that_imports_its_parents_program_finds_what_is_there(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    repository.commit(
+        step=f"""\
+import multiprocessing
+import pathlib
+
+from pyrepro import Artifact
+
+
+@Artifact("outpath", cache=True)
+def train(outpath):
+    pathlib.Path(outpath).touch()
+
+
+print("found", train({str(out / "foo.txt")!r}))
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=print, args=["child"])
+    child.start()
+    child.join()
+"""
+    )
+    done = repository.run("step.py")
+    path = next(out.glob("foo*"))
+    assert (done.stdout.splitlines(), done.stderr) == ([f"found {path}", f"found {path}", "child"], "")
+
+
 # Who made it
 
 MODULE = """\
@@ -582,7 +682,7 @@ def test_another_file_at_the_same_commit_is_another_maker(repository: Repository
     done = repository.run("b/step.py", out / "foo.txt")
     path = next(out.glob("foo*"))
     assert done.stderr.endswith(
-        f"ArtifactMismatchError: {path} was made by a/step.py:save, and b/step.py:save would take it for its own; "
+        f"ArtifactMismatchError: {path} was made by a/step.py:save:7, and b/step.py:save:7 would take it for its own; "
         f"pass another stem to one of them\n"
     )
 
@@ -593,7 +693,7 @@ def test_a_function_typed_in_a_session_is_cached_by_its_inputs(repository: Repos
     done = repository.run("-c", code)
     path = next(out.glob("foo*"))
     assert done.stdout.splitlines() == ["runs", str(path), str(path)]
-    assert json.loads(marker_in(out).read_text())["origin"]["maker"] == "<session>:save"
+    assert json.loads(marker_in(out).read_text())["origin"]["maker"] == "<session>:save:7"
 
 
 def test_a_function_that_was_sent_elsewhere_finds_what_the_sender_made(

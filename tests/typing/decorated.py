@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from typing_extensions import assert_type
 
@@ -83,6 +83,35 @@ def cached_path(outpath: str) -> str:
     return outpath
 
 
+@Artifact(["table", "plot"], cache=True)
+async def cached_paths(table: str, plot: Path | None) -> tuple[str, Path | None]:
+    return table, plot
+
+
+@Artifact("outpath", cache=True)
+def cached_unknown(outpath: str) -> Any:
+    return outpath
+
+
+@Artifact("outpath", cache=True)
+def never(outpath: str) -> NoReturn:
+    raise NotImplementedError
+
+
+def value(outpath: str) -> float:
+    return 0.1
+
+
+async def later_value(outpath: str) -> list[float]:
+    return [0.1]
+
+
+Artifact("outpath", cache=True)(value)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+Artifact("outpath", cache=True)(later_value)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+assert_type(Artifact("outpath", atomic=True)(value)("foo"), float)
+Artifact(value)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 @Artifact("outpath", atomic=True)
 def atomic(outpath: str) -> None:
     return None
@@ -92,6 +121,8 @@ async def use_cached() -> None:
     assert_type(cached(Path()), Any)
     assert_type(await cached_coroutine(Path(), Path()), Any)
     assert_type(cached_path("foo"), str)
+    assert_type(await cached_paths("foo", None), tuple[str, Path | None])
+    assert_type(cached_unknown("foo"), Any)
     assert_type(atomic("foo"), None)
 
 

@@ -1,0 +1,233 @@
+"""Makers: which function makes an artifact, what it closes over, and functions that look alike."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import types
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from pyrepro._code import modules
+from pyrepro._code.state import SESSION
+from pyrepro._paths import is_inside, relative_to
+
+_UNKNOWN_WORK_TREE = ".../"
+"""How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
+
+
+_AND = " with "
+"""What stands between a function and what it closes over."""
+
+
+def is_same_maker(one: str, other: str) -> bool:
+    """Whether two makers can be one function: where a work tree is not known, the ends of the paths decide."""
+    places, others = one.split(_AND), other.split(_AND)
+    return len(places) == len(others) and all(map(_is_same_place, places, others))
+
+
+def _is_same_place(one: str, other: str) -> bool:
+    if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
+        return one == other
+    short, long = sorted((one.removeprefix(_UNKNOWN_WORK_TREE), other.removeprefix(_UNKNOWN_WORK_TREE)), key=len)
+    return f"/{long}".endswith(f"/{short}")
+
+
+def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()) -> str:
+    """Which function makes an artifact.
+
+    Args:
+        function: the function.
+        work_tree: the work tree whose state the names carry, None if that state was declared.
+        ignored: the variables that it closes over which do not change the artifact.
+
+    Returns:
+        The path relative to the work tree, the qualified name and the line where the code begins, separated by
+        colons; behind "with", the same of each function, class and module that it closes over.
+
+    Raises:
+        TypeError: it cannot be told from another function that the same code has decorated.
+    """
+    chain = _chain(function)
+    named = [one for one in held_by(function, ignored) if not one.is_hidden]
+    parts = [chain[-1], *(one.value for one in named if hasattr(one.value, "__name__"))]
+    # A class method that is decorated from outside its class is another one for each class.
+    owners = [one.__self__ for one in chain if inspect.ismethod(one)]
+    _refuse_look_alike(chain, owners, _text(parts, None))
+    return _text([*parts, *owners], work_tree)
+
+
+def _text(parts: list[Any], work_tree: str | None) -> str:
+    return _AND.join(dict.fromkeys(_place(part, work_tree) for part in parts))
+
+
+class Held(NamedTuple):
+    """A variable that a function closes over, itself or through another function that it closes over.
+
+    Attributes:
+        name: the variable.
+        cell: what holds it.
+        value: its value, None if it has none yet.
+        is_hidden: whether it holds what no name in the code leads to.
+    """
+
+    name: str
+    cell: types.CellType
+    value: Any
+    is_hidden: bool
+
+
+def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
+    """What a function closes over, but for what is ignored.
+
+    Of a wrapper it is what the innermost function closes over: the rest belongs to the decorators.
+    """
+    held: list[Held] = []
+    open_functions, known = [_chain(function)[-1]], set()
+    while open_functions:
+        own = open_functions.pop()
+        known.add(id(own))
+        for name, cell in _cells(own):
+            if name in ignored:
+                continue
+            try:
+                value = cell.cell_contents
+            except ValueError:  # it is assigned below the function
+                held.append(Held(name, cell, None, is_hidden=True))
+                continue
+            is_hidden = not _has_name(value)
+            held.append(Held(name, cell, value, is_hidden))
+            inner = _chain(value)[-1]
+            if not (is_hidden or _is_of_module(value) or id(inner) in known):
+                open_functions.append(inner)
+    return held
+
+
+def _cells(function: Any) -> Iterator[tuple[str, types.CellType]]:
+    if isinstance(function, types.FunctionType):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            # The class that super() needs, and the function's own name, are not there at the decoration.
+            if name not in ("__class__", function.__name__):
+                yield name, cell
+
+
+def _has_name(value: object) -> bool:
+    """Whether the code says what a value is: None, a module, a class, or a function that holds no values."""
+    if value is None or isinstance(value, (types.ModuleType, type)):
+        return True
+    # Something is gathered there: what is still empty says nothing of what is made.
+    if type(value) in (list, dict, set) and not value:
+        return True
+    chain = _chain(value)
+    if any(isinstance(one, functools.partial) for one in chain) or not hasattr(chain[-1], "__qualname__"):
+        return False
+    owners = (getattr(one, "__self__", None) for one in chain)
+    return all(owner is None or isinstance(owner, (types.ModuleType, type)) for owner in owners)
+
+
+def _is_of_module(value: Any) -> bool:
+    """Whether a module has a value under its name, so that what it holds is the module's: ``os.fsencode``."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return getattr(module, getattr(value, "__name__", ""), None) is value
+
+
+def _chain(function: Any) -> list[Any]:
+    """A function and what it leads to by partials, methods and wrappers, the innermost last."""
+    chain: list[Any] = []
+    while all(function is not one for one in chain):
+        chain.append(function)
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        else:
+            # Not getattr: what makes attributes up as they are asked for may wrap itself for ever.
+            function = getattr(function, "__dict__", {}).get("__wrapped__", function)
+    return chain
+
+
+def _place(thing: Any, work_tree: str | None) -> str:
+    """Where a function, a class or a module stands in the code."""
+    if isinstance(thing, types.ModuleType):
+        return thing.__name__
+    code = getattr(thing, "__code__", None)
+    name = thing.__qualname__ + ("" if code is None else f":{code.co_firstlineno}")
+    given = modules.function_file(thing)
+    file = next(modules.real_files([given]), None) if given else None
+    if file is None:
+        return f"{SESSION}:{name}"
+    if work_tree is not None and is_inside(file, work_tree):
+        return f"{relative_to(file, work_tree)}:{name}"
+    # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.
+    steps = file.split(os.sep)
+    module = getattr(thing, "__module__", None) or "__main__"
+    known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
+    return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{name}"
+
+
+class _Decoration(NamedTuple):
+    """What was decorated, and in which run of which code."""
+
+    text: str
+    codes: list[types.CodeType]
+    line: int | None
+    run: tuple[object, ...]
+    instruction: int
+
+    def is_other_than(self, other: _Decoration, bound: object) -> bool:
+        """Whether two decorations are of different functions, and not of one that was loaded again.
+
+        Args:
+            other: the earlier one of the same name in the same file.
+            bound: what the name stands for where this one is made.
+        """
+        if any(one is not another for one, another in zip(self.run, other.run, strict=True)):
+            return False
+        if self.line != other.line:
+            return other.codes == _codes(_chain(bound))[-len(other.codes) :]
+        # What one instruction decorates, as that of a factory, is told apart by what it closes over.
+        return self.instruction != other.instruction if self.text != other.text else self.codes != other.codes
+
+
+_decorations: dict[tuple[object, ...], _Decoration] = {}
+"""The last decoration of each name in each file; of lambdas, of each line."""
+
+
+def _refuse_look_alike(chain: list[Any], owners: list[Any], text: str) -> None:
+    """Refuse a function that would be taken for another one which the same run of the same code has decorated.
+
+    A reload, a cell that is run again and a test module that is imported again decorate the same name, too: what they
+    run was compiled anew. A factory decorates the same function again.
+    """
+    own, codes = chain[-1], _codes(chain)
+    name, module = own.__qualname__, getattr(own, "__module__", None)
+    line = codes[-1].co_firstlineno if codes else None
+    frame = modules.caller_frame()
+    run = frame.f_code, _body(frame), modules.spec_of(sys.modules.get(module or ""))
+    now = _Decoration(text, codes, line, run, frame.f_lasti)
+    file = modules.function_file(own)
+    key = module, file, name, *owners, line if own.__name__ == "<lambda>" else None
+    then = _decorations.get(key)
+    if then is not None and now.is_other_than(then, frame.f_locals.get(own.__name__)):
+        raise TypeError(
+            f"Artifact cache=True cannot tell {name} in line {line} of {file or 'what was typed'} from the function of "
+            f"this name in line {then.line} that was decorated before it, so a call of one could be given what the "
+            f"other made; give each a name of its own: write a def in place of a lambda, and use functools.wraps in "
+            f"decorators"
+        )
+    _decorations[key] = now
+
+
+def _codes(chain: list[Any]) -> list[types.CodeType]:
+    """The code of a function and its wrappers, but for our own, which change nothing but paths."""
+    functions = (one for one in chain if isinstance(one, types.FunctionType))
+    return [one.__code__ for one in functions if one.__globals__.get("__name__") != "pyrepro._wrapper"]
+
+
+def _body(frame: types.FrameType | None) -> types.CodeType | None:
+    """The code of the innermost module body or cell that runs in a stack."""
+    while frame is not None and not frame.f_code.co_name.startswith(("<module>", "<cell line")):
+        frame = frame.f_back
+    return None if frame is None else frame.f_code

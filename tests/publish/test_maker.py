@@ -1,0 +1,537 @@
+"""Two functions that would be taken for one are refused where they are decorated, and what is loaded again is not."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Repository
+
+from pyrepro import Artifact, ArtifactMismatchError
+
+
+def refusal(name: str, line: int, before: int, file: str = __file__) -> str:
+    return (
+        f"Artifact cache=True cannot tell {name} in line {line} of {file} from the function of this name in line "
+        f"{before} that was decorated before it, so a call of one could be given what the other made; give each a name "
+        f"of its own: write a def in place of a lambda, and use functools.wraps in decorators"
+    )
+
+
+def cached(repository: Repository, **options: Any) -> Any:
+    return Artifact("outpath", repo=repository.path, cache=True, **options)
+
+
+def touch(outpath: str) -> None:
+    pathlib.Path(outpath).touch()
+
+
+def last_line_of(done: Any) -> str:
+    return str(done.stderr.strip().splitlines()[-1])
+
+
+# Look-alikes
+
+
+LOOK_ALIKES = {
+    "implementations of a singledispatch": (
+        "_",
+        12,
+        8,
+        """\
+@functools.singledispatch
+def save(data, outpath):
+    raise NotImplementedError
+@save.register
+@decorate
+def _(data: int, outpath):
+    pass
+@save.register
+@decorate
+def _(data: str, outpath):
+    pass
+""",
+    ),
+    "a name that is defined twice": (
+        "save",
+        8,
+        5,
+        """\
+@decorate
+def save(outpath):
+    pass
+@decorate
+def save(outpath):
+    raise ValueError
+""",
+    ),
+    "a method that is defined twice": (
+        "Model.save",
+        9,
+        6,
+        """\
+class Model:
+    @decorate
+    def save(self, outpath):
+        pass
+    @decorate
+    def save(self, outpath):
+        raise ValueError
+""",
+    ),
+    "implementations of a singledispatchmethod": (
+        "Model._",
+        13,
+        9,
+        """\
+class Model:
+    @functools.singledispatchmethod
+    def save(self, data, outpath):
+        raise NotImplementedError
+    @save.register
+    @decorate
+    def _(self, data: int, outpath):
+        pass
+    @save.register
+    @decorate
+    def _(self, data: str, outpath):
+        pass
+""",
+    ),
+    "lambdas on one line": (
+        "<lambda>",
+        5,
+        5,
+        """\
+one, other = decorate(lambda outpath: None), decorate(lambda outpath: 3)
+""",
+    ),
+    "lambdas in one loop": (
+        "<lambda>",
+        5,
+        5,
+        """\
+for function in (lambda outpath: None, lambda outpath: 3):
+    decorate(function)
+""",
+    ),
+    "wrappers without functools.wraps": (
+        "logged.<locals>.inner",
+        6,
+        6,
+        """\
+def logged(function):
+    def inner(outpath):
+        return function(outpath)
+    return inner
+@decorate
+@logged
+def one(outpath):
+    pass
+@decorate
+@logged
+def other(outpath):
+    raise ValueError
+""",
+    ),
+    "one function below two decorators": (
+        "save",
+        13,
+        13,
+        """\
+def twice(function):
+    @functools.wraps(function)
+    def inner(outpath):
+        function(outpath)
+        function(outpath)
+    return inner
+from pathlib import Path
+# below
+def save(outpath):
+    pass
+decorate(save)
+decorate(twice(save))
+""",
+    ),
+}
+
+HEAD = """\
+import functools
+import sys
+from pyrepro import Artifact
+decorate = Artifact("outpath", config=lambda call: None, cache=True)
+"""
+
+
+@pytest.mark.parametrize("kind", LOOK_ALIKES)
+def test_what_would_be_taken_for_one_function_is_refused_at_the_decoration(kind: str, repository: Repository) -> None:
+    name, line, before, source = LOOK_ALIKES[kind]
+    repository.commit(step=HEAD + source)
+    expected = refusal(name, line, before, str(repository.path / "step.py"))
+    assert last_line_of(repository.run("step.py")) == f"TypeError: {expected}"
+
+
+INNOCENTS = {
+    "lambdas on two lines": """\
+one = decorate(lambda outpath: None)
+other = decorate(lambda outpath: 3)
+""",
+    "wrappers with functools.wraps": """\
+def logged(function):
+    @functools.wraps(function)
+    def inner(outpath):
+        return function(outpath)
+    return inner
+@decorate
+@logged
+def one(outpath):
+    pass
+@decorate
+@logged
+def other(outpath):
+    pass
+""",
+    "one function with two configurations": """\
+def save(outpath):
+    pass
+for lr in (0.1, 0.2):
+    Artifact("outpath", config={"lr": lr}, cache=True)(save)
+""",
+    "a factory": """\
+def make(lr):
+    @Artifact("outpath", config={"lr": lr}, cache=True)
+    def save(outpath):
+        print(lr)
+    return save
+make(0.1), make(0.2)
+""",
+    "one of two definitions": """\
+if sys.platform == "none":
+    @decorate
+    def save(outpath):
+        pass
+else:
+    @decorate
+    def save(outpath):
+        pass
+""",
+    "branches of a factory": """\
+def make(kind):
+    if kind:
+        @decorate
+        def save(outpath):
+            pass
+    else:
+        @decorate
+        def save(outpath):
+            raise ValueError
+    return save
+for kind in (True, False, True):
+    make(kind)
+""",
+    "methods of one name in two classes": """\
+class Model:
+    @decorate
+    def save(self, outpath):
+        super().__init__()
+class Other(Model):
+    @decorate
+    def save(self, outpath):
+        super().save(outpath)
+""",
+    "what a decorator of one's own decorates": """\
+def cached(function):
+    @decorate
+    def inner(outpath):
+        return function(outpath)
+    return inner
+@cached
+def one(outpath):
+    pass
+@cached
+def other(outpath):
+    raise ValueError
+""",
+    "a class method of two classes": """\
+class Model:
+    @classmethod
+    def make(cls, outpath):
+        raise ValueError
+class Other(Model):
+    pass
+decorate(Model.make)
+decorate(Other.make)
+""",
+    "a function that is decorated for each of its paths": """\
+@Artifact("table", config=lambda call: None, cache=True)
+@Artifact("plot", config=lambda call: None, cache=True)
+def save(table, plot):
+    pass
+""",
+    "partials of one function": """\
+def save(outpath, lr):
+    pass
+for lr in (0.1, 0.2):
+    decorate(functools.partial(save, lr=lr))
+""",
+    "a source that is executed again, edited": """\
+namespace = {"decorate": Artifact("outpath", repo=".", cache=True), "__name__": "made"}
+for body in ("pass", "raise ValueError"):
+    exec(f"@decorate\\ndef save(outpath):\\n  {body}", namespace)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", INNOCENTS)
+def test_what_is_one_function_or_two_that_can_be_told_apart_is_accepted(kind: str, repository: Repository) -> None:
+    repository.commit(step=HEAD + INNOCENTS[kind])
+    done = repository.run("step.py", env={"PYREPRO_ALLOW_DIRTY": "1"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_module_that_is_edited_and_loaded_again_is_accepted(repository: Repository) -> None:
+    repository.commit(
+        lib=HEAD + "@decorate\ndef save(outpath):\n    pass\ndef bare(outpath):\n    pass\n",
+        step="""\
+import importlib, pathlib, lib
+from pyrepro import Artifact
+decorate = Artifact("outpath", cache=True, allow_dirty=True)
+decorate(lib.bare)
+source = pathlib.Path(lib.__file__)
+source.write_text(source.read_text().replace("pass", "raise ValueError").replace("@decorate", "# above\\n@decorate"))
+importlib.reload(lib)
+decorate(lib.bare)
+""",
+    )
+    done = repository.run("step.py", env={"PYREPRO_ALLOW_DIRTY": "1"})
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_spawned_child_decorates_again(repository: Repository, tmp_path: pathlib.Path) -> None:
+    repository.commit(
+        step=HEAD
+        + f"""\
+import multiprocessing, pathlib
+@Artifact("outpath", config=dict, cache=True)
+def save(outpath, n):
+    pathlib.Path(outpath).write_text(str(n))
+if __name__ == "__main__":
+    path = {str(tmp_path / "foo.txt")!r}
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        print([pathlib.Path(one).read_text() for one in pool.starmap(save, [(path, n) for n in range(3)])])
+"""
+    )
+    done = repository.run("step.py")
+    assert (done.stdout, done.stderr) == ("['0', '1', '2']\n", "")
+
+
+def test_a_test_module_that_is_imported_again_is_accepted(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(test_again=HEAD + "@decorate\ndef save(outpath):\n    pass\n")
+    monkeypatch.syspath_prepend(repository.path)
+    for _ in range(2):
+        importlib.import_module("test_again")
+        del sys.modules["test_again"]
+
+
+def test_functions_on_other_lines_are_other_makers(repository: Repository, tmp_path: pathlib.Path) -> None:
+    one = cached(repository)(lambda outpath: pathlib.Path(outpath).touch())
+    other = cached(repository)(lambda outpath: pathlib.Path(outpath).write_text("other"))
+    path = one(tmp_path / "foo")
+    lines = [function.__wrapped__.__code__.co_firstlineno for function in (one, other)]
+    with pytest.raises(ArtifactMismatchError) as error:
+        other(tmp_path / "foo")
+    name = f".../test_maker.py:{one.__qualname__}"
+    assert str(error.value) == (
+        f"{path} was made by {name}:{lines[0]}, and {name}:{lines[1]} would take it for its own; "
+        f"pass another stem to one of them"
+    )
+
+
+def test_a_wrapper_is_told_from_that_of_another_function_in_another_process(
+    repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    repository.write(
+        "logs.py", "def logged(function):\n def inner(outpath):\n  return function(outpath)\n return inner\n"
+    )
+    source = """\
+import pathlib, sys
+from pyrepro import Artifact
+from logs import logged
+
+@Artifact("outpath", cache=True)
+@logged
+def save(outpath):
+    pathlib.Path(outpath).write_text(__file__)
+
+save(sys.argv[1])
+"""
+    repository.commit(one=source, other=source)
+    path = str(tmp_path / "foo.txt")
+    assert repository.run("one.py", path).stderr == ""
+    maker = "logs.py:logged.<locals>.inner:2 with"
+    assert last_line_of(repository.run("other.py", path)).endswith(
+        f"was made by {maker} one.py:save:5, and {maker} other.py:save:5 would take it for its own; "
+        f"pass another stem to one of them"
+    )
+
+
+def test_the_makers_of_a_wrapper_are_one_with_and_without_a_repository(
+    repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    source = """\
+import pathlib, sys
+from pyrepro import Artifact
+
+def logged(function):
+    def inner(outpath):
+        return function(outpath)
+    return inner
+
+@Artifact("outpath", cache=True)
+@logged
+def save(outpath):
+    print("runs")
+    pathlib.Path(outpath).touch()
+
+save(sys.argv[1])
+"""
+    repository.commit(src__step=source)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "step.py").write_text(source)
+    path = str(tmp_path / "foo.txt")
+    assert repository.run("src/step.py", path).stdout == "runs\n"
+    assert repository.run(elsewhere / "step.py", path, env={"PYREPRO_CODE_STATE": repository.head}).stdout == ""
+
+
+# What a function closes over
+
+
+def closing_over(lr: Any) -> Callable[[str], None]:
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(lr))
+
+    return save
+
+
+def closing_over_a_function_of(lr: Any) -> Callable[[str], None]:
+    def inner() -> str:
+        return str(lr)
+
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(inner())
+
+    return save
+
+
+def closing_over_what_comes_later() -> Callable[[str], None]:
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(lr))
+
+    decorated = Artifact("outpath", cache=True)(save)
+    lr = 0.1
+    return decorated
+
+
+def hides(name: str, function: str) -> str:
+    return (
+        f"Artifact cache=True cannot see the values of {name}, which {function} takes from the function around it, so "
+        f"an artifact could be taken for one that other values made; make them parameters, or name in ignore= what "
+        f"changes nothing"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [0.1, "a", [64, 64], {"lr": 0.1}, pathlib.Path(), object(), [].append, touch.__call__]
+)
+@pytest.mark.parametrize("make", [closing_over, closing_over_a_function_of])
+def test_a_closure_over_a_value_is_refused_at_the_decoration(make: Any, value: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config=dict, cache=True)(make(value))
+    assert str(error.value) == hides("lr", f"{make.__name__}.<locals>.save")
+
+
+def test_a_closure_over_a_partial_is_refused() -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", cache=True)(closing_over(functools.partial(print, 0.1)))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
+
+
+def test_a_closure_over_what_is_assigned_later_is_refused() -> None:
+    with pytest.raises(TypeError) as error:
+        closing_over_what_comes_later()
+    assert str(error.value) == hides("lr", "closing_over_what_comes_later.<locals>.save")
+
+
+@pytest.mark.parametrize("value", [None, touch, len, json, pathlib.Path, os.fsencode, [], {}, set(), json.dumps])
+def test_a_closure_over_what_the_code_names_or_what_is_empty_is_accepted(value: Any, repository: Repository) -> None:
+    cached(repository, ignore="other")(with_other(value))
+
+
+def with_other(value: Any) -> Any:
+    other = 3
+
+    def save(outpath: str) -> None:
+        raise AssertionError(value, other, save)
+
+    return save
+
+
+@pytest.mark.parametrize("config", [0.1, {"lr": 0.1}, {"lr": 0.1, "layers": 2}])
+def test_a_closure_over_what_the_configuration_holds_is_accepted(config: Any, repository: Repository) -> None:
+    cached(repository, config=config)(closing_over(0.1))
+
+
+@pytest.mark.parametrize("config", [{"lr": 0.2}, {"rate": 0.1}, [0.1]])
+def test_a_closure_over_what_the_configuration_holds_otherwise_is_refused(config: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config=config, cache=True)(closing_over(0.1))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
+
+
+def test_a_closure_over_what_has_no_json_form_is_not_in_the_configuration() -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config={"lr": 0.1}, cache=True)(closing_over(object()))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
+
+
+def test_a_configuration_may_close_over_the_same_variable(repository: Repository, out: pathlib.Path, name: Any) -> None:
+    def make(lr: float) -> Any:
+        @cached(repository, config=lambda call: {"rate": lr})
+        def save(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(str(lr))
+
+        return save
+
+    assert [make(lr)("foo") for lr in (0.1, 0.2)] == [f"foo-{name({'rate': lr})}" for lr in (0.1, 0.2)]
+
+
+def test_an_ignored_variable_changes_nothing(repository: Repository, out: pathlib.Path, name: Any) -> None:
+    for count in (1, 2):
+        save = Artifact("outpath", config=dict, repo=repository.path, cache=True, ignore="lr")(closing_over(count))
+        assert save("foo") == f"foo-{name({})}"
+    assert pathlib.Path(f"foo-{name({})}").read_text() == "1"
+
+
+def test_what_a_wrapper_closes_over_belongs_to_the_decorator(repository: Repository) -> None:
+    def retry(times: int) -> Any:
+        def decorate(function: Any) -> Any:
+            @functools.wraps(function)
+            def inner(outpath: str) -> None:
+                for _ in range(times):
+                    function(outpath)
+
+            return inner
+
+        return decorate
+
+    cached(repository)(retry(3)(touch))

@@ -309,7 +309,7 @@ def test_a_marker_that_cannot_be_written_costs_a_warning(
     refuse("replace", lambda source, path: str(path).endswith(".json"), os_error(errno.ENOSPC))
     assert save("foo") == f"foo-{name}"
     assert [record.message for record in caplog.records] == [
-        f"{out}/foo-{name} is complete, but the next call will make it again: [Errno 28] No space left on device"
+        f"{out}/foo-{name} is complete, but a later call will make it again: [Errno 28] No space left on device"
     ]
 
 

@@ -207,7 +207,7 @@ def test_a_call_that_waits_says_for_whom_and_then_that_another_one_made_it(
 ) -> None:
     started, goes_on = threading.Event(), threading.Event()
 
-    @Artifact("outpath", repo=repository.path, cache=True)
+    @Artifact("outpath", repo=repository.path, cache=True, ignore=("goes_on", "is_signed", "out", "started"))
     def save(outpath: str) -> None:
         if not is_signed:
             next(out.glob(".pyrepro/*.lock")).write_text("")
@@ -229,9 +229,10 @@ def test_a_call_that_waits_says_for_whom_and_then_that_another_one_made_it(
     path = save("foo.txt")
     first.join()
     logging.getLogger("pyrepro").removeHandler(handler)
-    name, whom = save.__qualname__, f"process {os.getpid()} on {platform.node()}" if is_signed else "another call"
+    name, line = save.__qualname__, save.__wrapped__.__code__.co_firstlineno
+    whom = f"process {os.getpid()} on {platform.node()}" if is_signed else "another call"
     assert sorted(record.message for record in caplog.records) == [
-        f".../test_reasons.py:{name} waits for {out}/{path}, which {whom} is making",
+        f".../test_reasons.py:{name}:{line} waits for {out}/{path}, which {whom} is making",
         f"{name} found {path}, which another call made meanwhile",
         f"{name} made {path}: nothing is there",
     ]

@@ -116,11 +116,13 @@ class PublishedCall:
             _check_name_lengths(targets, sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
+        self._why = why
         self.is_done = why is None
         if why is not None:
             self._publication = Publication(targets, maker, sidecar_suffix)
-            # Told before the function runs, while what it is compared with is there.
-            self._why = self._reason(why, targets) if maker is not None and _logger.isEnabledFor(logging.INFO) else why
+            if maker is not None and _logger.isEnabledFor(logging.INFO):
+                # Told before the function runs, while what it is compared with is there.
+                self._why = self._reason(why, targets)
 
     def __enter__(self) -> PublishedCall:
         return self
@@ -166,7 +168,7 @@ class PublishedCall:
         """
         if self.is_done:
             if _logger.isEnabledFor(logging.INFO):
-                meanwhile = ", which another call made meanwhile" if hasattr(self, "_publication") else ""
+                meanwhile = "" if self._why is None else ", which another call made meanwhile"
                 _logger.info("%s found %s%s", self._naming.name, _shown(self._paths), meanwhile)
             return self._naming.paths_of(self._paths)
         with self._publication.keeping():

@@ -26,7 +26,7 @@ _lock_files_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVa
 _warned_of: set[str] = set()
 """What was said of directories whose file system has no locks, and of locks that are not permitted."""
 
-_PATIENCE = 3.0
+_PATIENCE = 5.0
 """Seconds after which it is logged for whom a call waits."""
 
 

@@ -26,6 +26,7 @@ from pyrepro._publish.marker_files import (
     pointed_name,
     read_whole,
 )
+from pyrepro._value import is_hex
 from pyrepro.errors import ArtifactMismatchError
 
 _logger = logging.getLogger("pyrepro")
@@ -91,10 +92,24 @@ class Marker(NamedTuple):
                 return None
             # By name, so that a format may gain fields that this version does not know.
             origin = Origin(*(fields["origin"][name] for name in Origin._fields))
-            marker = cls(*(fields[name] for name in cls._fields))._replace(origin=origin)
+            marker = cls(*(fields[name] for name in cls._fields))
             # Taken apart here, so that what is damaged shows here, and nowhere else.
-            files = {str(name): ([*map(int, fingerprint)], held) for name, (fingerprint, held) in marker.files.items()}
-            return marker._replace(parts=[*map(str, marker.parts)], files=files, seen=int(marker.seen))
+            if not is_hex(str(origin.state).partition("-")[0], 40, 64):
+                return None
+            files = {
+                str(name): ([int(size), int(modified), int(changed), int(inode)], held)
+                for name, ((size, modified, changed, inode), held) in marker.files.items()
+            }
+            # A marker without the artifact itself would be true of nothing at all.
+            if marker.artifact not in files and f"{marker.artifact}/" not in files:
+                return None
+            changes = None if origin.changes is None else dict(origin.changes)
+            return marker._replace(
+                origin=origin._replace(maker=str(origin.maker), changes=changes, keys=dict(origin.keys)),
+                parts=[*map(str, marker.parts)],
+                files=files,
+                seen=int(marker.seen),
+            )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -109,7 +124,7 @@ class Marker(NamedTuple):
 
     def is_fresh(self) -> bool:
         """Whether a file was changed in the tick of the clock in which it was looked at, and may have been again."""
-        return max([_time_of(fingerprint) for fingerprint, _ in self.files.values()]) >= self.seen
+        return max([_time_of(fingerprint) for fingerprint, _ in self.files.values()], default=0) >= self.seen
 
 
 def why_not_completed(maker: str, targets: Sequence[Target], sidecar_suffix: str = "") -> str | None:

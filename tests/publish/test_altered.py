@@ -27,7 +27,7 @@ class Step:
         self.runs = 0
         self._stem = stem
 
-        @Artifact("outpath", repo=repository.path, cache=True, ignore=("self", "stem", "step", "tmp_path", "write"))
+        @Artifact("outpath", repo=repository.path, cache=True, ignore=("self", "write"))
         def save(outpath: pathlib.Path) -> None:
             self.runs += 1
             write(outpath)

@@ -220,6 +220,34 @@ def test_a_marker_that_cannot_be_read_is_none(marker: str, step: Step, out: path
     assert step.runs == 2
 
 
+@pytest.mark.parametrize(
+    ("field", "damage"),
+    [("files", 3), ("files", {"a": [[1, 2], None]}), ("files", {"a": [["x"] * 4, None]}), ("seen", "x"), ("parts", 3)],
+)
+def test_a_marker_with_a_damaged_field_is_none(field: str, damage: Any, step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker_in(out).write_text(json.dumps({**json.loads(marker_in(out).read_text()), field: damage}))
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+@pytest.mark.parametrize(("field", "damage"), [("state", "HEAD"), ("state", 3), ("keys", 3), ("changes", 3)])
+def test_a_marker_with_a_damaged_origin_is_none(field: str, damage: Any, step: Step, out: pathlib.Path) -> None:
+    step.save("foo.txt")
+    marker = json.loads(marker_in(out).read_text())
+    marker_in(out).write_text(json.dumps(marker | {"origin": marker["origin"] | {field: damage}}))
+    step.save("foo.txt")
+    assert step.runs == 2
+
+
+def test_a_marker_that_names_no_files_does_not_stand_for_a_file_that_is_gone(step: Step, out: pathlib.Path) -> None:
+    path = pathlib.Path(step.save("foo.txt"))
+    marker_in(out).write_text(json.dumps(json.loads(marker_in(out).read_text()) | {"files": {}}))
+    path.unlink()
+    step.save("foo.txt")
+    assert (path.read_text(), step.runs) == ("trained with 0.1", 2)
+
+
 def test_a_marker_of_another_format_is_none(step: Step, out: pathlib.Path) -> None:
     step.save("foo.txt")
     marker_in(out).write_text(marker_in(out).read_text().replace('"pyrepro": 1', '"pyrepro": 2'))

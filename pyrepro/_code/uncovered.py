@@ -90,7 +90,7 @@ def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[byt
     known: dict[str, str | None] = {}
     for module in loaded:
         package, file = module.name.partition(".")[0], module.file
-        if module.original or package in _NEVER or is_linked_alone(module.module):
+        if module.original or package in _NEVER or package.startswith("%run ") or is_linked_alone(module.module):
             continue
         if is_inside(file, top) and os.fsencode(relative_to(file, top)) not in ignored:
             continue

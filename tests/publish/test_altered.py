@@ -129,7 +129,9 @@ def test_what_was_altered_is_made_again(
     made = state_of(path)
     assert step.runs == 1
     alter(path)
-    assert state_of(step(out)) == made
+    found = state_of(step(out))
+    # What was changed by hand is moved aside, and not overwritten.
+    assert {name: content for name, content in found.items() if "~" not in name} == made
     assert (step.runs, step(out), step.runs) == (2, path, 2)
 
 

@@ -372,7 +372,7 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
 def unknown_to_ignore(name: str, function: str, signature: inspect.Signature, form: JSON) -> ConfigError:
     import difflib  # imported where a name was wrong
 
-    close = difflib.get_close_matches(name, [*signature.parameters, *_dotted_names(form)])
+    close = difflib.get_close_matches(name, [*signature.parameters, *_dotted_names(form)], cutoff=0.7)
     remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else "correct the name"
     return ConfigError(
         f"ignore names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"

@@ -156,7 +156,7 @@ def _form(value: Any, place: Place) -> JSON:
         return binascii.b2a_base64(bytes(value), newline=False).decode("ascii")
     if _is_array(value, kind):
         return _form_of_array(value, place)
-    if isinstance(value, _named_values()):
+    if isinstance(value, _named_values()) and getattr(value, "key", value) is not None:  # zones of files have no name
         return _form_of_text(str(value), place)
     if isinstance(value, str):
         return _form_of_text(str.__str__(value), place)
@@ -276,20 +276,21 @@ def _form_of_float(number: float) -> int | float | str:
 
 
 def _form_of_array(value: Any, place: Place) -> JSON:
-    if _counts_time_in_bare_numbers(value):
+    try:
+        size: Any = getattr(value, "numel", lambda: value.size)()
+        if size > LARGE and (digest := array_digest(value)) is not None:
+            return digest
+        is_time_in_bare_numbers = _counts_time_in_bare_numbers(value)
+        plain = value.tolist()
+    except Exception as error:
+        raise place.error(
+            f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
+        ) from error
+    if is_time_in_bare_numbers:
         raise place.error(
             f"is {value_and_type_of(value)}, whose tolist() is a bare number",
             "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
         )
-    try:
-        elements: Any = getattr(value, "numel", lambda: value.size)()
-        if elements > LARGE and (digest := array_digest(value)) is not None:
-            return digest
-        plain = value.tolist()
-    except Exception as error:
-        raise place.error(
-            f"is {value_and_type_of(value)}, whose tolist() failed: {error}", "pass plain values"
-        ) from error
     if type(plain) is type(value):
         raise place.error(
             f"is {value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"

@@ -82,7 +82,7 @@ def _public_module(value: Any, module: str, name: str) -> str | None:
 
 
 def _public_modules(module: str) -> Iterator[str]:
-    """The public modules that a name may stand in, shortest first: ``a`` and ``a.c`` of ``a._b.c``, ``io`` of ``_io``."""
+    """The public modules that a name may stand in, short ones first: of ``a._b.c`` ``a`` and ``a.c``."""
     if module in _PLATFORM:
         yield _PLATFORM[module]
     steps = module.split(".")

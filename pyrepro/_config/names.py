@@ -37,7 +37,9 @@ def import_name(value: Any, place: Place) -> str | None:
     if not isinstance(value, type) and not callable(value):
         return None
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    module = getattr(value, "__module__", None) or "builtins"
+    # Methods of types that are written in C say only which type they are of.
+    owner = getattr(value, "__objclass__", getattr(value, "__self__", None))
+    module = getattr(value, "__module__", None) or getattr(owner, "__module__", None) or "builtins"
     if not isinstance(name, str) or not isinstance(module, str):
         return None
     is_code = isinstance(value, (type, types.FunctionType))

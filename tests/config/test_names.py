@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import datetime
 import heapq
 import io
 import operator
@@ -41,6 +42,11 @@ from pyrepro import ConfigError, canonical_json
             "builtins:TimeoutError" if sys.version_info >= (3, 11) else "concurrent.futures:TimeoutError",
         ),
         (TimeoutError, "builtins:TimeoutError"),
+        (datetime.datetime.now, "datetime:datetime.now"),
+        (datetime.date.isoformat, "datetime:date.isoformat"),
+        (dict.fromkeys, "builtins:dict.fromkeys"),
+        (str.upper, "builtins:str.upper"),
+        (np.ndarray.mean, "numpy:ndarray.mean"),
         (np.linalg.norm, "numpy.linalg:norm"),
         (np.random.default_rng, "numpy.random:default_rng"),
         (sklearn.metrics.f1_score, "sklearn.metrics:f1_score"),

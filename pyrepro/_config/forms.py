@@ -146,6 +146,8 @@ def _form(value: Any, place: Place) -> JSON:
         return value  # type: ignore[no-any-return]
     if kind in _registered and kind is not object:
         return _form(_registered[kind](value), place.instead(value))
+    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes its time
+        return _BUILTIN[kind](value, place)
     if isinstance(value, enum.Enum):
         return _form(value.value, place)
     if isinstance(value, Tag):
@@ -163,20 +165,19 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, int):
         return _form_of_integer(int.__int__(value), place)
     if isinstance(value, float):
-        return _form_of_float(float.__float__(value))
+        return _form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
     if isinstance(value, _estimators()):
         return _form_of_object(kind, value.get_params(deep=False), value, place)
     if is_namespace(value):
-        return _form_of_mapping(vars(value), value, place, attributes=True)
+        return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
-        return _form_of_mapping(value, value, place)
+        return _form_of_mapping(value, place)
     if isinstance(value, Sequence):
-        at = place.inside(value)
-        return [_form(item, at(f"[{index}]")) for index, item in enumerate(value)]
+        return _form_of_sequence(value, place)
     if isinstance(value, slice):
         return _form_of_object(kind, {"start": value.start, "stop": value.stop, "step": value.step}, value, place)
     if isinstance(value, re.Pattern):
@@ -264,7 +265,7 @@ def _form_of_integer(number: int, place: Place) -> int | str:
         raise place.error(f"is an int of {number.bit_length()} bits ({error})", "pass hex(value)") from error
 
 
-def _form_of_float(number: float) -> int | float | str:
+def _form_of_float(number: float, place: Place) -> int | float | str:
     if number.is_integer():
         whole = int(number)
         return whole if -_MAX_SAFE <= whole <= _MAX_SAFE else str(whole)
@@ -344,8 +345,14 @@ def _resolved(value: Any, place: Place) -> Any:
         raise place.error(f"does not resolve: {error}", "set the value that it needs") from error
 
 
-def _form_of_mapping(mapping: Any, container: object, place: Place, attributes: bool = False) -> JSON:
-    at = place.inside(container)
+def _form_of_sequence(sequence: Sequence[Any], place: Place) -> JSON:
+    at = place.inside(sequence)
+    return [_form(item, at(f"[{index}]")) for index, item in enumerate(sequence)]
+
+
+def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
+    """An object; where it has an owner, of its attributes."""
+    at = place.inside(mapping if owner is None else owner)
     form: dict[str, Any] = {}
     for key in mapping:
         name = _key(key, place)
@@ -357,7 +364,7 @@ def _form_of_mapping(mapping: Any, container: object, place: Place, attributes: 
             item = mapping[key]
         except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
             raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
-        form[name] = _form(item, at(f".{name}" if attributes else f"[{key!r}]", place.below(name)))
+        form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form
 
 
@@ -370,6 +377,16 @@ def _key(key: object, place: Place) -> str:
 
         return json.dumps(key)
     raise place.error(f"has the key {value_and_type_of(key)}", "use str, int, float, bool or None as keys")
+
+
+_BUILTIN: dict[type, Callable[[Any, Place], JSON]] = {
+    str: _form_of_text,
+    int: _form_of_integer,
+    float: _form_of_float,
+    dict: _form_of_mapping,
+    list: _form_of_sequence,
+    tuple: _form_of_sequence,
+}
 
 
 def _form_of_duration(duration: Any) -> int | float | str:

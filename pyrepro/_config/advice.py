@@ -24,13 +24,8 @@ def advice(value: object) -> tuple[str, str]:
     if is_data(kind):
         return _advice_on_data(value)
     if isinstance(value, (*loaded_classes("numpy", "ndarray", "generic"), *loaded_classes("torch", "Tensor"))):
-        unit = next((name for name in ("units", "unit") if hasattr(value, name)), None)
-        return (
-            f"is {value_and_type_of(value)}, which may carry more than its numbers, as a unit or a mask",
-            f'pass {{"value": value.tolist(), "{unit}": str(value.{unit})}}'
-            if unit
-            else "pass numpy.asarray() of it, and what it carries besides",
-        )
+        found = f"is {value_and_type_of(value)}, which may carry more than its numbers, as a unit or a mask"
+        return found, _advice_on_quantity(value) or "pass numpy.asarray() of it, and what it carries besides"
     found = f"is {value_and_type_of(value)}, which has no stable JSON form"
     if isinstance(value, loaded_classes("absl.flags", "FlagValues")):
         return (
@@ -47,7 +42,7 @@ def advice(value: object) -> tuple[str, str]:
         if callable(getattr(kind, method, None)):
             return found, f'pass {{"__class__": "{class_name(kind)}", **value.{parts}}}'
     if callable(getattr(kind, "tolist", None)):
-        return found, "pass its .tolist()"
+        return found, _advice_on_quantity(value) or "pass its .tolist()"
     return found, f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})"
 
 
@@ -62,3 +57,12 @@ def _advice_on_data(value: object) -> tuple[str, str]:
     else:
         remedy = "pass str() of it"
     return f"is {type_of(value)[8:]}, which is data, not configuration", remedy
+
+
+def _advice_on_quantity(value: object) -> str | None:
+    """How to pass a number with its unit; None where there is none."""
+    for unit in ("units", "unit"):
+        if hasattr(value, unit):
+            number = next((name for name in ("magnitude", "value") if hasattr(value, name)), "tolist()")
+            return f'pass {{"value": value.{number}, "{unit}": str(value.{unit})}}'
+    return None

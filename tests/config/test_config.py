@@ -290,6 +290,11 @@ class Sheet:
         return "<sheet>"
 
 
+class Quantity(Sheet):
+    magnitude = 5.0
+    unit = "km"
+
+
 class Settings:
     def to_dict(self) -> dict[str, int]:
         return {"a": 1}
@@ -379,6 +384,11 @@ REFUSED: list[Any] = [
     (
         Sheet(),
         f"config is <sheet> of type {HERE}.Sheet, which has no stable JSON form; pass its .tolist()",
+    ),
+    (
+        Quantity(),
+        f"config is <sheet> of type {HERE}.Quantity, which has no stable JSON form; "
+        'pass {"value": value.magnitude, "unit": str(value.unit)}',
     ),
     (
         Settings(),

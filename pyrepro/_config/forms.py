@@ -10,7 +10,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union
 
 import rfc8785
@@ -77,7 +77,7 @@ def json_form(config: object) -> JSON:
     return _without_recursion_error(lambda: _form(config, Place("config")))
 
 
-def json_form_without(config: object, ignore: Iterable[str]) -> tuple[JSON, list[str]]:
+def json_form_without(config: object, ignore: Collection[str]) -> tuple[JSON, list[str]]:
     """What a configuration is in JSON without what is ignored in it, which is not even looked at.
 
     Args:
@@ -87,6 +87,8 @@ def json_form_without(config: object, ignore: Iterable[str]) -> tuple[JSON, list
     Returns:
         The form, and the names that are nowhere in the configuration.
     """
+    if not ignore:
+        return json_form(config), []
     ignored = Ignored.of(ignore)
     form = _without_recursion_error(lambda: _form(config, Place("config", ignored=ignored)))
     return form, ignored.unknown()
@@ -169,7 +171,7 @@ def _form(value: Any, place: Place) -> JSON:
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
     if isinstance(value, _estimators()):
-        return _form_of_object(kind, value.get_params(deep=False), value, place)
+        return _form_of_object(kind, _parameters(value, place), value, place)
     if is_namespace(value):
         return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
@@ -319,6 +321,14 @@ def _field(value: Any, name: str, place: Place) -> Any:
         return getattr(value, name)
     except AttributeError:
         raise place.error(f"is {type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
+
+
+def _parameters(estimator: Any, place: Place) -> Any:
+    try:
+        return estimator.get_params(deep=False)
+    except Exception as error:  # an estimator of one's own, which does not keep what it was given
+        found = f"is {type_of(estimator)[8:]}, whose get_params() failed: {error}"
+        raise place.error(found, "keep each parameter of __init__ as an attribute of its name") from error
 
 
 def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:

@@ -326,6 +326,22 @@ def test_a_pipeline_is_its_steps_and_fitting_it_changes_nothing() -> None:
     assert config_hash(pipeline.set_params(fit__alpha=3)) != before
 
 
+def test_an_estimator_that_does_not_keep_its_parameters_is_refused() -> None:
+    class Forgetful(sklearn.base.BaseEstimator):  # type: ignore[misc]
+        def __init__(self, alpha: float = 1.0) -> None:
+            self.other = alpha
+
+        def __repr__(self) -> str:
+            return "Forgetful()"
+
+    with pytest.raises(ConfigError) as error:
+        config_hash({"model": Forgetful()})
+    assert str(error.value) == (
+        f"config['model'] is {HERE}.{Forgetful.__qualname__}, whose get_params() failed: {error.value.__cause__}; "
+        "keep each parameter of __init__ as an attribute of its name"
+    )
+
+
 # Values that are not there yet
 
 

@@ -6,8 +6,6 @@ import binascii
 import enum
 import functools
 import hashlib
-import math
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,14 +19,13 @@ from pyrepro._config.fields import fields_of, is_namespace, is_secret
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
+from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_text
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
 JSON = Union[None, bool, int, float, str, list[Any], dict[str, Any]]
 
 _T = TypeVar("_T")
-
-_MAX_SAFE = 2**53 - 1
 
 
 def canonical_json(config: object) -> bytes:
@@ -161,13 +158,13 @@ def _form(value: Any, place: Place) -> JSON:
     if _is_array(value, kind):
         return _form_of_array(value, place)
     if isinstance(value, _named_values()) and getattr(value, "key", value) is not None:  # zones of files have no name
-        return _form_of_text(str(value), place)
+        return form_of_text(str(value), place)
     if isinstance(value, str):
-        return _form_of_text(str.__str__(value), place)
+        return form_of_text(str.__str__(value), place)
     if isinstance(value, int):
-        return _form_of_integer(int.__int__(value), place)
+        return form_of_integer(int.__int__(value), place)
     if isinstance(value, float):
-        return _form_of_float(float.__float__(value), place)
+        return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
     if isinstance(value, _estimators()):
@@ -188,11 +185,11 @@ def _form(value: Any, place: Place) -> JSON:
         at = place.inside(value)
         return sorted((_form(item, at("<element>")) for item in value), key=canonical_bytes)
     if isinstance(value, loaded_classes("pathlib", "PurePath")):
-        return _form_of_text(value.as_posix(), place)
+        return form_of_text(value.as_posix(), place)
     if isinstance(value, loaded_classes("datetime", "date", "time")):
         return str(value.isoformat())
     if isinstance(value, loaded_classes("datetime", "timedelta")):
-        return _form_of_duration(value)
+        return form_of_duration(value)
     if isinstance(
         value,
         (
@@ -203,7 +200,7 @@ def _form(value: Any, place: Place) -> JSON:
     ):
         return str(value)
     if (name := import_name(value, place)) is not None:
-        return _form_of_text(name, place)
+        return form_of_text(name, place)
     if isinstance(value, functools.partial):
         at = place.inside(value)
         return {
@@ -240,42 +237,6 @@ def _is_array(value: Any, kind: type) -> bool:
         or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ == "numpy")
         or (kind.__name__ == "ArrayImpl" and isinstance(value, loaded_classes("jax", "Array")))
     )
-
-
-def _form_of_text(text: str, place: Place) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        try:
-            name = os.fsencode(text)
-        except UnicodeEncodeError:
-            raise place.error(
-                f"is {text!r}, which holds a lone surrogate and is no Unicode text", "pass bytes instead"
-            ) from None
-        raise place.error(
-            f"is {text!r}, the file name {name!r}, which is not UTF-8", "rename the file, or pass os.fsencode() of it"
-        ) from None
-    return text
-
-
-def _form_of_integer(number: int, place: Place) -> int | str:
-    if -_MAX_SAFE <= number <= _MAX_SAFE:
-        return number
-    try:
-        return str(number)
-    except ValueError as error:
-        raise place.error(f"is an int of {number.bit_length()} bits ({error})", "pass hex(value)") from error
-
-
-def _form_of_float(number: float, place: Place) -> int | float | str:
-    if number.is_integer():
-        whole = int(number)
-        return whole if -_MAX_SAFE <= whole <= _MAX_SAFE else str(whole)
-    if math.isfinite(number):
-        return number
-    if math.isnan(number):
-        return "NaN"
-    return "Infinity" if number > 0 else "-Infinity"
 
 
 def _form_of_array(value: Any, place: Place) -> JSON:
@@ -334,7 +295,7 @@ def _parameters(estimator: Any, place: Place) -> Any:
 def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:
     """An object of named parts, which is of a class; pydantic's secrets do not enter."""
     at = place.inside(container)
-    form: dict[str, Any] = {"__class__": _form_of_text(class_name(kind), place)}
+    form: dict[str, Any] = {"__class__": form_of_text(class_name(kind), place)}
     for name in _kept(parts, place):
         if not is_secret(parts[name]):
             form[name] = _form(parts[name], at(f".{name}", place.below(name)))
@@ -381,7 +342,7 @@ def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
 def _key(key: object, place: Place) -> str:
     """What a key of a mapping is in JSON."""
     if isinstance(key, str):
-        return _form_of_text(str.__str__(key), place)
+        return form_of_text(str.__str__(key), place)
     if key is None or isinstance(key, (bool, int, float)):
         import json  # seldom needed, and slow to import
 
@@ -390,24 +351,10 @@ def _key(key: object, place: Place) -> str:
 
 
 _BUILTIN: dict[type, Callable[[Any, Place], JSON]] = {
-    str: _form_of_text,
-    int: _form_of_integer,
-    float: _form_of_float,
+    str: form_of_text,
+    int: form_of_integer,
+    float: form_of_float,
     dict: _form_of_mapping,
     list: _form_of_sequence,
     tuple: _form_of_sequence,
 }
-
-
-def _form_of_duration(duration: Any) -> int | float | str:
-    """Seconds, as a number where that is exact to the last digit, else as decimal digits."""
-    nanoseconds = getattr(duration, "nanoseconds", 0)  # pandas counts these too
-    total = ((duration.days * 86_400 + duration.seconds) * 10**6 + duration.microseconds) * 1000 + nanoseconds
-    if total % 10**9 == 0:
-        return int(total // 10**9)
-    whole, fraction = divmod(abs(total), 10**9)
-    digits = f"{'-' if total < 0 else ''}{whole}.{fraction:09}".rstrip("0")
-    number = total / 10**9
-    from decimal import Decimal
-
-    return number if Decimal(repr(number)) == Decimal(digits) else digits

@@ -13,7 +13,8 @@ from pyrepro._config.place import type_of, value_and_type_of
 def is_data(kind: type) -> bool:
     """Whether values of a type are pandas' own; its times are like those of the standard library."""
     is_time = kind.__name__ in ("Timestamp", "Timedelta")
-    return not is_time and any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__)
+    # As text: the type of Cython's functions has a descriptor there.
+    return not is_time and any(str(base.__module__).partition(".")[0] == "pandas" for base in kind.__mro__)
 
 
 def advice(value: object) -> tuple[str, str]:

@@ -240,7 +240,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a ufunc", np.sin, '"numpy:sin"'),
     ("a NumPy function", np.mean, '"numpy:mean"'),
     ("a NumPy class", np.float32, '"numpy:float32"'),
-    ("a pandas function", pd.read_csv, f'"{pd.read_csv.__module__}:read_csv"'),
+    ("a pandas function", pd.read_csv, '"pandas:read_csv"'),
     ("a partial", functools.partial(math.pow, 2.0, y=3), '{"args":[2],"func":"math:pow","keywords":{"y":3}}'),
 ]
 

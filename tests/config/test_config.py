@@ -104,6 +104,11 @@ class Number(int):
         return 0
 
 
+class Share(float):
+    def __float__(self) -> float:
+        return 0.0
+
+
 Point = collections.namedtuple("Point", "x y")
 
 
@@ -157,6 +162,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("int", 3, "3"),
     ("a subclass of int is its number", Number(3), "3"),
     ("float", 0.1, "0.1"),
+    ("a subclass of float is its number", Share(0.5), "0.5"),
     ("a small float", 1e-7, "1e-7"),
     ("a whole float is an integer", 1.0, "1"),
     ("minus zero is zero", -0.0, "0"),

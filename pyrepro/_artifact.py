@@ -49,9 +49,11 @@ class Artifact(Generic[_IsCached]):
             changes before the function has returned, what was written is kept
             as ``<stem>-unnamed-<UTC time><suffix>``, and the call raises an
             :class:`InputChangedError`.
-        ignore: the names of parameters and of top-level configuration keys
-            that do not change the artifact, and of variables that a cached
-            function takes from the function around it.
+        ignore: the names of parameters, of keys or fields of the configuration,
+            dotted into nested ones as ``"trainer.devices"``, that do not change
+            the artifact, and of variables that a cached function takes from the
+            function around it. They are removed before anything is converted,
+            so they need have no stable form.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
         cache: whether a call whose artifact this very function has completed

@@ -10,14 +10,15 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
+from pyrepro._config.elsewhere import found_nowhere_else
 from pyrepro._config.file_hash import file_hash, fingerprint_of
-from pyrepro._config.forms import JSON, canonical_bytes, json_form, to_json
+from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.plain import plain_bytes
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._paths import paths_in, split_text
@@ -25,6 +26,7 @@ from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
 
 _logger = logging.getLogger("pyrepro")
+_warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in their configurations
 
 # Here the configuration meets the code, which do not know each other: a state in a configuration is its text.
 to_json.register(CodeState)(str)
@@ -216,7 +218,11 @@ class Naming:
 
     def _form_with_inputs(self, config: Any, arguments: Mapping[str, Any]) -> JSON:
         """A configuration in JSON, the content of the call's inputs included."""
-        form = json_form(config)
+        form, unknown = json_form_without(config, self.options.ignore)
+        for name in unknown:
+            if name not in self.signature.parameters:
+                raise unknown_to_ignore(name, self.name, self.signature, form)
+        self._warn_of_what_is_elsewhere_another(form)
         if self.options.inputs:
             if not isinstance(form, dict):
                 raise no_object_for_inputs(form)
@@ -232,15 +238,20 @@ class Naming:
                 except TypeError as error:
                     error.args = (f"{error}; it is an argument of {self.name}",)
                     raise
-        for name in self.options.ignore:
-            if isinstance(form, dict) and name in form:
-                del form[name]
-            elif name not in self.signature.parameters and name not in self._closed_over:
-                raise ConfigError(
-                    f"ignore names {name!r}, which is neither a parameter of {self.name} nor a key of the "
-                    f"configuration; correct the name",
-                )
         return form
+
+    def _warn_of_what_is_elsewhere_another(self, form: JSON) -> None:
+        """Say once what gives the artifact a name under which nobody will find it again."""
+        found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
+        if found:
+            _warned_of.update((self.name, name) for name, _, _ in found)
+            _logger.warning(
+                "the configuration of %s holds %s; where that is another, the artifact is not found again: "
+                "add ignore=%r, or name in inputs= what is a file to read",
+                self.name,
+                ", and ".join(f"{name} = {text!r}, {what}" for name, text, what in found),
+                [*dict.fromkeys(name for name, _, _ in found)],
+            )
 
 
 class Call(NamedTuple):
@@ -417,6 +428,23 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
         f"config is {form!r}, and the content of inputs needs an object to go into; pass a dict as the configuration",
         place="config",
     )
+
+
+def unknown_to_ignore(name: str, function: str, signature: inspect.Signature, form: JSON) -> ConfigError:
+    import difflib  # imported where a name was wrong
+
+    close = difflib.get_close_matches(name, [*signature.parameters, *_dotted_names(form)], cutoff=0.7)
+    remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else "correct the name"
+    return ConfigError(
+        f"ignore names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"
+    )
+
+
+def _dotted_names(form: JSON) -> Iterator[str]:
+    if isinstance(form, dict):
+        for key, item in form.items():
+            yield key
+            yield from (f"{key}.{name}" for name in _dotted_names(item))
 
 
 def qualname_of(function: object) -> str:

@@ -8,11 +8,11 @@ import keyword as keywords
 import os
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
-from pyrepro._config.forms import JSON, has_fields, json_form
-from pyrepro._naming import Options, no_object_for_inputs, qualname_of
+from pyrepro._config.forms import JSON, is_configuration, json_form_without
+from pyrepro._naming import Options, no_object_for_inputs, qualname_of, unknown_to_ignore
 from pyrepro.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def checked_options(
     if twice:
         raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")
     if not options.reads_call:
-        form = _form_at_decoration(options.config)
+        form = _form_at_decoration(options.config, options.ignore)
         if read and not isinstance(form, dict):
             raise no_object_for_inputs(form)
     return options
@@ -73,11 +73,16 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
     """The signature of a function to decorate, which the options fit.
 
     Raises:
+        ConfigError: what is to be ignored is not there.
         TypeError: it cannot be decorated, or not with these options.
     """
     signature = _signature_of(function)
     for role, names in (("keyword", options.paths), ("inputs", options.inputs)):
         signature = _with_parameters(function, signature, role, names)
+    if options.config is dict:  # of any other configuration, the keys may come later
+        for name in options.ignore:
+            if name.partition(".")[0] not in signature.parameters and name not in closed_over(function):
+                raise unknown_to_ignore(name, qualname_of(function), signature, {})
     if options.publishes:
         _check_returns(function)
     if options.caches:
@@ -116,15 +121,15 @@ def reads_call(config: object) -> bool:
         return True
     if isinstance(config, type):
         raise TypeError(f"config={config!r} is a class; pass an instance of it, a function that makes one, or dict")
-    return callable(config) and not isinstance(config, Mapping) and not has_fields(config)
+    return callable(config) and not is_configuration(config)
 
 
-def _form_at_decoration(config: object) -> JSON:
-    """The configuration in JSON; ``{}`` while it waits for values that OmegaConf does not have yet."""
+def _form_at_decoration(config: object, ignore: tuple[str, ...]) -> JSON:
+    """The configuration in JSON; ``{}`` while it waits for values that it does not have yet."""
     try:
-        return json_form(config)
+        return json_form_without(config, ignore)[0]
     except ConfigError as error:
-        if type(error.__cause__).__module__.partition(".")[0] != "omegaconf":
+        if type(error.__cause__).__module__.partition(".")[0] not in ("omegaconf", "ml_collections"):
             raise
         return {}
 

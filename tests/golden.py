@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
+import dataclasses
 import datetime
 import decimal
 import fractions
 import functools
+import ipaddress
 import math
+import operator
 import pathlib
+import re
 import types
 import uuid
+import zoneinfo
 from typing import Any
 
+import attrs
+import msgspec
+import numpy as np
+import pydantic
+import sklearn.feature_selection
+
 from pyrepro import CodeState, Tag
+
+
+@dataclasses.dataclass
+class Data:
+    lr: float = 0.1
+
+
+class Tuned(Data):
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+
+@attrs.define
+class Layer:
+    units: int = 64
+
+
+class Model(pydantic.BaseModel):
+    layers: list[Any] = [Layer()]
+    token: pydantic.SecretStr = pydantic.SecretStr("t")
+    log: str = pydantic.Field(default="l", exclude=True)
+
+
+class Struct(msgspec.Struct):
+    depth: int = 2
+
+
+Point = collections.namedtuple("Point", "x y")
 
 CONFIGS: dict[str, Any] = {
     "empty": {},
@@ -55,4 +97,19 @@ CONFIGS: dict[str, Any] = {
     "partial": functools.partial(math.pow, 2, y=0.5),
     "code state": CodeState("0" * 40, "f" * 64),
     "tag": Tag("0" * 12, None, "f" * 12),
+    "dataclass": Data(),
+    "attributes beyond the fields": Tuned(0.5),
+    "model": Model(),
+    "struct": Struct(),
+    "named tuple": Point(1, 2),
+    "estimator": sklearn.feature_selection.VarianceThreshold(0.5),
+    "slice": slice(1, None, 2),
+    "pattern": re.compile("a+", re.IGNORECASE),
+    "array": np.array([[1, 2], [3, 4]]),
+    "large array": np.arange(1002, dtype=">f8").reshape(2, 501),
+    "large table": np.zeros(1001, [("n", "u1"), ("x", "<f4")]),
+    "element type": np.dtype("f4"),
+    "zone": zoneinfo.ZoneInfo("Europe/Zurich"),
+    "addresses": [ipaddress.ip_address("192.0.2.1"), ipaddress.ip_network("2001:db8::/32")],
+    "public names": [pathlib.Path, open, operator.add, np.linalg.norm, concurrent.futures.Future],
 }

@@ -9,12 +9,17 @@ import datetime
 import decimal
 import enum
 import functools
+import ipaddress
 import math
 import pathlib
+import re
 import types
+import zoneinfo
 from typing import Any
 
 import attrs
+import ml_collections
+import msgspec
 import numpy as np
 import omegaconf
 import pydantic
@@ -43,6 +48,10 @@ class Layer:
 
 class Model(pydantic.BaseModel):
     act: Any
+
+
+class Struct(msgspec.Struct):
+    depth: Any
 
 
 Pair = collections.namedtuple("Pair", "left right")
@@ -90,7 +99,10 @@ leaves = st.one_of(
     st.lists(st.floats(), max_size=3).map(np.array),
     st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=2), max_size=3).map(np.array),
     st.datetimes().map(lambda moment: np.datetime64(moment, "us")),
+    st.integers(0, 255).map(lambda number: np.full(1001, number, "u1")),
     st.builds(range, st.integers(0, 3), st.integers(0, 9), st.integers(1, 3)),
+    st.text("ab", max_size=3).map(re.compile),
+    st.sampled_from([np.dtype("f4"), zoneinfo.ZoneInfo("Europe/Zurich"), ipaddress.ip_address("::1")]),
     st.sets(hashable_leaves, max_size=3),
     st.frozensets(hashable_leaves, max_size=3),
     st.dictionaries(st.sampled_from("abc"), st.integers() | st.text("xyz"), max_size=3).map(omegaconf.OmegaConf.create),
@@ -119,6 +131,9 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         named.map(lambda fields: argparse.Namespace(**fields)),
         st.builds(Optimizer, inner, inner),
         st.builds(Layer, inner),
+        st.builds(Struct, inner),
+        st.builds(slice, inner, inner),
+        named.map(ml_collections.ConfigDict),
         st.builds(lambda act: Model(act=act), inner),
         st.builds(lambda args, keywords: functools.partial(len, *args, **keywords), st.lists(inner, max_size=2), named),
     )

@@ -6,66 +6,26 @@ import binascii
 import enum
 import functools
 import hashlib
-import math
+import re
 import sys
-import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union
 
 import rfc8785
 
+from pyrepro._config.advice import advice, is_data
+from pyrepro._config.data import LARGE, array_digest
+from pyrepro._config.fields import fields_of, is_namespace, is_secret
+from pyrepro._config.loaded import loaded_classes
+from pyrepro._config.names import class_name, import_name
+from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
+from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_text
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
 JSON = Union[None, bool, int, float, str, list[Any], dict[str, Any]]
 
 _T = TypeVar("_T")
-
-_MAX_SAFE = 2**53 - 1
-
-
-class _Place:
-    """Where in a configuration a value stands, and the containers around it."""
-
-    __slots__ = ("container", "parent", "step")
-
-    def __init__(self, step: str, parent: _Place | None = None, container: object = None) -> None:
-        self.step = step
-        self.parent = parent
-        self.container = container
-
-    def __str__(self) -> str:
-        steps = []
-        place: _Place | None = self
-        while place is not None:
-            steps.append(place.step)
-            place = place.parent
-        return "".join(reversed(steps))
-
-    def inside(self, container: object) -> Callable[[str], _Place]:
-        """The places of a container that stands here, which must not stand around itself."""
-        place: _Place | None = self
-        while place is not None:
-            if place.container is container:
-                raise self.error(f"is {_type_of(container)} and contains itself", "break the cycle")
-            place = place.parent
-        return lambda step: _Place(step, self, container)
-
-    def error(self, found: str, remedy: str) -> ConfigError:
-        place = str(self)
-        return ConfigError(f"{place} {found}; {remedy}", place=place)
-
-
-def _type_of(value: object) -> str:
-    return f"of type {type(value).__module__}.{type(value).__qualname__}"
-
-
-def _value_and_type_of(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<repr failed: {error}>"
-    return f"{text if len(text) <= 80 else text[:77] + '...'} {_type_of(value)}"
 
 
 def canonical_json(config: object) -> bytes:
@@ -111,7 +71,24 @@ def canonical_bytes(form: JSON) -> bytes:
 
 def json_form(config: object) -> JSON:
     """What a configuration is in JSON: None, bool, int, float, str, list and dict alone."""
-    return _without_recursion_error(lambda: _form(config, _Place("config")))
+    return _without_recursion_error(lambda: _form(config, Place("config")))
+
+
+def json_form_without(config: object, ignore: Collection[str]) -> tuple[JSON, list[str]]:
+    """What a configuration is in JSON without what is ignored in it, which is not even looked at.
+
+    Args:
+        config: any value that without these parts has a stable JSON form.
+        ignore: names of keys and fields, dotted into nested ones.
+
+    Returns:
+        The form, and the names that are nowhere in the configuration.
+    """
+    if not ignore:
+        return json_form(config), []
+    ignored = Ignored.of(ignore)
+    form = _without_recursion_error(lambda: _form(config, Place("config", ignored=ignored)))
+    return form, ignored.unknown()
 
 
 def _without_recursion_error(convert: Callable[[], _T]) -> _T:
@@ -130,7 +107,10 @@ def to_json(value: object) -> JSON:
 
     A ``functools.singledispatch`` function: ``to_json.register(type)``
     takes a function that turns a value of that type into one that has a JSON
-    form. Types that already have one cannot be replaced.
+    form. What is registered for exactly the type of a value comes before what
+    pyrepro knows of it; what is registered for a base class, after that. Where
+    values of two types could have equal parts, put the type in, as
+    ``"__class__"``.
 
     Args:
         value: any value with a stable JSON form.
@@ -144,138 +124,142 @@ def to_json(value: object) -> JSON:
     return json_form(value)
 
 
+_registered = to_json.registry
 _not_registered = to_json.dispatch(object)
 
 
-def _form(value: Any, place: _Place) -> JSON:
+def is_configuration(value: object) -> bool:
+    """Whether a value is a configuration in its own right, so that it is never called for one."""
+    return (
+        isinstance(value, (Mapping, *loaded_classes("absl.flags", "FlagValues"), *_estimators()))
+        or fields_of(value) is not None
+        or is_namespace(value)
+        or type(value) in _registered
+    )
+
+
+def _form(value: Any, place: Place) -> JSON:
     """The first row of the table in the reference that matches."""
     kind = type(value)
     if value is None or kind is bool:
         return value  # type: ignore[no-any-return]
+    if kind in _registered and kind is not object:
+        return _form(_registered[kind](value), place.instead(value))
+    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes its time
+        return _BUILTIN[kind](value, place)
     if isinstance(value, enum.Enum):
         return _form(value.value, place)
     if isinstance(value, Tag):
         return str(value)
-    if kind.__name__ not in ("Timestamp", "Timedelta") and _is_of_pandas(kind):
-        raise place.error(
-            f"is {_type_of(value)[8:]}, which is data, not configuration",
-            "pass its .to_dict(), or write it to a file and name that in inputs",
-        )
+    if is_data(kind) or is_secret(value):
+        raise place.error(*advice(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return binascii.b2a_base64(bytes(value), newline=False).decode("ascii")
-    if not isinstance(value, type) and callable(getattr(kind, "tolist", None)):
+    if _is_array(value, kind):
         return _form_of_array(value, place)
+    if isinstance(value, _named_values()) and getattr(value, "key", value) is not None:  # zones of files have no name
+        return form_of_text(str(value), place)
     if isinstance(value, str):
-        return _form_of_text(str.__str__(value), place)
+        return form_of_text(str.__str__(value), place)
     if isinstance(value, int):
-        return _form_of_integer(int.__int__(value), place)
+        return form_of_integer(int.__int__(value), place)
     if isinstance(value, float):
-        return _form_of_float(float.__float__(value))
-    if (fields := _fields(value)) is not None:
-        return _form_of_fields(value, fields, place)
-    if _is_namespace(value):
-        return _form_of_mapping(vars(value), value, place, attributes=True)
-    if isinstance(value, _loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
+        return form_of_float(float.__float__(value), place)
+    if (fields := fields_of(value)) is not None:
+        return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
+    if isinstance(value, _estimators()):
+        return _form_of_object(kind, _parameters(value, place), value, place)
+    if is_namespace(value):
+        return _form_of_mapping(vars(value), place, owner=value)
+    if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
-    if isinstance(value, Mapping):
-        return _form_of_mapping(value, value, place)
+    if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
+        return _form_of_mapping(value, place)
     if isinstance(value, Sequence):
-        at = place.inside(value)
-        return [_form(item, at(f"[{index}]")) for index, item in enumerate(value)]
+        return _form_of_sequence(value, place)
+    if isinstance(value, slice):
+        return _form_of_object(kind, {"start": value.start, "stop": value.stop, "step": value.step}, value, place)
+    if isinstance(value, re.Pattern):
+        return _form_of_object(kind, {"pattern": value.pattern, "flags": value.flags}, value, place)
     if isinstance(value, (set, frozenset)):
         at = place.inside(value)
         return sorted((_form(item, at("<element>")) for item in value), key=canonical_bytes)
-    if isinstance(value, _loaded_classes("pathlib", "PurePath")):
-        return _form_of_text(value.as_posix(), place)
-    if isinstance(value, _loaded_classes("datetime", "date", "time")):
+    if isinstance(value, loaded_classes("pathlib", "PurePath")):
+        return form_of_text(value.as_posix(), place)
+    if isinstance(value, loaded_classes("datetime", "date", "time")):
         return str(value.isoformat())
-    if isinstance(value, _loaded_classes("datetime", "timedelta")):
-        return _form_of_duration(value)
+    if isinstance(value, loaded_classes("datetime", "timedelta")):
+        return form_of_duration(value)
     if isinstance(
         value,
         (
-            *_loaded_classes("decimal", "Decimal"),
-            *_loaded_classes("fractions", "Fraction"),
-            *_loaded_classes("uuid", "UUID"),
+            *loaded_classes("decimal", "Decimal"),
+            *loaded_classes("fractions", "Fraction"),
+            *loaded_classes("uuid", "UUID"),
         ),
     ):
         return str(value)
-    if (name := _import_name(value, place)) is not None:
-        return _form_of_text(name, place)
+    if (name := import_name(value, place)) is not None:
+        return form_of_text(name, place)
     if isinstance(value, functools.partial):
         at = place.inside(value)
         return {
             "func": _form(value.func, at(".func")),
             "args": _form(value.args, at(".args")),
-            "keywords": _form(value.keywords, at(".keywords")),
+            "keywords": _form(value.keywords, at(".keywords", place.below("keywords"))),
         }
     registered = to_json.dispatch(kind)
     if registered is _not_registered:
-        raise place.error(
-            f"is {_value_and_type_of(value)}, which has no stable JSON form",
-            f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})",
-        )
-    return _form(registered(value), place.inside(value)(""))
+        raise place.error(*advice(value))
+    return _form(registered(value), place.instead(value))
 
 
-def _is_of_pandas(kind: type) -> bool:
-    return any(base.__module__.partition(".")[0] == "pandas" for base in kind.__mro__)
+def _estimators() -> Any:
+    return loaded_classes("sklearn.base", "BaseEstimator")
 
 
-def _loaded_classes(module: str, *names: str) -> Any:
-    """The named classes of a module if it is loaded: without it no value can be of them."""
-    loaded = sys.modules.get(module)
-    found = [] if loaded is None else [getattr(loaded, name, None) for name in names]
-    return tuple(cls for cls in found if isinstance(cls, type))
+def _named_values() -> Any:
+    """The types whose values are known by their names: of elements, devices, zones and addresses."""
+    return (
+        *loaded_classes("numpy", "dtype"),
+        *loaded_classes("torch", "dtype", "device"),
+        *loaded_classes("zoneinfo", "ZoneInfo"),
+        *loaded_classes("ipaddress", "_IPAddressBase"),
+        *loaded_classes("pydantic_core", "Url", "MultiHostUrl"),
+        *loaded_classes("pydantic.networks", "_BaseUrl", "_BaseMultiHostUrl"),
+    )
 
 
-def _form_of_text(text: str, place: _Place) -> str:
+def _is_array(value: Any, kind: type) -> bool:
+    """Whether a value is an array, a tensor or one of NumPy's scalars, and of no type derived from these."""
+    return (
+        kind in (*loaded_classes("numpy", "ndarray"), *loaded_classes("torch", "Tensor"))
+        or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ == "numpy")
+        or (kind.__name__ == "ArrayImpl" and isinstance(value, loaded_classes("jax", "Array")))
+    )
+
+
+def _form_of_array(value: Any, place: Place) -> JSON:
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise place.error(
-            f"is {text!r}, which holds a lone surrogate and is no Unicode text", "pass bytes instead"
-        ) from None
-    return text
-
-
-def _form_of_integer(number: int, place: _Place) -> int | str:
-    if -_MAX_SAFE <= number <= _MAX_SAFE:
-        return number
-    try:
-        return str(number)
-    except ValueError as error:
-        raise place.error(f"is an int of {number.bit_length()} bits ({error})", "pass hex(value)") from error
-
-
-def _form_of_float(number: float) -> int | float | str:
-    if number.is_integer():
-        whole = int(number)
-        return whole if -_MAX_SAFE <= whole <= _MAX_SAFE else str(whole)
-    if math.isfinite(number):
-        return number
-    if math.isnan(number):
-        return "NaN"
-    return "Infinity" if number > 0 else "-Infinity"
-
-
-def _form_of_array(value: Any, place: _Place) -> JSON:
-    if _counts_time_in_bare_numbers(value):
-        raise place.error(
-            f"is {_value_and_type_of(value)}, whose tolist() is a bare number",
-            "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
-        )
-    try:
+        size: Any = getattr(value, "numel", lambda: value.size)()
+        if size > LARGE and (digest := array_digest(value)) is not None:
+            return digest
+        is_time_in_bare_numbers = _counts_time_in_bare_numbers(value)
         plain = value.tolist()
     except Exception as error:
         raise place.error(
-            f"is {_value_and_type_of(value)}, whose tolist() failed: {error}", "pass plain values"
+            f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
         ) from error
+    if is_time_in_bare_numbers:
+        raise place.error(
+            f"is {value_and_type_of(value)}, whose tolist() is a bare number",
+            "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
+        )
     if type(plain) is type(value):
         raise place.error(
-            f"is {_value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"
+            f"is {value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"
         )
-    return _form(plain, place.inside(value)(""))
+    return _form(plain, place.instead(value))
 
 
 def _counts_time_in_bare_numbers(value: Any) -> bool:
@@ -289,47 +273,41 @@ def _holds_integer(plain: object) -> bool:
     return any(map(_holds_integer, plain)) if isinstance(plain, list) else isinstance(plain, int)
 
 
-def has_fields(value: object) -> bool:
-    """Whether a value is an object of named fields or attributes."""
-    return _fields(value) is not None or _is_namespace(value)
+def _kept(fields: Iterable[str], place: Place) -> list[str]:
+    return [name for name in fields if not place.leaves_out(name)]
 
 
-def _is_namespace(value: object) -> bool:
-    return isinstance(value, (types.SimpleNamespace, *_loaded_classes("argparse", "Namespace")))
+def _field(value: Any, name: str, place: Place) -> Any:
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        raise place.error(f"is {type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
 
 
-def _fields(instance: object) -> Iterable[str] | None:
-    """The names of the fields of a dataclass, attrs or pydantic instance."""
-    value: Any = instance
-    kind: Any = type(value)
-    if isinstance(value, type):
-        return None
-    if hasattr(kind, "__dataclass_fields__"):
-        return [field.name for field in sys.modules["dataclasses"].fields(value)]
-    if hasattr(kind, "__attrs_attrs__"):
-        return [attribute.name for attribute in kind.__attrs_attrs__]
-    if issubclass(kind, (*_loaded_classes("pydantic", "BaseModel"), *_loaded_classes("pydantic.v1", "BaseModel"))):
-        if hasattr(kind, "model_fields"):
-            return [*kind.model_fields, *(value.__pydantic_extra__ or ())]
-        return dict.fromkeys([*kind.__fields__, *sorted(value.__fields_set__)])  # of pydantic 1
-    return None
+def _parameters(estimator: Any, place: Place) -> Any:
+    try:
+        return estimator.get_params(deep=False)
+    except Exception as error:  # an estimator of one's own, which does not keep what it was given
+        found = f"is {type_of(estimator)[8:]}, whose get_params() failed: {error}"
+        raise place.error(found, "keep each parameter of __init__ as an attribute of its name") from error
 
 
-def _form_of_fields(value: Any, fields: Iterable[str], place: _Place) -> JSON:
-    at = place.inside(value)
-    form: dict[str, Any] = {"__class__": type(value).__qualname__}
-    for name in fields:
-        try:
-            item = getattr(value, name)
-        except AttributeError:
-            raise place.error(f"is {_type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
-        form[name] = _form(item, at(f".{name}"))
+def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:
+    """An object of named parts, which is of a class; pydantic's secrets do not enter."""
+    at = place.inside(container)
+    form: dict[str, Any] = {"__class__": form_of_text(class_name(kind), place)}
+    for name in _kept(parts, place):
+        if not is_secret(parts[name]):
+            form[name] = _form(parts[name], at(f".{name}", place.below(name)))
     return form
 
 
-def _resolved(value: Any, place: _Place) -> Any:
+def _resolved(value: Any, place: Place) -> Any:
     omegaconf = sys.modules["omegaconf"]
     try:
+        if place.ignored is not None and isinstance(value, omegaconf.DictConfig) and value:
+            # Key by key: what is ignored may not resolve, and others may refer to it.
+            return {key: value[key] for key in value if not place.leaves_out(_key(key, place))}
         # A single value resolves in a container only.
         container = value if omegaconf.OmegaConf.is_config(value) else omegaconf.OmegaConf.create([value])
         plain = omegaconf.OmegaConf.to_container(container, resolve=True, throw_on_missing=True)
@@ -338,64 +316,45 @@ def _resolved(value: Any, place: _Place) -> Any:
         raise place.error(f"does not resolve: {error}", "set the value that it needs") from error
 
 
-def _form_of_mapping(mapping: Mapping[Any, Any], container: object, place: _Place, attributes: bool = False) -> JSON:
-    at = place.inside(container)
-    form: dict[str, Any] = {}
-    for key, item in mapping.items():
-        if isinstance(key, str):
-            name = _form_of_text(str.__str__(key), place)
-        elif key is None or isinstance(key, (bool, int, float)):
-            import json  # seldom needed, and slow to import
+def _form_of_sequence(sequence: Sequence[Any], place: Place) -> JSON:
+    at = place.inside(sequence)
+    return [_form(item, at(f"[{index}]")) for index, item in enumerate(sequence)]
 
-            name = json.dumps(key)
-        else:
-            raise place.error(f"has the key {_value_and_type_of(key)}", "use str, int, float, bool or None as keys")
+
+def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
+    """An object; where it has an owner, of its attributes."""
+    at = place.inside(mapping if owner is None else owner)
+    form: dict[str, Any] = {}
+    for key in mapping:
+        name = _key(key, place)
+        if place.leaves_out(name):
+            continue
         if name in form:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
-        form[name] = _form(item, at(f".{name}" if attributes else f"[{key!r}]"))
+        try:
+            item = mapping[key]
+        except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
+            raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
+        form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form
 
 
-def _form_of_duration(duration: Any) -> int | float | str:
-    """Seconds, as a number where that is exact to the last digit, else as decimal digits."""
-    nanoseconds = getattr(duration, "nanoseconds", 0)  # pandas counts these too
-    total = ((duration.days * 86_400 + duration.seconds) * 10**6 + duration.microseconds) * 1000 + nanoseconds
-    if total % 10**9 == 0:
-        return int(total // 10**9)
-    whole, fraction = divmod(abs(total), 10**9)
-    digits = f"{'-' if total < 0 else ''}{whole}.{fraction:09}".rstrip("0")
-    number = total / 10**9
-    from decimal import Decimal
+def _key(key: object, place: Place) -> str:
+    """What a key of a mapping is in JSON."""
+    if isinstance(key, str):
+        return form_of_text(str.__str__(key), place)
+    if key is None or isinstance(key, (bool, int, float)):
+        import json  # seldom needed, and slow to import
 
-    return number if Decimal(repr(number)) == Decimal(digits) else digits
+        return json.dumps(key)
+    raise place.error(f"has the key {value_and_type_of(key)}", "use str, int, float, bool or None as keys")
 
 
-def _import_name(value: Any, place: _Place) -> str | None:
-    """``module:qualname`` of what can be imported under it."""
-    if not isinstance(value, type) and not callable(value):
-        return None
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    module = getattr(value, "__module__", None) or "builtins"
-    if not isinstance(name, str) or not isinstance(module, str):
-        return None
-    is_code = isinstance(value, (type, types.FunctionType))
-    if "<lambda>" in name or "<locals>" in name:
-        if not is_code:
-            return None
-        raise place.error(
-            f"is {_value_and_type_of(value)}, which no name leads back to", "move it to the top level of a module"
-        )
-    if module in ("__main__", "__mp_main__"):
-        if not is_code:
-            return None
-        raise place.error(
-            f"is {_value_and_type_of(value)} of __main__, "
-            f"whose name differs between a script, its import and its workers",
-            "move it into a module",
-        )
-    found: Any = sys.modules.get(module)
-    for step in name.split("."):
-        found = getattr(found, step, None)
-    if found is value or (isinstance(value, (types.MethodType, types.BuiltinMethodType)) and found == value):
-        return f"{module}:{name}"
-    return None
+_BUILTIN: dict[type, Callable[[Any, Place], JSON]] = {
+    str: form_of_text,
+    int: form_of_integer,
+    float: form_of_float,
+    dict: _form_of_mapping,
+    list: _form_of_sequence,
+    tuple: _form_of_sequence,
+}

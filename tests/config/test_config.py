@@ -12,22 +12,32 @@ import enum
 import fractions
 import functools
 import hashlib
+import ipaddress
 import json
+import logging
 import math
 import pathlib
+import random
+import re
 import subprocess
 import sys
 import types
 import uuid
+import zoneinfo
 from typing import Any
 
+import absl.flags
 import attrs
+import ml_collections
+import msgspec
 import numpy as np
 import omegaconf
 import pandas as pd
 import pydantic
 import pydantic.v1
 import pytest
+import sklearn.linear_model
+from conftest import posix_only
 
 from pyrepro import CodeState, ConfigError, Tag, canonical_json, config_hash, to_json
 
@@ -80,6 +90,10 @@ class OldModel(pydantic.v1.BaseModel):
     lr: float
 
 
+class Struct(msgspec.Struct):
+    lr: float
+
+
 class Text(str):
     def __str__(self) -> str:
         return "not the text"
@@ -88,6 +102,11 @@ class Text(str):
 class Number(int):
     def __int__(self) -> int:
         return 0
+
+
+class Share(float):
+    def __float__(self) -> float:
+        return 0.0
 
 
 Point = collections.namedtuple("Point", "x y")
@@ -143,6 +162,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("int", 3, "3"),
     ("a subclass of int is its number", Number(3), "3"),
     ("float", 0.1, "0.1"),
+    ("a subclass of float is its number", Share(0.5), "0.5"),
     ("a small float", 1e-7, "1e-7"),
     ("a whole float is an integer", 1.0, "1"),
     ("minus zero is zero", -0.0, "0"),
@@ -154,11 +174,28 @@ ROWS: list[tuple[str, Any, str]] = [
     ("NaN", math.nan, '"NaN"'),
     ("infinity", math.inf, '"Infinity"'),
     ("minus infinity", -math.inf, '"-Infinity"'),
-    ("a dataclass", SGD(0.1, [1]), '{"__class__":"SGD","lr":0.1,"steps":[1]}'),
-    ("an attrs instance", Attrs(0.1), '{"__class__":"Attrs","_seed":3,"lr":0.1}'),
-    ("a pydantic model", Model(lr=0.1), '{"__class__":"Model","lr":0.1,"name":"n"}'),
-    ("a pydantic model with more fields", Open(lr=0.1, more=2), '{"__class__":"Open","lr":0.1,"more":2}'),
-    ("a pydantic 1 model", OldModel(lr=0.1), '{"__class__":"OldModel","lr":0.1}'),
+    ("a NumPy dtype", np.dtype("<f4"), '"float32"'),
+    ("a zone", zoneinfo.ZoneInfo("Europe/Zurich"), '"Europe/Zurich"'),
+    ("an IP address", ipaddress.ip_address("192.0.2.1"), '"192.0.2.1"'),
+    ("an IP network", ipaddress.ip_network("2001:db8::/32"), '"2001:db8::/32"'),
+    (
+        "a pydantic URL",
+        pydantic.TypeAdapter(pydantic.HttpUrl).validate_python("http://a.example"),
+        '"http://a.example/"',
+    ),
+    ("a dataclass", SGD(0.1, [1]), f'{{"__class__":"{HERE}:SGD","lr":0.1,"steps":[1]}}'),
+    ("an attrs instance", Attrs(0.1), f'{{"__class__":"{HERE}:Attrs","_seed":3,"lr":0.1}}'),
+    ("a pydantic model", Model(lr=0.1), f'{{"__class__":"{HERE}:Model","lr":0.1,"name":"n"}}'),
+    ("a pydantic model with more fields", Open(lr=0.1, more=2), f'{{"__class__":"{HERE}:Open","lr":0.1,"more":2}}'),
+    ("a pydantic 1 model", OldModel(lr=0.1), f'{{"__class__":"{HERE}:OldModel","lr":0.1}}'),
+    ("a named tuple", Point(1, 2), f'{{"__class__":"{HERE}:Point","x":1,"y":2}}'),
+    ("a msgspec struct", Struct(0.1), f'{{"__class__":"{HERE}:Struct","lr":0.1}}'),
+    (
+        "a scikit-learn estimator",
+        sklearn.linear_model.Ridge(alpha=2.0),
+        '{"__class__":"sklearn.linear_model:Ridge","alpha":2,"copy_X":true,"fit_intercept":true,"max_iter":null,'
+        '"positive":false,"random_state":null,"solver":"auto","tol":0.0001}',
+    ),
     ("an argparse.Namespace", argparse.Namespace(lr=0.1, a=[1]), '{"a":[1],"lr":0.1}'),
     ("a SimpleNamespace", types.SimpleNamespace(lr=0.1), '{"lr":0.1}'),
     ("an OmegaConf dict", omegaconf.OmegaConf.create({"a": 1, "b": "${a}"}), '{"a":1,"b":1}'),
@@ -166,6 +203,11 @@ ROWS: list[tuple[str, Any, str]] = [
     ("an OmegaConf value", omegaconf.StringNode("a"), '"a"'),
     ("a dict, its keys sorted", {"b": 1, "a": {"d": 2, "c": 3}}, '{"a":{"c":3,"d":2},"b":1}'),
     ("keys in the order of UTF-16", {"\U0001f600": 1, "\ufb33": 2}, '{"\U0001f600":1,"\ufb33":2}'),
+    (
+        "an ml_collections ConfigDict",
+        ml_collections.ConfigDict({"lr": 0.1, "model": {"units": ml_collections.FieldReference(3)}}),
+        '{"lr":0.1,"model":{"units":3}}',
+    ),
     ("an OrderedDict", collections.OrderedDict(b=1, a=2), '{"a":2,"b":1}'),
     ("a mappingproxy", types.MappingProxyType({"a": 1}), '{"a":1}'),
     ("int keys", {1: "a"}, '{"1":"a"}'),
@@ -174,7 +216,8 @@ ROWS: list[tuple[str, Any, str]] = [
     ("str Enum keys are their text", {Word.YES: 1}, '{"yes":1}'),
     ("a list", [1, "a", None], '[1,"a",null]'),
     ("a tuple", (1, 2), "[1,2]"),
-    ("a named tuple", Point(1, 2), "[1,2]"),
+    ("a slice", slice(1, None, 2), '{"__class__":"builtins:slice","start":1,"step":2,"stop":null}'),
+    ("a pattern", re.compile("a+", re.I), '{"__class__":"re:Pattern","flags":34,"pattern":"a+"}'),
     ("a range", range(3), "[0,1,2]"),
     ("a deque", collections.deque([1, 2]), "[1,2]"),
     ("a set, sorted by canonical form", {10, 9, "a"}, '["a",10,9]'),
@@ -203,7 +246,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a ufunc", np.sin, '"numpy:sin"'),
     ("a NumPy function", np.mean, '"numpy:mean"'),
     ("a NumPy class", np.float32, '"numpy:float32"'),
-    ("a pandas function", pd.read_csv, f'"{pd.read_csv.__module__}:read_csv"'),
+    ("a pandas function", pd.read_csv, '"pandas:read_csv"'),
     ("a partial", functools.partial(math.pow, 2.0, y=3), '{"args":[2],"func":"math:pow","keywords":{"y":3}}'),
 ]
 
@@ -245,12 +288,40 @@ class Broken:
         raise ValueError("no text")
 
 
-class BadArray:
-    def tolist(self) -> Any:
-        raise ValueError("on another device")
+class Sheet:
+    def tolist(self) -> list[int]:
+        return [1]
 
     def __repr__(self) -> str:
-        return "<array>"
+        return "<sheet>"
+
+
+class Quantity(Sheet):
+    magnitude = 5.0
+    unit = "km"
+
+
+class Settings:
+    def to_dict(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def __repr__(self) -> str:
+        return "<settings>"
+
+
+class Learner:
+    def get_params(self, deep: bool = True) -> dict[str, int]:
+        return {"a": 1}
+
+    def __repr__(self) -> str:
+        return "<learner>"
+
+
+class Metres(np.ndarray[Any, Any]):
+    units = "m"
+
+    def __new__(cls, values: list[float]) -> Metres:
+        return np.asarray(values).view(cls)
 
 
 @dataclasses.dataclass
@@ -278,7 +349,7 @@ MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .ast
 KEYS = "use str, int, float, bool or None as keys"
 NO_TEXT = "which holds a lone surrogate and is no Unicode text; pass bytes instead"
 
-REFUSED: list[tuple[Any, str]] = [
+REFUSED: list[Any] = [
     (Unknown(), f"config is <unknown> of type {HERE}.Unknown, {REGISTER}(Unknown)"),
     (Broken(), f"config is <repr failed: no text> of type {HERE}.Broken, {REGISTER}(Broken)"),
     ({"model": {"act": [1, 2, 1j]}}, f"config['model']['act'][2] is 1j of type builtins.complex, {REGISTER}(complex)"),
@@ -289,14 +360,22 @@ REFUSED: list[tuple[Any, str]] = [
     (functools.partial(len, 1j), f"config.args[0] is 1j of type builtins.complex, {REGISTER}(complex)"),
     ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
-    (
-        np.dtype("f4"),
-        f"config is dtype('float32') of type {type(np.dtype('f4')).__module__}.Float32DType, {REGISTER}(Float32DType)",
-    ),
     (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
-    (pd.NaT, f"config is {type(pd.NaT).__module__}.NaTType, {FRAME}"),
+    (pd.Index([1]), f"config is {pd.Index.__module__}.Index, {FRAME.replace('to_dict', 'tolist')}"),
+    (
+        pd.Period("2026-01"),
+        f"config is {pd.Period.__module__}.Period, which is data, not configuration; pass str() of it",
+    ),
+    (
+        pd.NaT,
+        f"config is NaT of type {type(pd.NaT).__module__}.NaTType, a missing value that only pandas knows; pass None",
+    ),
+    (
+        pd.NA,
+        f"config is <NA> of type {type(pd.NA).__module__}.NAType, a missing value that only pandas knows; pass None",
+    ),
     (np.datetime64(0, "ns"), f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {MICRO}"),
     (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {MICRO}"),
     (
@@ -309,12 +388,61 @@ REFUSED: list[tuple[Any, str]] = [
         "pass float() or str() of it",
     ),
     (
-        BadArray(),
-        f"config is <array> of type {HERE}.BadArray, whose tolist() failed: on another device; pass plain values",
+        Sheet(),
+        f"config is <sheet> of type {HERE}.Sheet, which has no stable JSON form; pass its .tolist()",
+    ),
+    (
+        Quantity(),
+        f"config is <sheet> of type {HERE}.Quantity, which has no stable JSON form; "
+        'pass {"value": value.magnitude, "unit": str(value.unit)}',
+    ),
+    (
+        Settings(),
+        f"config is <settings> of type {HERE}.Settings, which has no stable JSON form; "
+        f'pass {{"__class__": "{HERE}:Settings", **value.to_dict()}}',
+    ),
+    (
+        Learner(),
+        f"config is <learner> of type {HERE}.Learner, which has no stable JSON form; "
+        f'pass {{"__class__": "{HERE}:Learner", **value.get_params(deep=False)}}',
+    ),
+    (
+        {"log": logging.getLogger("a")},
+        "config['log'] is <Logger a (WARNING)> of type logging.Logger, which has no stable JSON form; "
+        "name it in ignore= if it does not change the artifact",
+    ),
+    (
+        random.Random(3),
+        "config is {value} of type random.Random, which has no stable JSON form; pass the seed that it was made from",
+    ),
+    (
+        absl.flags.FlagValues(),
+        "config is absl.flags._flagvalues.FlagValues, whose flags have no values before they are parsed; "
+        "pass config=lambda call: FLAGS.flag_values_dict()",
+    ),
+    (
+        {"token": pydantic.SecretStr("x")},
+        "config['token'] is of type pydantic.types.SecretStr, a secret, which must not enter a name; "
+        "name it in ignore=",
+    ),
+    (
+        Metres([5.0]),
+        f"config is Metres([5.]) of type {HERE}.Metres, which may carry more than its numbers, as a unit or a mask; "
+        f'pass {{"value": value.tolist(), "units": str(value.units)}}',
+    ),
+    (
+        np.ma.array([1], mask=[False]),
+        f"config is {{value}} of type {np.ma.MaskedArray.__module__}.MaskedArray, which may carry more than its "
+        "numbers, as a unit or a mask; pass numpy.asarray() of it, and what it carries besides",
     ),
     ("\ud800", f"config is '\\ud800', {NO_TEXT}"),
     ({"\ud800": 1}, f"config is '\\ud800', {NO_TEXT}"),
-    (pathlib.PurePosixPath("\udcff"), f"config is '\\udcff', {NO_TEXT}"),
+    pytest.param(
+        [pathlib.PurePosixPath("\udcff")],
+        "config[0] is '\\udcff', the file name b'\\xff', which is not UTF-8; "
+        "rename the file, or pass os.fsencode() of it",
+        marks=posix_only,
+    ),
     ({Unknown: 1}, f"config has the key {Unknown!r} of type builtins.type; {KEYS}"),
     ({"a": {(1, 2): 1}}, f"config['a'] has the key (1, 2) of type builtins.tuple; {KEYS}"),
     ({1: "a", "1": "b"}, "config has two keys that are '1' in JSON, the second of them '1'; rename one"),
@@ -414,12 +542,38 @@ def test_what_a_registered_function_returns_must_have_a_form_too() -> None:
     assert str(error.value) == f"config[0]['kelvin'] is 1j of type builtins.complex, {REGISTER}(complex)"
 
 
-def test_the_rows_of_the_table_cannot_be_replaced() -> None:
+def test_what_is_registered_for_the_very_type_of_a_value_comes_first() -> None:
     class Mine(dict[str, int]):
         pass
 
-    to_json.register(Mine, lambda value: "mine")
-    assert canonical_json(Mine(a=1)) == b'{"a":1}'
+    class Derived(Mine):
+        pass
+
+    to_json.register(Mine, lambda value: {"mine": [*value]})
+    assert canonical_json([Mine(a=1), Derived(a=1)]) == b'[{"mine":["a"]},{"a":1}]'
+
+
+def test_what_is_registered_for_a_base_class_comes_after_the_table() -> None:
+    class Base:
+        pass
+
+    class Derived(Base):
+        pass
+
+    to_json.register(Base, lambda value: "base")
+    assert canonical_json([Base(), Derived()]) == b'["base","base"]'
+
+
+def test_a_registered_function_that_returns_its_argument_is_refused() -> None:
+    class Same:
+        pass
+
+    to_json.register(Same, lambda value: value)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ConfigError) as error:
+        config_hash({"a": Same()})
+    assert str(error.value) == (
+        f"config['a'] is of type {HERE}.{Same.__qualname__} and contains itself; break the cycle"
+    )
 
 
 def test_to_json_gives_the_json_form_of_a_known_value() -> None:

@@ -31,7 +31,8 @@ def test_options_of_the_command_line_are_the_configuration(guide: Guide) -> None
     [
         pytest.param(
             "settings_objects.py",
-            '{"__class__":"Model","data":{"__class__":"Data","seed":3,"split":0.8},"layers":[64,10]}',
+            '{"__class__":"settings_objects:Model","data":{"__class__":"settings_objects:Data","seed":3,"split":0.8},'
+            '"layers":[64,10]}',
             marks=[needs("pydantic"), needs("attrs")],
         ),
         pytest.param(
@@ -42,7 +43,7 @@ def test_options_of_the_command_line_are_the_configuration(guide: Guide) -> None
         ),
         pytest.param(
             "tensors.py",
-            '{"init":"torch.nn.init:zeros_","optimizer":"torch.optim.sgd:SGD","weights":[0.5,2]}',
+            '{"init":"torch.nn.init:zeros_","optimizer":"torch.optim:SGD","weights":[0.5,2]}',
             marks=needs("torch"),
         ),
     ],

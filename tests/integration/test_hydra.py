@@ -21,7 +21,7 @@ def test_objects_that_hydra_makes_are_the_configuration(guide: Guide) -> None:
     repository = guide(*PROGRAM)
     (repository.path / "out").mkdir()
     done = repository.run("hydra_app.py", "epochs=5")
-    path = named(repository, {"__class__": "SGD", "lr": 0.1, "momentum": 0.0}, 5)
+    path = named(repository, {"__class__": "optimizers:SGD", "lr": 0.1, "momentum": 0.0}, 5)
     assert (done.stdout, done.stderr) == (f"{path}\n", "")
     assert (repository.path / path).read_text() == "SGD(lr=0.1, momentum=0.0) for 5 epochs\n"
 
@@ -33,8 +33,40 @@ def test_each_of_many_runs_has_its_own_name_and_none_makes_the_next_dirty(guide:
     done = repository.run("hydra_app.py", *options)
     momentum = {"SGD": {"momentum": 0.0}, "Adam": {}}
     expected = [
-        named(repository, {"__class__": kind, "lr": lr, **momentum[kind]}, 3)
+        named(repository, {"__class__": f"optimizers:{kind}", "lr": lr, **momentum[kind]}, 3)
         for lr in (0.1, 0.2)
         for kind in ("SGD", "Adam")
     ]
     assert [line for line in done.stdout.splitlines() if line.startswith("out/")] == expected, done.stderr
+
+
+TREE = ("hydra_tree.py", "conf_tree/config.yaml", "conf_tree/model/resnet.yaml", "conf_tree/model/vit.yaml")
+
+
+def test_a_composed_tree_is_found_again_without_its_run_directory_and_devices(guide: Guide) -> None:
+    repository = guide(*TREE)
+    (repository.path / "out").mkdir()
+    names = {}
+    for model, depth in (("resnet", 18), ("vit", 12)):
+        cfg = {"model": {"name": model, "depth": depth, "epochs": 3}, "trainer": {"epochs": 3}}
+        names[model] = Tag(repository.head[:12], None, config_hash({"cfg": cfg})[:12]).put("out/model.txt")
+    shown = [
+        repository.run("hydra_tree.py", *options).stdout.splitlines()
+        for options in ([], ["trainer.devices=8"], ["model=vit"])
+    ]
+    assert [lines[-1] for lines in shown] == [names["resnet"], names["resnet"], names["vit"]]
+    assert [sum(line.startswith("training in ") for line in lines) for lines in shown] == [1, 0, 1]
+
+
+def test_a_run_directory_that_is_not_ignored_is_warned_of(guide: Guide) -> None:
+    repository = guide(*TREE)
+    (repository.path / "out").mkdir()
+    program = (repository.path / "hydra_tree.py").read_text()
+    repository.write("hydra_tree.py", program.replace('"cfg.paths", ', '"cfg.paths.root", '))
+    repository.commit()
+    done = repository.run("hydra_tree.py")
+    warning = [line for line in done.stdout.splitlines() if "is not found again" in line]
+    assert len(warning) == 1
+    assert "cfg.paths.run = " in warning[0]
+    assert "which holds today's time" in warning[0]
+    assert warning[0].endswith("add ignore=['cfg.paths.run'], or name in inputs= what is a file to read")

@@ -1,0 +1,69 @@
+"""What is said of a value that has no stable JSON form: what it is, and what to pass in its place."""
+
+from __future__ import annotations
+
+import io
+
+from pyrepro._config.fields import is_secret
+from pyrepro._config.loaded import loaded_classes
+from pyrepro._config.names import class_name
+from pyrepro._config.place import type_of, value_and_type_of
+
+
+def is_data(kind: type) -> bool:
+    """Whether values of a type are pandas' own; its times are like those of the standard library."""
+    is_time = kind.__name__ in ("Timestamp", "Timedelta")
+    # As text: the type of Cython's functions has a descriptor there.
+    return not is_time and any(str(base.__module__).partition(".")[0] == "pandas" for base in kind.__mro__)
+
+
+def advice(value: object) -> tuple[str, str]:
+    """What was found, and the remedy that fits it."""
+    kind = type(value)
+    if is_secret(value):
+        return f"is {type_of(value)}, a secret, which must not enter a name", "name it in ignore="
+    if is_data(kind):
+        return _advice_on_data(value)
+    if isinstance(value, (*loaded_classes("numpy", "ndarray", "generic"), *loaded_classes("torch", "Tensor"))):
+        found = f"is {value_and_type_of(value)}, which may carry more than its numbers, as a unit or a mask"
+        return found, _advice_on_quantity(value) or "pass numpy.asarray() of it, and what it carries besides"
+    found = f"is {value_and_type_of(value)}, which has no stable JSON form"
+    if isinstance(value, loaded_classes("absl.flags", "FlagValues")):
+        return (
+            f"is {type_of(value)[8:]}, whose flags have no values before they are parsed",
+            "pass config=lambda call: FLAGS.flag_values_dict()",
+        )
+    if isinstance(value, (io.IOBase, *loaded_classes("logging", "Logger", "LoggerAdapter", "Handler"))):
+        return found, "name it in ignore= if it does not change the artifact"
+    generators = (*loaded_classes("numpy.random", "Generator", "RandomState"), *loaded_classes("random", "Random"))
+    if isinstance(value, generators):
+        return found, "pass the seed that it was made from"
+    # With the class, since objects of two classes may have equal parts.
+    for method, parts in (("get_params", "get_params(deep=False)"), ("to_dict", "to_dict()")):
+        if callable(getattr(kind, method, None)):
+            return found, f'pass {{"__class__": "{class_name(kind)}", **value.{parts}}}'
+    if callable(getattr(kind, "tolist", None)):
+        return found, _advice_on_quantity(value) or "pass its .tolist()"
+    return found, f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})"
+
+
+def _advice_on_data(value: object) -> tuple[str, str]:
+    kind = type(value)
+    if kind.__name__ in ("NaTType", "NAType"):
+        return f"is {value_and_type_of(value)}, a missing value that only pandas knows", "pass None"
+    for method in ("to_dict", "tolist"):
+        if callable(getattr(kind, method, None)):
+            remedy = f"pass its .{method}(), or write it to a file and name that in inputs"
+            break
+    else:
+        remedy = "pass str() of it"
+    return f"is {type_of(value)[8:]}, which is data, not configuration", remedy
+
+
+def _advice_on_quantity(value: object) -> str | None:
+    """How to pass a number with its unit; None where there is none."""
+    for unit in ("units", "unit"):
+        if hasattr(value, unit):
+            number = next((name for name in ("magnitude", "value") if hasattr(value, name)), "tolist()")
+            return f'pass {{"value": value.{number}, "{unit}": str(value.{unit})}}'
+    return None

@@ -1,0 +1,354 @@
+"""What counts of an object: its class, its fields, and the attributes that it carries beyond them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import attrs
+import ml_collections
+import msgspec
+import numpy as np
+import pydantic
+import pydantic.dataclasses
+import pydantic.v1
+import pytest
+import sklearn.base
+import sklearn.linear_model
+import sklearn.pipeline
+import sklearn.preprocessing
+from conftest import Repository
+
+from pyrepro import ConfigError, canonical_json, config_hash
+
+HERE = __name__
+
+
+@dataclasses.dataclass
+class Data:
+    lr: float = 0.1
+
+
+@dataclasses.dataclass(slots=True)
+class Slots:
+    lr: float = 0.1
+
+
+@attrs.define
+class Defined:
+    lr: float = 0.1
+
+
+@attrs.define(slots=False)
+class Open:
+    lr: float = 0.1
+
+
+class Model(pydantic.BaseModel):
+    lr: float = 0.1
+
+
+class Struct(msgspec.Struct, dict=True):
+    lr: float = 0.1
+
+
+class Tuple(NamedTuple):
+    lr: float = 0.1
+
+
+BASES: list[Any] = [Data, Slots, Defined, Open, Tuple]
+
+
+def form_of(value: object) -> Any:
+    return json.loads(canonical_json(value))
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_what_a_subclass_sets_in_its_own_init_counts(base: Any) -> None:
+    class Tuned(base):  # type: ignore[misc]
+        def __init__(self, dropout: float) -> None:
+            if base is not Tuple:
+                super().__init__()
+            self.dropout = dropout
+
+        def __new__(cls, dropout: float) -> Tuned:
+            return super().__new__(cls)
+
+    expected = {"__class__": f"{HERE}:{Tuned.__qualname__}", "lr": 0.1, "dropout": 0.5}
+    assert form_of(Tuned(0.5)) == expected
+    assert config_hash(Tuned(0.5)) != config_hash(Tuned(0.1))
+
+
+@pytest.mark.parametrize("base", [Data, Slots, Defined, Open])
+def test_what_a_subclass_keeps_in_slots_counts(base: Any) -> None:
+    class Tuned(base):  # type: ignore[misc]
+        __slots__ = "dropout"
+
+    tuned = Tuned()
+    assert form_of(tuned) == {"__class__": f"{HERE}:{Tuned.__qualname__}", "lr": 0.1}
+    tuned.dropout = 0.5
+    assert form_of(tuned) == {"__class__": f"{HERE}:{Tuned.__qualname__}", "lr": 0.1, "dropout": 0.5}
+
+
+@pytest.mark.parametrize("kind", [Data, Open, Struct])
+def test_what_is_set_on_an_instance_counts(kind: Any) -> None:
+    config = kind()
+    config.warmup = 500
+    config._bookkeeping = object()
+    assert form_of(config) == {"__class__": f"{HERE}:{kind.__name__}", "lr": 0.1, "warmup": 500}
+
+
+def test_a_method_that_an_instance_replaces_counts() -> None:
+    class Net(Data):
+        def act(self) -> None:
+            """Do nothing."""
+
+    net = Net()
+    net.act = len  # type: ignore[assignment,method-assign]
+    assert form_of(net) == {"__class__": f"{HERE}:{Net.__qualname__}", "lr": 0.1, "act": "builtins:len"}
+
+
+class Caching:
+    @functools.cached_property
+    def derived(self) -> int:
+        return 3
+
+    @property
+    def half(self) -> float:
+        return self.__dict__.setdefault("half", 0.05)  # type: ignore[no-any-return]
+
+    @property
+    def doubled(self) -> float:
+        return self.__dict__["doubled"]  # type: ignore[no-any-return]
+
+    @doubled.setter
+    def doubled(self, value: float) -> None:
+        self.__dict__["doubled"] = value
+
+
+@pytest.mark.parametrize("base", [Data, Open, Model])
+def test_what_properties_keep_does_not_count_unless_it_can_be_set(base: Any) -> None:
+    kind = type("Kind", (base, Caching), {"__module__": HERE})
+    config = kind()
+    before = canonical_json(config)
+    assert (config.derived, config.half) == (3, 0.05)
+    assert canonical_json(config) == before
+    config.__dict__["doubled"] = 0.2
+    assert form_of(config)["doubled"] == 0.2
+
+
+def test_a_cached_property_of_a_class_of_attrs_with_slots_does_not_count() -> None:
+    @attrs.define
+    class Cached:
+        lr: float = 0.1
+
+        @functools.cached_property
+        def derived(self) -> int:
+            return 3
+
+    config = Cached()
+    before = canonical_json(config)
+    assert config.derived == 3
+    assert canonical_json(config) == before
+
+
+def test_an_attribute_without_a_form_is_refused_with_its_place() -> None:
+    config = Data()
+    config.norm = 1j  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError) as error:
+        config_hash({"model": config})
+    assert error.value.place == "config['model'].norm"
+
+
+# Classes
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import collections; Config = collections.namedtuple('Config', 'depth')",
+        "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    depth: int",
+        "import attrs\n@attrs.define\nclass Config:\n    depth: int",
+        "import pydantic\nclass Config(pydantic.BaseModel):\n    depth: int",
+        "import msgspec\nclass Config(msgspec.Struct):\n    depth: int",
+    ],
+)
+def test_classes_of_one_name_in_two_modules_differ(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms = []
+    for name in ("resnet", "vit"):
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(source, vars(module))
+        forms.append(form_of(module.Config(depth=2)))
+    assert forms == [{"__class__": "resnet:Config", "depth": 2}, {"__class__": "vit:Config", "depth": 2}]
+
+
+def test_two_named_tuples_differ_and_neither_is_a_tuple() -> None:
+    size, point = collections.namedtuple("Size", "x y"), collections.namedtuple("Point", "x y")
+    hashes = {config_hash(value) for value in (size(1, 2), point(1, 2), (1, 2))}
+    assert len(hashes) == 3
+
+
+T = TypeVar("T")
+
+
+class Box(pydantic.BaseModel, Generic[T]):
+    value: T
+
+
+def test_a_generic_of_pydantic_has_the_module_of_the_generic(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("elsewhere")
+    monkeypatch.setitem(sys.modules, "elsewhere", module)
+    vars(module).update({"Box": Box, "made": None})
+    exec("made = Box[bytes]", vars(module))
+    assert form_of(module.made(value=b"")) == {"__class__": f"{HERE}:Box[bytes]", "value": ""}
+    assert form_of(Box[int](value=1)) == {"__class__": f"{HERE}:Box[int]", "value": 1}
+
+
+CLASSES = """\
+import dataclasses
+import pyrepro
+
+@dataclasses.dataclass
+class Config:
+    depth: int = 2
+
+if __name__ in ("__main__", "__mp_main__"):
+    print(pyrepro.canonical_json(Config()).decode())
+"""
+
+
+def test_a_class_of_the_program_has_the_name_it_has_where_it_is_imported(repository: Repository) -> None:
+    for name in ("train.py", "pkg/step.py", "pkg/__main__.py"):
+        repository.write(name, CLASSES)
+    ways: dict[str, tuple[str | Path, ...]] = {
+        "train": ("train.py",),
+        "pkg.step": ("-m", "pkg.step"),
+        "pkg.__main__": ("-m", "pkg"),
+        "__main__": ("-c", CLASSES),
+    }
+    shown = {name: repository.run(*command).stdout for name, command in ways.items()}
+    assert shown == {name: f'{{"__class__":"{name}:Config","depth":2}}\n' for name in ways}
+    imported = repository.run("-c", "import pyrepro, train; print(pyrepro.canonical_json(train.Config()).decode())")
+    assert imported.stdout == shown["train"]
+
+
+def test_a_class_of_the_program_has_the_same_name_in_a_worker(repository: Repository) -> None:
+    repository.write(
+        "spread.py",
+        "import dataclasses, multiprocessing, pyrepro\n"
+        "@dataclasses.dataclass\nclass Config:\n    depth: int = 2\n"
+        "def hashed(_): return pyrepro.canonical_json(Config()).decode()\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool: print(hashed(0), *pool.map(hashed, [0]))\n",
+    )
+    text = '{"__class__":"spread:Config","depth":2}'
+    assert repository.run("spread.py").stdout == f"{text} {text}\n"
+
+
+# What pydantic hides
+
+
+class Login(pydantic.BaseModel):
+    user: str = "u"
+    token: pydantic.SecretStr = pydantic.SecretStr("t")
+    key: pydantic.SecretBytes = pydantic.SecretBytes(b"k")
+    log: Any = pydantic.Field(default=1j, exclude=True)
+
+
+class OldLogin(pydantic.v1.BaseModel):
+    user: str = "u"
+    token: pydantic.v1.SecretStr = pydantic.v1.SecretStr("t")
+    log: Any = pydantic.v1.Field(default=1j, exclude=True)
+
+
+@pydantic.dataclasses.dataclass
+class DataLogin:
+    user: str = "u"
+    log: Any = pydantic.Field(default=1j, exclude=True)
+
+
+@pytest.mark.parametrize("kind", [Login, OldLogin, DataLogin])
+def test_secrets_and_excluded_fields_do_not_enter(kind: Any) -> None:
+    assert form_of(kind()) == {"__class__": f"{HERE}:{kind.__name__}", "user": "u"}
+
+
+def test_a_field_that_is_excluded_for_its_value_does_not_enter() -> None:
+    class Optional(pydantic.BaseModel):
+        depth: int = pydantic.Field(default=0, exclude_if=lambda value: value == 0)
+
+    name = f"{HERE}:{Optional.__qualname__}"
+    assert [form_of(Optional()), form_of(Optional(depth=1))] == [{"__class__": name}, {"__class__": name, "depth": 1}]
+
+
+def test_a_secret_of_a_dataclass_does_not_enter() -> None:
+    @dataclasses.dataclass
+    class Service:
+        token: pydantic.SecretStr
+        port: int = 1
+
+    assert form_of(Service(pydantic.SecretStr("t"))) == {"__class__": f"{HERE}:{Service.__qualname__}", "port": 1}
+
+
+# Estimators
+
+
+def test_a_classifier_is_not_a_regressor_of_the_same_parameters() -> None:
+    class One(sklearn.base.BaseEstimator):  # type: ignore[misc]
+        def __init__(self, alpha: float = 1.0) -> None:
+            self.alpha = alpha
+
+    class Two(One):
+        pass
+
+    assert form_of(One(2.0)) == {"__class__": f"{HERE}:{One.__qualname__}", "alpha": 2}
+    assert config_hash(One(2.0)) != config_hash(Two(2.0))
+
+
+def test_a_pipeline_is_its_steps_and_fitting_it_changes_nothing() -> None:
+    steps = [("scale", sklearn.preprocessing.StandardScaler()), ("fit", sklearn.linear_model.Ridge(alpha=2))]
+    pipeline = sklearn.pipeline.Pipeline(steps)
+    form = form_of(pipeline)
+    assert form["__class__"] == "sklearn.pipeline:Pipeline"
+    assert [(name, step["__class__"]) for name, step in form["steps"]] == [
+        ("scale", "sklearn.preprocessing:StandardScaler"),
+        ("fit", "sklearn.linear_model:Ridge"),
+    ]
+    before = config_hash(pipeline)
+    pipeline.fit(np.array([[0.0], [1.0]]), np.array([0.0, 1.0]))
+    assert config_hash(pipeline) == before
+    assert config_hash(pipeline.set_params(fit__alpha=3)) != before
+
+
+def test_an_estimator_that_does_not_keep_its_parameters_is_refused() -> None:
+    class Forgetful(sklearn.base.BaseEstimator):  # type: ignore[misc]
+        def __init__(self, alpha: float = 1.0) -> None:
+            self.other = alpha
+
+        def __repr__(self) -> str:
+            return "Forgetful()"
+
+    with pytest.raises(ConfigError) as error:
+        config_hash({"model": Forgetful()})
+    assert str(error.value) == (
+        f"config['model'] is {HERE}.{Forgetful.__qualname__}, whose get_params() failed: {error.value.__cause__}; "
+        "keep each parameter of __init__ as an attribute of its name"
+    )
+
+
+# Values that are not there yet
+
+
+def test_a_placeholder_of_ml_collections_needs_its_value() -> None:
+    config = ml_collections.ConfigDict({"a": {"seed": ml_collections.config_dict.required_placeholder(int)}})
+    with pytest.raises(ConfigError) as error:
+        config_hash(config)
+    assert str(error.value) == "config['a'] has a placeholder at 'seed' that needs a value; set it"
+    config.a.seed = 3
+    assert form_of(config) == {"a": {"seed": 3}}

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Union
 
-from pyrepro._config.forms import JSON, has_fields, json_form
+from pyrepro._config.forms import JSON, has_fields, json_form_without
 from pyrepro._naming import Options, no_object_for_inputs, qualname_of
 from pyrepro.errors import ConfigError
 
@@ -39,6 +39,7 @@ def checked_options(
         paths=_checked_names("keyword", keyword),
         is_single=isinstance(keyword, str),
         config={} if config is None else config,
+        has_config=config is not None,
         reads_call=reads_call(config),
         allow_dirty=checked_flag("allow_dirty", allow_dirty),
         repo=checked_repo(repo),
@@ -56,7 +57,7 @@ def checked_options(
     if twice:
         raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")
     if not options.reads_call:
-        form = _form_at_decoration(options.config)
+        form = _form_at_decoration(options.config, (*options.ignore, *options.inputs))
         if read and not isinstance(form, dict):
             raise no_object_for_inputs(form)
     return options
@@ -69,8 +70,13 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
         TypeError: it cannot be decorated, or not with these options.
     """
     signature = _signature_of(function)
-    for role, names in (("keyword", options.paths), ("inputs", options.inputs)):
-        _check_parameters(function, signature, role, names)
+    _check_parameters(function, signature, "keyword", options.paths)
+    if not options.has_config:
+        _check_parameters(function, signature, "inputs", options.inputs)
+    elif options.config is dict:
+        # Of keys nested in an argument, that argument.
+        firsts = [name if name in signature.parameters else name.partition(".")[0] for name in options.inputs]
+        _check_parameters(function, signature, "inputs", tuple(firsts))
     if options.publishes:
         _check_returns(function)
     if options.caches:
@@ -98,10 +104,10 @@ def reads_call(config: object) -> bool:
     return callable(config) and not isinstance(config, Mapping) and not has_fields(config)
 
 
-def _form_at_decoration(config: object) -> JSON:
-    """The configuration in JSON; ``{}`` while it waits for values that OmegaConf does not have yet."""
+def _form_at_decoration(config: object, left_out: tuple[str, ...]) -> JSON:
+    """The configuration in JSON without these parts; ``{}`` while it waits for values that OmegaConf does not have."""
     try:
-        return json_form(config)
+        return json_form_without(config, left_out)[0]
     except ConfigError as error:
         if type(error.__cause__).__module__.partition(".")[0] != "omegaconf":
             raise

@@ -17,9 +17,7 @@ _logger = logging.getLogger("pyrepro")
 _CHUNK = 1 << 18
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
-LEFT_OUT = frozenset(
-    {".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"}
-)
+LEFT_OUT = frozenset({".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"})
 """What programs leave in directories without being asked: it is no data."""
 
 PATIENCE = 5.0

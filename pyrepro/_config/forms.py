@@ -27,12 +27,25 @@ _MAX_SAFE = 2**53 - 1
 class _Place:
     """Where in a configuration a value stands, and the containers around it."""
 
-    __slots__ = ("container", "parent", "step")
+    __slots__ = ("container", "ignored", "parent", "step")
 
     def __init__(self, step: str, parent: _Place | None = None, container: object = None) -> None:
         self.step = step
         self.parent = parent
         self.container = container
+        self.ignored: dict[str, bool] = {} if parent is None else parent.ignored
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether a key or field of the container that stands here is ignored."""
+        steps = [name]
+        place: _Place = self
+        while place.parent is not None:
+            steps.append(place.step.strip(".[]'"))
+            place = place.parent
+        whole = ".".join(reversed(steps))
+        if whole in self.ignored:
+            self.ignored[whole] = True
+        return whole in self.ignored
 
     def __str__(self) -> str:
         steps = []
@@ -112,6 +125,14 @@ def canonical_bytes(form: JSON) -> bytes:
 def json_form(config: object) -> JSON:
     """What a configuration is in JSON: None, bool, int, float, str, list and dict alone."""
     return _without_recursion_error(lambda: _form(config, _Place("config")))
+
+
+def json_form_without(config: object, ignore: Iterable[str]) -> tuple[JSON, list[str]]:
+    """What a configuration is in JSON without what is ignored in it; and the names that are nowhere in it."""
+    place = _Place("config")
+    place.ignored = dict.fromkeys(ignore, False)
+    form = _without_recursion_error(lambda: _form(config, place))
+    return form, [name for name, is_met in place.ignored.items() if not is_met]
 
 
 def _without_recursion_error(convert: Callable[[], _T]) -> _T:
@@ -319,6 +340,8 @@ def _form_of_fields(value: Any, fields: Iterable[str], place: _Place) -> JSON:
     at = place.inside(value)
     form: dict[str, Any] = {"__class__": type(value).__qualname__}
     for name in fields:
+        if place.leaves_out(name):
+            continue
         try:
             item = getattr(value, name)
         except AttributeError:
@@ -331,6 +354,8 @@ def _resolved(value: Any, place: _Place) -> Any:
     omegaconf = sys.modules["omegaconf"]
     try:
         # A single value resolves in a container only.
+        if place.ignored and isinstance(value, omegaconf.DictConfig):
+            return {key: value[key] for key in value}
         container = value if omegaconf.OmegaConf.is_config(value) else omegaconf.OmegaConf.create([value])
         plain = omegaconf.OmegaConf.to_container(container, resolve=True, throw_on_missing=True)
         return plain if container is value else plain[0]
@@ -350,6 +375,8 @@ def _form_of_mapping(mapping: Mapping[Any, Any], container: object, place: _Plac
             name = json.dumps(key)
         else:
             raise place.error(f"has the key {_value_and_type_of(key)}", "use str, int, float, bool or None as keys")
+        if place.leaves_out(name):
+            continue
         if name in form:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         form[name] = _form(item, at(f".{name}" if attributes else f"[{key!r}]"))

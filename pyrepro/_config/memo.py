@@ -21,7 +21,7 @@ SMALLEST = 1 << 20
 """Of how many bytes a file is at least that is remembered; a smaller one is read as fast as it is looked up."""
 
 OLD_ENOUGH = 2_000_000_000
-"""How many nanoseconds ago a file must have been changed last: within the tick of a clock, two changes have one time."""
+"""How many nanoseconds ago the last change must be: within one tick of a clock, two changes have the same time."""
 
 FILE_SYSTEMS = frozenset({b"btrfs", b"ext2", b"ext3", b"ext4", b"ntfs3", b"xfs", b"zfs"})
 """Those that are local and change a file's ctime whenever its content changes, once it was synced.

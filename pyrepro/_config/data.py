@@ -263,7 +263,7 @@ class _Content:
             _put(self._digest, "period")
             self.object((item.start_time, (item + 1).start_time))
         elif _is_missing(item):
-            _put(self._digest, "None" if item is None else "missing")
+            _put(self._digest, "None" if item is None else f"missing {type(item).__name__}")
         else:
             _put(
                 self._digest,
@@ -338,7 +338,8 @@ class _Content:
         polars = sys.modules["polars"]
         dtype = column.dtype
         mask = column.is_null().to_numpy()
-        if dtype == polars.Boolean or (dtype.is_numeric() and dtype.to_python() in (int, float)):
+        wide = (polars.Int128, getattr(polars, "UInt128", polars.Int128))  # which NumPy does not have
+        if dtype == polars.Boolean or ((dtype.is_integer() or dtype.is_float()) and dtype not in wide):
             self.values(column.fill_null(False if dtype == polars.Boolean else 0).to_numpy(), mask)
         elif dtype == polars.Date:
             self._days(column.to_physical().fill_null(0).to_numpy(), mask)

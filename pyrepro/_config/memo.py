@@ -53,7 +53,7 @@ class Memo:
         with self._lock:
             self._attempt(self._write)
             if self._connection is not None:
-                self._attempt(self._connection.close)
+                self._connection.close()  # which never fails: what was not committed is taken back
 
     def digest(self, descriptor: int, read: Callable[[], str]) -> str:
         """The digest of an open file: the one that is known, or what reading it gives.

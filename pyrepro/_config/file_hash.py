@@ -69,7 +69,7 @@ def fingerprint_of(path: str) -> object:
     try:
         files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path)]
         return [(name, _fingerprint_of_file(file)) for name, file in files]
-    except (ConfigError, OSError):
+    except (OSError, ValueError):  # a ConfigError is one; a null character is another
         return None
 
 

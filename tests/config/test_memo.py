@@ -359,5 +359,6 @@ class Edits(RuleBasedStateMachine):
 
 
 def test_no_edit_gives_a_wrong_digest(cache: Path) -> None:
-    settings = hypothesis.settings(max_examples=int(os.environ.get("EXAMPLES", "20")), stateful_step_count=25)
+    # --hypothesis-profile=long runs ten times as many, and others each time.
+    settings = hypothesis.settings(max_examples=hypothesis.settings.default.max_examples // 5, stateful_step_count=25)
     run_state_machine_as_test(Edits, settings=settings)

@@ -306,12 +306,10 @@ class _Content:
             _put(self._digest, f"interval {dtype.closed}")
             for end in (column.array.left, column.array.right):
                 self.pandas(end)
-        elif kind == "StringDtype":
-            self.objects(column.to_numpy(object).tolist())
-        elif kind == "ArrowDtype" or hasattr(dtype, "numpy_dtype"):
+        elif hasattr(dtype, "numpy_dtype"):
             self._nullable(column, dtype)
-        else:
-            raise self._error(f"is of the extension type {dtype}", "pass columns of plain values, or a file")
+        else:  # strings, and extension types of other packages, whose values say what they are
+            self.objects(column.to_numpy(object).tolist())
 
     def _nullable(self, column: Any, dtype: Any) -> None:
         numpy, pandas = _numpy(), sys.modules["pandas"]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -24,6 +25,7 @@ from pyrepro._config.forms import json_form
 
 CSV = "n,x,s,d,b\n1,0.5,a,2020-01-01,True\n2,,b é,2021-06-30 12:30,False\n3,-0.25,,,True\n"
 NAN = float("nan")
+BERLIN = dateutil.tz.gettz("Europe/Berlin")
 TIME = pd.Timestamp("2020-01-01 12:00")
 DAY = datetime.date(2020, 1, 1)
 ZONED = pd.Series([TIME]).dt.tz_localize("Europe/Berlin")
@@ -379,6 +381,11 @@ NO_FORM = (
             np.ma.array([1], mask=[True]),
             f"the input table is of type {np.ma.MaskedArray.__module__}.MaskedArray, which may say more than its "
             f"numbers, like a unit or a mask; pass numpy.asarray() of it, and the rest as configuration",
+        ),
+        (
+            pd.DataFrame({"t": pd.Series([TIME]).dt.tz_localize(BERLIN)}),
+            f"the column 't' of table is in the time zone {BERLIN!r}, which has no name; "
+            f'pass .dt.tz_convert("UTC") of it',
         ),
         (
             np.array([2**62], "m8[W]"),

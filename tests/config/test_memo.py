@@ -242,10 +242,13 @@ def test_a_full_disk_is_no_error(large: Path, cache: Path) -> None:
     code = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "import pyrepro\nfrom pyrepro._config import memo\n"
         f"memo.OLD_ENOUGH, memo.FILE_SYSTEMS = {OLD}, {{*memo._mounts().values()}}\n"
-        f"print(pyrepro.file_hash({str(large)!r}))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))\n"
+        f"digest = pyrepro.file_hash({str(large)!r})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, limits)\n"
+        "print(digest)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.stdout.strip(), done.stderr) == (sha(large), "")

@@ -25,7 +25,6 @@ from pyrepro._config.forms import json_form
 
 CSV = "n,x,s,d,b\n1,0.5,a,2020-01-01,True\n2,,b é,2021-06-30 12:30,False\n3,-0.25,,,True\n"
 NAN = float("nan")
-BERLIN = dateutil.tz.gettz("Europe/Berlin")
 TIME = pd.Timestamp("2020-01-01 12:00")
 DAY = datetime.date(2020, 1, 1)
 ZONED = pd.Series([TIME]).dt.tz_localize("Europe/Berlin")
@@ -383,11 +382,6 @@ NO_FORM = (
             f"numbers, like a unit or a mask; pass numpy.asarray() of it, and the rest as configuration",
         ),
         (
-            pd.DataFrame({"t": pd.Series([TIME]).dt.tz_localize(BERLIN)}),
-            f"the column 't' of table is in the time zone {BERLIN!r}, which has no name; "
-            f'pass .dt.tz_convert("UTC") of it',
-        ),
-        (
             np.array([2**62], "m8[W]"),
             'the input table holds timedelta64[W] beyond what seconds can count; pass .astype("datetime64[s]")',
         ),
@@ -397,6 +391,16 @@ def test_what_has_no_stable_content_is_refused_and_the_column_named(value: Any, 
     with pytest.raises(ConfigError) as error:
         digest(value)
     assert str(error.value) == message
+
+
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 does not take this zone of new versions of dateutil")
+def test_a_time_zone_without_a_name_is_refused() -> None:
+    berlin = dateutil.tz.gettz("Europe/Berlin")
+    with pytest.raises(ConfigError) as error:
+        digest(pd.DataFrame({"t": pd.Series([TIME]).dt.tz_localize(berlin)}))
+    assert str(error.value) == (
+        f"the column 't' of table is in the time zone {berlin!r}, which has no name; pass .dt.tz_convert(\"UTC\") of it"
+    )
 
 
 def test_a_table_is_an_input_like_a_file(repository: Repository, name: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -44,7 +45,8 @@ class Memo:
         self._connection: Any = None
         self._mounts: dict[bytes, bytes] = {}
         self._directory: str | None = None
-        self._is_off = False
+        # Elsewhere the type of a file system cannot be asked, and on Windows a ctime is when a file was made.
+        self._is_off = not sys.platform.startswith("linux")
 
     def __enter__(self) -> Memo:
         return self

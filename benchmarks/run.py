@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import git as gitpython
 from measure import Cases, git, repository, side_by_side
 
-from pyrepro import Artifact, code_state
+from pyrepro import Artifact, code_state, config_hash, file_hash
 
 # Heavy libraries are imported where they are measured, after the code state was read in a process without them.
 
@@ -383,6 +383,108 @@ def imports_of_others() -> list[Row]:
     return [Row("importing pandas, scikit-learn and matplotlib after pyrepro", "without its finder", ratio, "≤ 1.03")]
 
 
+def hashing(tree: Path, directory: Path) -> list[Row]:
+    """Files, directories and arrays, beside what others hash them with; what is not installed is left out."""
+    import hashlib
+
+    import joblib
+    import numpy as np
+
+    os.environ["PYREPRO_CACHE_DIR"] = "0"
+    file, many = directory / "large.bin", directory / "many"
+    with open(file, "wb") as outf:
+        for _ in range(512):
+            outf.write(os.urandom(1 << 20))
+    for number in range(50_000):
+        if number % 100 == 0:
+            (many / f"{number // 100:03}").mkdir(parents=True)
+        (many / f"{number // 100:03}" / f"{number:05}.txt").write_text(f"{number}\n" * 400)
+
+    def file_digest() -> str:
+        with open(file, "rb") as inf:
+            return hashlib.file_digest(inf, "sha256").hexdigest()
+
+    def walk() -> None:
+        for above, _, names in os.walk(many):
+            for name in names:
+                with open(os.path.join(above, name), "rb") as inf:
+                    hashlib.file_digest(inf, "sha256").hexdigest()
+
+    def command(*args: str) -> Any:
+        return lambda: subprocess.run(args, check=True, capture_output=True)
+
+    of_file = side_by_side(
+        {
+            "pyrepro": lambda: file_hash(file),
+            "hashlib.file_digest": file_digest,
+            **{name: command(name, str(file)) for name in ("sha256sum", "b3sum") if shutil.which(name)},
+            "joblib.hash of its bytes": lambda: joblib.hash(file.read_bytes()),
+        },
+        rounds=9,
+    )
+    of_directory = {"pyrepro": lambda: file_hash(many), "os.walk and hashlib in one thread": walk}
+    dvc = _dvc_hash(many)
+    of_many = side_by_side(of_directory | ({} if dvc is None else {"DVC": dvc}), rounds=9)
+    goals = {
+        "hashlib.file_digest": "≤ 1.05",
+        "os.walk and hashlib in one thread": "≤ 1.15",
+        "SHA-256 of its bytes": "≤ 1.5",
+    }
+    floats = np.random.default_rng(0).random(1_000_000)
+    of_array = side_by_side(
+        {
+            "pyrepro": lambda: config_hash({"weights": floats}),
+            "SHA-256 of its bytes": lambda: hashlib.sha256(floats).hexdigest(),
+            "joblib.hash": lambda: joblib.hash(floats),
+        },
+        rounds=9,
+    )
+    rows = [
+        Row(what, name, median["pyrepro"] / median[name], goals.get(name, ""))
+        for what, median in (
+            ("file_hash of a file of 512 MB", of_file),
+            ("file_hash of a directory of 50,000 files", of_many),
+            ("a configuration with an array of a million floats", of_array),
+        )
+        for name in median
+        if name != "pyrepro"
+    ]
+    shutil.rmtree(many)
+    return rows + _known_input(tree, directory, file)
+
+
+def _dvc_hash(directory: Path) -> Any:
+    """What hashes a directory as DVC does, which remembers nothing then; None where it is not installed."""
+    try:
+        from dvc_data.hashfile.build import build
+        from dvc_data.hashfile.db import HashFileDB
+        from dvc_objects.fs.local import LocalFileSystem
+    except ImportError:
+        return None
+    files = LocalFileSystem()
+    store = HashFileDB(files, str(directory.parent / "dvc"))
+    return lambda: build(store, str(directory), files, "md5", dry_run=True)
+
+
+def _known_input(tree: Path, directory: Path, file: Path) -> list[Row]:
+    """What an unchanged input of 2 GB costs a hit."""
+    os.environ["PYREPRO_CACHE_DIR"] = str(directory / "cache")
+    os.truncate(file, 2 << 30)
+    time.sleep(2.5)  # or it is too young to be remembered
+
+    @Artifact("outpath", inputs="table", repo=tree, cache=True)
+    def save(outpath: str, table: str | None) -> None:
+        Path(outpath).write_text("good job")
+
+    def hit(table: Path | None) -> Any:
+        save(str(directory / "known.txt"), table)
+        return lambda: save(str(directory / "known.txt"), table)
+
+    median = side_by_side({"with": hit(file), "without": hit(None)}, rounds=40, number=10)
+    more = 1000 * (median["with"] - median["without"])
+    return [Row("milliseconds more of a cache hit with an unchanged input of 2 GB", "none", more, "≤ 1")]
+
+
 def memory(tree: Path, directory: Path) -> list[Row]:
     decorated = Artifact("outpath", config=dict, repo=tree)(lambda outpath, number: outpath)
     for number in range(2_000):
@@ -499,6 +601,7 @@ def main() -> None:
         curves = [files, modules, dirty_files(trees[10_000]), decorations(trees[100])]
         rows += calls(trees[100], out)
         curves += [configurations(trees[100]), many_calls(trees[100])]
+        rows += hashing(trees[100], out)
         rows += cache_hits(trees[100], out) + publishing(trees[100], out)
         rows += cache_misses(trees[100], out) + many_artifacts(trees[100], out)
         rows += processes(trees[100], out) + imports_of_others() + memory(trees[100], out)

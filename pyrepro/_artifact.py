@@ -44,11 +44,14 @@ class Artifact(Generic[_IsCached]):
             that runs is not what the commit holds.
         repo: a path in the work tree of the code, where that is not the one
             that holds the function's module or the file that decorates.
-        inputs: the names of parameters that are files or directories which the
-            function reads; their content goes into the configuration. If it
-            changes before the function has returned, what was written is kept
-            as ``<stem>-unnamed-<UTC time><suffix>``, and the call raises an
-            :class:`InputChangedError`.
+        inputs: the names of parameters, or of keys of the configuration, dotted
+            into nested ones, that are what the function reads: paths of files
+            and directories, arrays and tables in memory, None, and lists and
+            mappings of these. Their content goes into the configuration, not
+            their paths. If a file changes before the function has returned,
+            what was written is kept as ``<stem>-unnamed-<UTC time><suffix>``,
+            and the call raises an :class:`InputChangedError`. Data in memory
+            counts as it was passed.
         ignore: the names of parameters, of keys or fields of the configuration,
             dotted into nested ones as ``"trainer.devices"``, that do not change
             the artifact, and of variables that a cached function takes from the

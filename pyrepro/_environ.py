@@ -45,6 +45,18 @@ def declared_code_state() -> tuple[str, str | None] | None:
     return commit, changes if is_dirty else None
 
 
+def cache_directory() -> str | None:
+    """Where what is known of files is kept, from ``PYREPRO_CACHE_DIR``; None where ``0`` turns it off."""
+    text = os.environ.get("PYREPRO_CACHE_DIR")
+    if text == "0":
+        return None
+    if text:
+        return os.path.abspath(os.path.expanduser(text))
+    import platformdirs  # slow to import, and only large files need it
+
+    return platformdirs.user_cache_dir("pyrepro", appauthor=False)
+
+
 def git_timeout() -> float:
     """After how many seconds a git process is stopped, from ``PYREPRO_GIT_TIMEOUT``.
 

@@ -17,8 +17,8 @@ from pyrepro._binding import Binding, bound
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else
-from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
+from pyrepro._config.inputs import Input, put_content, value_in
 from pyrepro._config.plain import plain_bytes
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._paths import paths_in, split_text
@@ -38,6 +38,7 @@ class Options(NamedTuple):
     paths: tuple[str, ...]
     is_single: bool
     config: Any
+    has_config: bool
     reads_call: bool
     allow_dirty: bool
     repo: str | None
@@ -68,23 +69,6 @@ class _Configuration:
     @functools.cached_property
     def form(self) -> JSON:
         return json.loads(self._canonical)  # type: ignore[no-any-return]
-
-
-class _Input(NamedTuple):
-    """An input as it was just before it was hashed."""
-
-    name: str
-    places: Any
-    fingerprints: object
-
-    def change(self, form: JSON) -> str | None:
-        """What has become of its content, which was hashed to a form; None if that is as it was."""
-        if self.fingerprints == _fingerprints_of_input(self.places):
-            return None
-        try:
-            return None if _form_of_input(self.name, self.places) == form else "was changed"
-        except ConfigError:
-            return "was removed, or cannot be read any more,"
 
 
 class Naming:
@@ -136,12 +120,7 @@ class Naming:
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
         directory = _working_directory()
-        inputs: list[_Input] = []
-        for name in self.options.inputs:
-            place = _places_of_input(arguments[name], directory)
-            # Before the content is hashed: a change meanwhile must show.
-            inputs.append(_Input(name, place, _fingerprints_of_input(place)))
-        configuration = self._configuration(arguments)
+        configuration, inputs = self._configuration(arguments, directory)
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
         known = self._tag
@@ -169,18 +148,18 @@ class Naming:
         given.apply_defaults()
         arguments = given.arguments
         for name in (*self.options.paths, *self.options.inputs):
-            if name not in arguments:
+            if name not in arguments and name in self.signature.parameters:
                 raise TypeError(
                     f"{self.name}.tagged() was not given the argument {name!r}, which is part of the name; pass it"
                 )
         for name in self.signature.parameters:
             arguments.setdefault(name, _NotGiven(name))
-        self._put_tag(tag_of(state, self._configuration(arguments).hash), arguments)
+        self._put_tag(tag_of(state, self._configuration(arguments, _working_directory())[0].hash), arguments)
         return self.paths_of(arguments)
 
     def config_hash(self, arguments: Mapping[str, Any]) -> str:
         """The hash of the configuration of a call with these arguments, by name and complete."""
-        return self._configuration(arguments).hash
+        return self._configuration(arguments, _working_directory())[0].hash
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any:
         """The path argument, or for several keywords a dict of them."""
@@ -195,20 +174,37 @@ class Naming:
                 error.args = (f"{error}; it is the argument {name!r} of {self.name}",)
                 raise
 
-    def _configuration(self, arguments: Mapping[str, Any]) -> _Configuration:
-        """The configuration of a call, computed when it is not that of the last one."""
+    def _configuration(self, arguments: Mapping[str, Any], directory: str) -> tuple[_Configuration, list[Input]]:
+        """The configuration of a call, computed when it is not that of the last one, and the inputs in it."""
         config = self._config_for(arguments) if self._reads_call else self._config
         last = self._last
         if last is not None and last[0].is_still(config):
-            return last[1]
+            return last[1], []
         options = self.options
-        plain = None if options.inputs or options.ignore else plain_bytes(config)
+        inputs: list[Input] = []
+        canonical = None if options.inputs or options.ignore else plain_bytes(config)
         # What is another one at each call is not worth the keeping.
-        known_config = KnownConfig.of(config) if plain is None or not options.reads_call else None
-        canonical = canonical_bytes(self._form_with_inputs(config, arguments)) if plain is None else plain
+        known_config = KnownConfig.of(config) if canonical is None or not options.reads_call else None
+        if canonical is None:
+            found = [self._found_input(name, arguments, config) for name in options.inputs]
+            form = self._form_without_inputs(config, [".".join(keys) for keys, _ in found])
+            inputs = [self._read(keys, value, directory) for keys, value in found]
+            for one in inputs:
+                put_content(form, one)
+            canonical = canonical_bytes(form)
+        elif last is None:
+            # Of the first one alone: to look through each would cost as much as its hash.
+            self._warn_of_what_is_elsewhere_another(config)
         configuration = _Configuration(canonical)
-        self._last = None if options.inputs or known_config is None else (known_config, configuration)
-        return configuration
+        self._last = None if inputs or known_config is None else (known_config, configuration)
+        return configuration, inputs
+
+    def _read(self, keys: tuple[str, ...], value: Any, directory: str) -> Input:
+        try:
+            return Input.of(keys, value, directory)
+        except TypeError as error:
+            error.args = (f"{error}; it is an argument of {self.name}",)
+            raise
 
     def _config_for(self, arguments: Mapping[str, Any]) -> Any:
         config = self._config({name: value for name, value in arguments.items() if name not in self._left_out})
@@ -216,31 +212,33 @@ class Naming:
             raise ConfigError(f"config {self._config!r} returned None; return the configuration from it, or {{}}")
         return config
 
-    def _form_with_inputs(self, config: Any, arguments: Mapping[str, Any]) -> JSON:
-        """A configuration in JSON, the content of the call's inputs included."""
-        form, unknown = json_form_without(config, self.options.ignore)
+    def _found_input(self, name: str, arguments: Mapping[str, Any], config: Any) -> tuple[tuple[str, ...], Any]:
+        """A parameter, or what stands under a key of the configuration; and where its content belongs."""
+        if name in arguments:
+            return (name,), arguments[name]
+        found = value_in(config, name)
+        if found is None:
+            raise ConfigError(
+                f"inputs names {name!r}, which is neither a parameter of {self.name} nor a key of the configuration; "
+                f"correct the name"
+            )
+        return found
+
+    def _form_without_inputs(self, config: Any, inputs: list[str]) -> JSON:
+        """A configuration in JSON, without what is ignored in it and without keys that are inputs."""
+        parameters = self.signature.parameters
+        # Not converted: a table would be refused, and a path be only its text.
+        keys = [name for name in inputs if name not in parameters]
+        form, unknown = json_form_without(config, [*self.options.ignore, *keys])
+        if inputs and not isinstance(form, dict):
+            raise no_object_for_inputs(form)
         for name in unknown:
-            if name not in self.signature.parameters:
+            if name not in parameters and name not in keys and name not in self._closed_over:
                 raise unknown_to_ignore(name, self.name, self.signature, form)
         self._warn_of_what_is_elsewhere_another(form)
-        if self.options.inputs:
-            if not isinstance(form, dict):
-                raise no_object_for_inputs(form)
-            for name in self.options.inputs:
-                if name in form:
-                    raise ConfigError(
-                        f"config[{name!r}] is there already, and the content of the input {name!r} belongs there; "
-                        f"rename one of them",
-                        place=f"config[{name!r}]",
-                    )
-                try:
-                    form[name] = _form_of_input(name, arguments[name])
-                except TypeError as error:
-                    error.args = (f"{error}; it is an argument of {self.name}",)
-                    raise
         return form
 
-    def _warn_of_what_is_elsewhere_another(self, form: JSON) -> None:
+    def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
         """Say once what gives the artifact a name under which nobody will find it again."""
         found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
         if found:
@@ -261,7 +259,7 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
     state: CodeState
     configuration: _Configuration
-    inputs: list[_Input]
+    inputs: list[Input]
     started: int
     clock: float
     directory: str
@@ -280,10 +278,8 @@ class Call(NamedTuple):
 
     def changed_input(self) -> tuple[str, str] | None:
         """The first input that is not what was hashed, and what has become of it."""
-        form = self.configuration.form
         for one in self.inputs:
-            assert isinstance(form, dict)  # where there are inputs, they are in it
-            if (change := one.change(form[one.name])) is not None:
+            if (change := one.change()) is not None:
                 return one.name, change
         return None
 
@@ -391,36 +387,6 @@ class _NotGiven:
 @to_json.register(_NotGiven)
 def _(value: _NotGiven) -> NoReturn:
     raise ConfigError(f"the configuration reads the argument {value.name!r}, which tagged() was not given; pass it")
-
-
-def _places_of_input(value: object, directory: str) -> Any:
-    """An input with paths that hold wherever the function goes."""
-    if isinstance(value, (list, tuple)):
-        return [_places_of_input(item, directory) for item in value]
-    return os.path.join(directory, os.fsdecode(value)) if isinstance(value, (str, bytes, os.PathLike)) else value
-
-
-def _fingerprints_of_input(places: Any) -> object:
-    if isinstance(places, list):
-        return [_fingerprints_of_input(place) for place in places]
-    return fingerprint_of(places) if isinstance(places, str) else None
-
-
-def _form_of_input(name: str, value: object) -> JSON:
-    if value is None:
-        return None
-    if isinstance(value, (list, tuple)):
-        return [_form_of_input(f"{name}[{index}]", item) for index, item in enumerate(value)]
-    if not isinstance(value, (str, bytes, os.PathLike)):
-        raise TypeError(
-            f"the input {name} is {value!r} of type {type(value).__name__}; pass the path of a file or a directory"
-        )
-    try:
-        return file_hash(value)
-    except OSError as error:
-        raise ConfigError(
-            f"the input {name} cannot be read: {error}; pass the path of a file or a directory"
-        ) from error
 
 
 def no_object_for_inputs(form: JSON) -> ConfigError:

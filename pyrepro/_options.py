@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
-from pyrepro._config.forms import JSON, is_configuration, json_form_without
+from pyrepro._config.forms import JSON, is_configuration, json_form, json_form_without
 from pyrepro._naming import Options, no_object_for_inputs, qualname_of, unknown_to_ignore
 from pyrepro.errors import ConfigError
 
@@ -46,6 +46,7 @@ def checked_options(
         paths=_checked_names("keyword", keyword),
         is_single=isinstance(keyword, str),
         config={} if config is None else config,
+        has_config=config is not None,
         reads_call=reads_call(config),
         allow_dirty=checked_flag("allow_dirty", allow_dirty),
         repo=checked_repo(repo),
@@ -63,7 +64,7 @@ def checked_options(
     if twice:
         raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")
     if not options.reads_call:
-        form = _form_at_decoration(options.config, options.ignore)
+        form = _form_at_decoration(options.config, (*options.ignore, *options.inputs))
         if read and not isinstance(form, dict):
             raise no_object_for_inputs(form)
     return options
@@ -77,11 +78,15 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
         TypeError: it cannot be decorated, or not with these options.
     """
     signature = _signature_of(function)
-    for role, names in (("keyword", options.paths), ("inputs", options.inputs)):
-        signature = _with_parameters(function, signature, role, names)
-    if options.config is dict:  # of any other configuration, the keys may come later
-        for name in options.ignore:
-            if name.partition(".")[0] not in signature.parameters and name not in closed_over(function):
+    signature = _with_parameters(function, signature, "keyword", options.paths)
+    if not options.has_config:
+        signature = _with_parameters(function, signature, "inputs", options.inputs)
+    elif options.config is dict:
+        # Of keys nested in an argument, that argument.
+        firsts = [name if name in signature.parameters else name.partition(".")[0] for name in options.inputs]
+        signature = _with_parameters(function, signature, "inputs", tuple(firsts))
+        for name in options.ignore:  # of any other configuration, the keys may come later
+            if name.partition(".")[0] not in signature.parameters and name not in _closed_over(function):
                 raise unknown_to_ignore(name, qualname_of(function), signature, {})
     if options.publishes:
         _check_returns(function)
@@ -124,10 +129,10 @@ def reads_call(config: object) -> bool:
     return callable(config) and not is_configuration(config)
 
 
-def _form_at_decoration(config: object, ignore: tuple[str, ...]) -> JSON:
-    """The configuration in JSON; ``{}`` while it waits for values that it does not have yet."""
+def _form_at_decoration(config: object, left_out: tuple[str, ...]) -> JSON:
+    """The configuration in JSON without these parts; ``{}`` while it waits for values that it does not have yet."""
     try:
-        return json_form_without(config, ignore)[0]
+        return json_form_without(config, left_out)[0]
     except ConfigError as error:
         if type(error.__cause__).__module__.partition(".")[0] not in ("omegaconf", "ml_collections"):
             raise
@@ -205,6 +210,12 @@ def _check_holds_no_values(function: Any) -> None:
             f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one "
             f"that others made; decorate a def that takes them as parameters"
         )
+
+
+def _closed_over(function: Callable[..., Any]) -> set[str]:
+    from pyrepro._publish.maker import held_by  # imported where one of them may be named
+
+    return {held.name for held in held_by(function)}
 
 
 def _check_closes_over_no_values(function: Callable[..., Any], options: Options) -> None:

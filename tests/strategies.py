@@ -133,7 +133,8 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(Layer, inner),
         st.builds(Struct, inner),
         st.builds(slice, inner, inner),
-        named.map(ml_collections.ConfigDict),
+        # It takes texts alone as keys, in what it holds, too.
+        st.dictionaries(st.sampled_from("abc"), st.integers() | st.none(), max_size=3).map(ml_collections.ConfigDict),
         st.builds(lambda act: Model(act=act), inner),
         st.builds(lambda args, keywords: functools.partial(len, *args, **keywords), st.lists(inner, max_size=2), named),
     )

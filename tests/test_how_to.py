@@ -61,6 +61,16 @@ def test_see_what_is_made_and_why(guide: Guide) -> None:
     assert all(f"    {line}" in page for line in shown)
 
 
+def test_name_what_a_function_reads(guide: Guide) -> None:
+    repository = guide("inputs.py")
+    first, second = (repository.run("inputs.py") for _ in range(2))
+    path = first.stdout.strip()
+    assert (first.stderr, second.stderr, second.stdout) == ("", "", first.stdout)
+    assert (repository.path / path).read_text() == "clean: 4.0\nraw: 2.0"
+    repository.write("raw.txt", "1\n")
+    assert repository.run("inputs.py").stdout != first.stdout
+
+
 def test_a_stable_name(guide: Guide) -> None:
     repository = guide("stable_name.py")
     for edit in ("# one\n", "# two\n"):

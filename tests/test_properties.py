@@ -103,6 +103,8 @@ def test_a_pathlib_path_is_tagged_like_its_text(name: str, tag: Tag) -> None:
 
 
 def is_plain(name: str) -> bool:
+    if name == "-":  # the standard output
+        return False
     try:
         Tag.from_path(name)
     except NotTaggedError:

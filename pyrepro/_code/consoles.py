@@ -65,7 +65,7 @@ def is_console_namespace(namespace: dict[str, Any]) -> bool:
 def files_run() -> set[str]:
     """The files that %run has run so far, as far as IPython and what they have defined tell it."""
     shell = ipython_shell()
-    names = set(getattr(shell, "_main_mod_cache", ()))
+    names: set[str] = set(getattr(shell, "_main_mod_cache", ()))
     namespace = getattr(shell, "user_ns", {})
     for each in list(namespace.values()):
         if isinstance(each, types.FunctionType) and each.__globals__ is namespace:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
+import time
 from collections.abc import Iterator
 
-from pyrepro._config.forms import config_hash
+from pyrepro._config.memo import SMALLEST, Memo
 from pyrepro.errors import ConfigError
 
-_CHUNK = 1 << 20
+_logger = logging.getLogger("pyrepro")
+
+_CHUNK = 1 << 18
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+
+LEFT_OUT = frozenset({".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What programs leave in directories without being asked: it is no data."""
+
+PATIENCE = 5.0
+"""After how many seconds, and how often from then on, it is logged how far a hashing has come."""
 
 
 def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """The SHA-256 of a file's content, or of everything in a directory.
 
+    A file of a megabyte or more is not read again while its device, inode,
+    size, mode and times are what they were. Hashing that takes longer than a
+    few seconds logs how far it has come.
+
     Args:
-        path: a file, or a directory. Symbolic links are followed; a directory
-            called ``.pyrepro`` in a directory is left out.
+        path: a file, or a directory. Symbolic links are followed. Left out in
+            a directory is whatever is called ``.pyrepro``, ``.git``,
+            ``__pycache__``, ``.ipynb_checkpoints``, ``.DS_Store``,
+            ``Thumbs.db`` or ``desktop.ini``.
 
     Returns:
         ``"sha256:<64 hex digits>"``: of a file's bytes; of a directory, of the
@@ -36,8 +53,8 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         )
     place = os.fsdecode(path)
     if os.path.isdir(place):
-        return "sha256:" + config_hash(_files_in(place))
-    return _hash_of_content(place)
+        return "sha256:" + hashlib.sha256(_canonical(_files_in(place), place)).hexdigest()
+    return _hash_of_file(place)
 
 
 def digests_of(path: str) -> str | dict[str, str]:
@@ -54,11 +71,11 @@ def digests_of(path: str) -> str | dict[str, str]:
 def _entries_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """As :func:`_paths_in`, but a link to a directory that contains it is an entry."""
     real = os.path.realpath(directory)
-    for name in sorted(os.listdir(directory)):
+    for name in sorted({*os.listdir(directory)} - LEFT_OUT):
         path = os.path.join(directory, name)
         if not os.path.isdir(path) or os.path.realpath(path) in (*above, real):
             yield prefix + name, path
-        elif name != ".pyrepro":
+        else:
             yield from _entries_in(path, f"{prefix}{name}/", (*above, real))
 
 
@@ -68,7 +85,7 @@ def _digest_or_kind(path: str) -> str:
     except OSError:
         mode = os.lstat(path).st_mode
     if stat.S_ISREG(mode):
-        return _hash_of_content(path).partition(":")[2]
+        return _hash_of_file(path).partition(":")[2]
     if os.path.islink(path):
         return f"link:{_as_text(os.readlink(path))}"
     return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
@@ -81,9 +98,9 @@ def _as_text(name: str) -> str:
 def fingerprint_of(path: str) -> object:
     """What tells without reading it that a file, or any file in a directory, is as it was; None if there is none."""
     try:
-        files = _paths_in(path, "", ()) if os.path.isdir(path) else [("", path)]
+        files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path)]
         return [(name, _fingerprint_of_file(file)) for name, file in files]
-    except (ConfigError, OSError):
+    except (OSError, ValueError):  # a ConfigError is one; a null character is another
         return None
 
 
@@ -92,30 +109,120 @@ def _fingerprint_of_file(path: str) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _hash_of_content(path: str) -> str:
-    if not stat.S_ISREG(os.stat(path).st_mode):
+def _canonical(hashes: dict[str, str], directory: str) -> bytes:
+    """The canonical JSON of the hashes of files: RFC 8785 sorts names by their UTF-16, and escapes as JSON does."""
+    import json
+
+    try:
+        ordered = {name: hashes[name] for name in sorted(hashes, key=lambda name: name.encode("utf-16-be"))}
+    except UnicodeEncodeError as error:
         raise ConfigError(
-            f"{path!r} is neither a file nor a directory, so it has no content to hash; write it to a file"
-        )
+            f"the directory {directory!r} holds {error.object!r}, which is not Unicode text; rename it"
+        ) from None
+    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _hash_of_file(path: str) -> str:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened, which could wait for ever
+        raise _no_content(path)
+    progress = _Progress(path)
+    return _hash_of_small(path, progress) or _hashes_of_large([path], progress)[0]
+
+
+def _no_content(path: str) -> ConfigError:
+    return ConfigError(f"{path!r} is neither a file nor a directory, so it has no content to hash; write it to a file")
+
+
+def _hash_of_small(path: str, progress: _Progress) -> str | None:
+    """The hash of a file, None of one that is worth a thread and a look at what is known."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        size = os.fstat(descriptor).st_size
+        # A little more than its size, so that it is read at once, and one that grows to its end.
+        return _read(descriptor, size + 1, progress) if size < SMALLEST else None
+    finally:
+        os.close(descriptor)
+
+
+def _hashes_of_large(paths: list[str], progress: _Progress) -> list[str]:
+    with Memo() as memo:
+
+        def hash_of(path: str) -> str:
+            descriptor = os.open(path, _FLAGS)
+            try:
+                return memo.digest(descriptor, lambda: _read(descriptor, _CHUNK, progress))
+            finally:
+                os.close(descriptor)
+
+        if len(paths) == 1:
+            return [hash_of(paths[0])]
+        from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            try:
+                return list(pool.map(hash_of, paths))
+            except BaseException:  # KeyboardInterrupt too: what is under way may take minutes
+                progress.is_stopped = True
+                raise
+
+
+def _read(descriptor: int, length: int, progress: _Progress) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
+    while chunk := os.read(descriptor, length):
+        digest.update(chunk)
+        progress.add(len(chunk))
     return "sha256:" + digest.hexdigest()
 
 
+class _Progress:
+    """How far a hashing has come, logged when it takes long."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._bytes = 0
+        self._next = time.monotonic() + PATIENCE
+        self.is_stopped = False
+
+    def add(self, amount: int) -> None:
+        self._bytes += amount  # about: threads may overtake each other here
+        if self.is_stopped:
+            raise InterruptedError("another file could not be hashed, or the hashing was interrupted")
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PATIENCE
+            # A warning, which is seen without any setting: nobody knows otherwise what takes so long.
+            _logger.warning("hashing %s: %.2f GB read so far", self._path, self._bytes / 1e9)
+
+
 def _files_in(directory: str) -> dict[str, str]:
-    return {name: _hash_of_content(path) for name, path in _paths_in(directory, "", ())}
+    """The hash of each file in a directory, by its relative path."""
+    progress = _Progress(directory)
+    hashes: dict[str, str] = {}
+    large: dict[str, str] = {}
+    for name, path in _paths_in(directory, "", ()):
+        # Here: Python reads small files no faster in threads.
+        found = _hash_of_small(path, progress)
+        if found is None:
+            large[name] = path
+        else:
+            hashes[name] = found
+    if large:
+        hashes.update(zip(large, _hashes_of_large([*large.values()], progress), strict=True))
+    return hashes
 
 
 def _paths_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """The files in a directory: relative paths with forward slashes, and where they are."""
+    """The files in a directory, in any order: relative paths with forward slashes, and where they are."""
     real = os.path.realpath(directory)
     if real in above:
         raise ConfigError(f"the directory {directory!r} is a link to a directory that contains it; remove the link")
-    for name in sorted(os.listdir(directory)):
-        path = os.path.join(directory, name)
-        if not os.path.isdir(path):
-            yield prefix + name, path
-        elif name != ".pyrepro":
-            yield from _paths_in(path, f"{prefix}{name}/", (*above, real))
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name in LEFT_OUT:
+                continue
+            if entry.is_dir():
+                yield from _paths_in(entry.path, f"{prefix}{entry.name}/", (*above, real))
+            elif entry.is_file():
+                yield prefix + entry.name, entry.path
+            else:
+                os.stat(entry.path)  # a link that leads nowhere is the error of the system
+                raise _no_content(entry.path)

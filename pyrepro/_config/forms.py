@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union
 import rfc8785
 
 from pyrepro._config.advice import advice, is_data
-from pyrepro._config.data import LARGE, array_digest
+from pyrepro._config.arrays import LARGE, array_digest
 from pyrepro._config.fields import fields_of, is_namespace, is_secret
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
+from pyrepro._config.inputs import Input
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
@@ -64,6 +65,9 @@ class _NamedCall(Protocol):
 
     @property
     def directory(self) -> str: ...
+
+    @property
+    def inputs(self) -> list[Input]: ...
 
     def run(self) -> Any: ...
 
@@ -245,7 +249,7 @@ class PublishedCall:
         recorded = RecordedCall(
             function=tracker.function,
             paths=self._plain or {},
-            inputs={name: self._arguments[name] for name in options.inputs},
+            inputs=self._call.inputs,
             arguments=others,
             defaults=[name for name, value in others.items() if value is parameters[name].default],
             directory=self._call.directory,

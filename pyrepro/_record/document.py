@@ -15,6 +15,7 @@ from pyrepro._code.state import Reading
 from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
+from pyrepro._config.inputs import Input, flat
 from pyrepro._paths import is_inside, paths_in, relative_to
 from pyrepro._record.environment import loaded_packages, python_now
 from pyrepro._record.record import RecordedInput
@@ -27,7 +28,7 @@ class RecordedCall(NamedTuple):
 
     function: str
     paths: Mapping[str, Any]
-    inputs: Mapping[str, Any]
+    inputs: list[Input]
     arguments: Mapping[str, Any]
     defaults: list[str]
     directory: str
@@ -85,13 +86,13 @@ def document_of(
         },
         "config": call.form,
         "config_hash": call.config_hash,
-        "inputs": {name: _recorded_input(argument, call, name, top) for name, argument in call.inputs.items()},
+        "inputs": {one.name: _recorded_input(one, call.directory, top) for one in call.inputs},
         "call": {
             "function": call.function,
             "paths": {name: _recorded_paths(argument, top) for name, argument in call.paths.items()},
             "types": {
                 name: _path_type(argument)
-                for name, argument in {**call.paths, **call.inputs}.items()
+                for name, argument in {**call.paths, **{one.name: one.value for one in call.inputs}}.items()
                 if paths_in(argument)
             },
             "argv": [without_home(_portable(argument, top)) for argument in sys.argv],
@@ -138,18 +139,16 @@ def _is_exact(value: Any) -> bool:
     return value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value))
 
 
-def _recorded_input(
-    argument: Any, call: RecordedCall, name: str, top: str | None
-) -> RecordedInput | list[RecordedInput] | None:
+def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInput | list[RecordedInput] | None:
     """The paths of an input, and the hashes of their content, which stand in the configuration."""
-    assert isinstance(call.form, dict)
-
-    def with_hash(path: Any, digest: str) -> RecordedInput:
-        return {"path": _portable(os.path.join(call.directory, os.fsdecode(path)), top), "hash": digest}
-
-    if isinstance(argument, (list, tuple)):
-        return [with_hash(path, digest) for path, digest in zip(argument, call.form[name], strict=True)]
-    return None if argument is None else with_hash(argument, call.form[name])
+    parts: list[RecordedInput] = []
+    for key, value, digest in flat(one.value, one.content):
+        is_path = isinstance(value, (str, bytes, os.PathLike))
+        path = _portable(os.path.join(directory, os.fsdecode(value)), top) if is_path else None
+        parts.append({"path": path, "hash": digest} if key is None else {"path": path, "hash": digest, "key": key})
+    if one.content is None:
+        return None
+    return parts if isinstance(one.content, (list, dict)) else parts[0]
 
 
 def _recorded_paths(argument: Any, top: str | None) -> JSON:

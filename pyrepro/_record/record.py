@@ -41,11 +41,15 @@ class RecordedCode(TypedDict):
     changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: nobody knows
 
 
-class RecordedInput(TypedDict):
-    """A file or a directory that was read."""
+class _RecordedInput(TypedDict):
+    path: str | None  # relative to the work tree, or "~/..." below the home directory, else absolute; None in memory
+    hash: str | None  # "sha256:" and 64 hex digits; None for None in a list or a mapping
 
-    path: str  # relative to the work tree, or "~/..." below the home directory, else absolute
-    hash: str  # "sha256:" and 64 hex digits
+
+class RecordedInput(_RecordedInput, total=False):
+    """A file or a directory that was read, or data in memory."""
+
+    key: str  # where it stands in the mapping, or in the list in a list, that is the input
 
 
 class RecordedCallFields(TypedDict):

@@ -153,11 +153,17 @@ def _repository(record: Record, repo: str | os.PathLike[str] | None) -> str:
 
 
 def _unchanged_input(record: Record, name: str, entry: Any, top: str) -> Any:
-    """The path of an input, whose content is what was recorded."""
+    """The path of an input, whose content is what was recorded; of several, a list or a dict of them."""
     if isinstance(entry, list):
+        if any("key" in item for item in entry):
+            return {item["key"]: _unchanged_input(record, name, item, top) for item in entry}
         return [_unchanged_input(record, name, item, top) for item in entry]
-    if entry is None:
+    if entry is None or entry["hash"] is None:
         return None
+    if entry["path"] is None:
+        raise _reproduce_error(
+            record, f"its input {name} was data in memory, which no record holds; write it to a file, and pass that"
+        )
     path = os.path.join(top, os.path.expanduser(entry["path"]))
     # Before the call: with other content another artifact is certain, after a run that may take hours.
     try:

@@ -62,6 +62,8 @@ def _laid_out_arguments(request: dict[str, Any], signature: inspect.Signature) -
     arguments |= {name: {} for name, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD}
     arguments |= request["arguments"]
     for name, value in request["paths"].items():
+        if name not in parameters:
+            continue  # an input that is a key of the configuration, which the code finds itself
         arguments[name] = _as_passed(value, request["types"].get(name, "str"))
     return arguments
 
@@ -109,6 +111,8 @@ def _imported_function(request: dict[str, Any]) -> Any:
 def _as_passed(value: Any, kind: str) -> Any:
     if isinstance(value, list):
         return [_as_passed(item, kind) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_passed(item, kind) for key, item in value.items()}
     return None if value is None else _TYPES[kind](value)
 
 

@@ -54,7 +54,7 @@ def warning(repository: Repository, *lines: str, end: str = ", so later calls wi
 
 
 def markers(repository: Repository) -> list[Path]:
-    return list(repository.path.glob(".pyrepro/*.json"))
+    return list(repository.path.glob(".pyrepro/markers/*.json"))
 
 
 def changed(repository: Repository) -> Any:

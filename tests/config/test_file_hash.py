@@ -79,3 +79,70 @@ def test_what_is_no_path_is_a_type_error(value: Any) -> None:
     assert str(error.value) == (
         f"file_hash takes the path of a file or a directory, not {value!r} of type {type(value).__name__}"
     )
+
+
+def test_what_programs_leave_in_directories_is_left_out(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "x.txt").write_text("x")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "gitignore").write_text("kept")
+    expected = file_hash(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "deep/.git", "deep/.DS_Store"):
+        (tmp_path / name).write_text("left out")
+    for name in (".git", "__pycache__", ".ipynb_checkpoints", ".pyrepro", "deep/__pycache__"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("left out")
+    assert file_hash(tmp_path) == expected
+    assert file_hash(tmp_path / "__pycache__") == "sha256:" + config_hash({"file": sha(b"left out")})
+
+
+def test_names_are_sorted_and_escaped_as_canonical_json_has_it(tmp_path: pathlib.Path) -> None:
+    names = ["é", "\U0001f600", "\ufb33", 'quo"te', "back\\slash", "line\nend", "\x7f", "a", "B", "\u2028"]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    assert file_hash(tmp_path) == "sha256:" + config_hash(dict.fromkeys(names, sha(b"x")))
+
+
+@posix_only
+def test_a_name_that_is_no_text_is_refused(tmp_path: pathlib.Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    (tmp_path / name).write_text("x")
+    with pytest.raises(ConfigError) as error:
+        file_hash(tmp_path)
+    assert str(error.value) == (f"the directory {str(tmp_path)!r} holds {name!r}, which is not Unicode text; rename it")
+
+
+def test_large_files_in_a_directory_are_hashed_in_threads(tmp_path: pathlib.Path) -> None:
+    contents = {f"{number}.bin": bytes([number]) * (1 << 20) for number in range(5)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    assert file_hash(tmp_path) == "sha256:" + config_hash({name: sha(content) for name, content in contents.items()})
+
+
+def test_a_failure_in_one_thread_stops_the_others(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02}.bin").write_bytes(b"x" * (1 << 20))
+    opened: list[str] = []
+    real = os.open
+
+    def open_and_fail(path: str, flags: int) -> int:
+        opened.append(path)
+        if len(opened) == 41:  # the first that is opened a second time, to be read
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", open_and_fail)
+    with pytest.raises((PermissionError, InterruptedError)):
+        file_hash(tmp_path)
+
+
+def test_what_takes_long_says_how_far_it_has_come(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"x" * 20_000_000)
+    seconds = iter(range(1000))
+    monkeypatch.setattr("time.monotonic", lambda: next(seconds) / 5)
+    file_hash(path)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0] == f"hashing {path}: 0.01 GB read so far"
+    assert len(messages) in (2, 3)

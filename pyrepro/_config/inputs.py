@@ -1,0 +1,193 @@
+"""What an input holds: files, directories and data in memory, alone, in lists and in mappings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pyrepro._config.data import digest_of_data, is_data
+from pyrepro._config.file_hash import file_hash, fingerprint_of
+from pyrepro._config.forms import JSON, json_form
+from pyrepro._paths import is_url
+from pyrepro.errors import ConfigError
+
+_PASS = "pass the path of a file or a directory"
+
+
+class Input(NamedTuple):
+    """An input as it was just before it was hashed, and its content."""
+
+    keys: tuple[str, ...]  # where its content stands in the configuration
+    value: Any
+    content: JSON
+    places: Any
+    fingerprints: object
+
+    @classmethod
+    def of(cls, keys: tuple[str, ...], value: Any, directory: str) -> Input:
+        """An input that is read now.
+
+        Args:
+            keys: where its content belongs in the configuration.
+            value: a path, data in memory, None, or a list or a mapping of these.
+            directory: the working directory.
+
+        Raises:
+            ConfigError: a path cannot be read, or a column holds objects without a JSON form.
+            TypeError: it is nothing that can be read.
+        """
+        places = _places_of(value, directory)
+        # Before the content is hashed: a change meanwhile must show.
+        fingerprints = _fingerprints_of(places)
+        return cls(keys, value, _content_of(".".join(keys), value), places, fingerprints)
+
+    @property
+    def name(self) -> str:
+        """What it is called by who decorates."""
+        return ".".join(self.keys)
+
+    def change(self) -> str | None:
+        """What has become of its content since it was hashed; None if that is as it was.
+
+        Data in memory counts as it was passed: what the function does to it is part of what the function does.
+        """
+        if self.fingerprints == _fingerprints_of(self.places):
+            return None
+        try:
+            return None if _content_of(self.name, self.places) == self.content else "was changed"
+        except ConfigError:
+            return "was removed, or cannot be read any more,"
+
+
+def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:
+    """What stands in a configuration under a dotted name, and the keys that lead there; None if nothing does."""
+    if isinstance(config, type):
+        return None
+    if hasattr(type(config), "keys") and hasattr(type(config), "__getitem__"):
+        # A key may hold dots itself.
+        for key in config:
+            if key == name:
+                return (name,), config[key]
+            if isinstance(key, str) and name.startswith(f"{key}."):
+                found = value_in(config[key], name[len(key) + 1 :])
+                if found is not None:
+                    return (key, *found[0]), found[1]
+        return None
+    first, _, rest = name.partition(".")
+    if not first or not hasattr(config, first):
+        return None
+    value = getattr(config, first)
+    found = ((), value) if not rest else value_in(value, rest)
+    return None if found is None else ((first, *found[0]), found[1])
+
+
+def put_content(form: Any, one: Input) -> None:
+    """Put the content of an input into the form of a configuration, which was made without it.
+
+    Raises:
+        ConfigError: something stands there, or the form has no such place.
+    """
+    *above, last = one.keys
+    for key in above:
+        form = form.get(key) if isinstance(form, dict) else None
+    if not isinstance(form, dict):
+        raise ConfigError(
+            f"inputs names {one.name!r}, and what stands around it in the configuration is no object in JSON; "
+            f"pass a mapping or an object with fields there"
+        )
+    if last in form:
+        raise ConfigError(
+            f"config[{last!r}] is there already, and the content of the input {last!r} belongs there; "
+            f"rename one of them",
+            place=f"config[{last!r}]",
+        )
+    form[last] = one.content
+
+
+def flat(value: Any, content: Any, key: str | None = None) -> Iterator[tuple[str | None, Any, str | None]]:
+    """The parts of an input: for each its key in a mapping, what was passed, and its hash."""
+    if isinstance(content, dict):
+        for name, item in zip(content, value.values(), strict=True):
+            yield from flat(item, content[name], name if key is None else f"{key}.{name}")
+    elif isinstance(content, list):
+        for index, (item, one) in enumerate(zip(value, content, strict=True)):
+            is_nested = key is not None or isinstance(one, (list, dict))
+            yield from flat(item, one, f"{key or ''}[{index}]" if is_nested else None)
+    else:
+        yield key, value, content
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, bytes, os.PathLike))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview, range))
+
+
+def _places_of(value: Any, directory: str) -> Any:
+    """An input with paths that hold wherever the function goes."""
+    if _is_path(value):
+        return os.path.join(directory, os.fsdecode(value))
+    if isinstance(value, Mapping):
+        return {key: _places_of(item, directory) for key, item in value.items()}
+    return [_places_of(item, directory) for item in value] if _is_list(value) and not is_data(value) else value
+
+
+def _fingerprints_of(places: Any) -> object:
+    if isinstance(places, (list, dict)):
+        return [_fingerprints_of(place) for place in (places.values() if isinstance(places, dict) else places)]
+    return fingerprint_of(places) if isinstance(places, str) else None
+
+
+def _content_of(name: str, value: Any) -> JSON:
+    if value is None:
+        return None
+    if is_data(value):
+        return digest_of_data(value, name, json_form)
+    if isinstance(value, Mapping):
+        keys: Any = json_form(dict.fromkeys(value))  # as the keys of configurations are written
+        items = zip(keys, value.values(), strict=True)
+        return {key: _content_of(f"{name}[{key!r}]", item) for key, item in items}
+    if _is_list(value):
+        return [_content_of(f"{name}[{index}]", item) for index, item in enumerate(value)]
+    if not _is_path(value):
+        raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")
+    try:
+        return file_hash(value)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"the input {name} cannot be read: {error}; {_advice(os.fsdecode(value))}") from error
+
+
+def _remedy_for(value: Any) -> str:
+    if is_url(str(value)):
+        return _advice(str(value))
+    if hasattr(value, "read") and isinstance(getattr(value, "name", None), str):
+        return f"pass the path {value.name!r}"
+    if hasattr(value, "collect"):
+        return "pass .collect() of it"
+    return f"{_PASS}, or list() of them" if isinstance(value, (Iterator, set, frozenset)) else _PASS
+
+
+def _advice(path: str) -> str:
+    """What to pass instead of a path that cannot be read, as it stands."""
+    if path.lower().startswith("file://"):
+        return "pass the path without file://"
+    if is_url(path):
+        return (
+            "it is a URL, and only local files are read; download it and pass the path of the copy, or ignore it and "
+            "put its version or checksum into the configuration"
+        )
+    if path.startswith("~"):
+        return "the shell alone knows ~; pass os.path.expanduser() of it"
+    if re.search(r"\$\w|\$\{|%\w+%", path):
+        return "the shell alone knows variables; pass os.path.expandvars() of it"
+    if re.search(r"[*?]|\[.+\]", path):
+        return "it is a pattern, not a path; pass sorted(glob.glob()) of it"
+    if not path:
+        return "it is empty; pass None where nothing is read"
+    return f"{_PASS} without the space around it" if path != path.strip() else _PASS

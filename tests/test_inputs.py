@@ -1,0 +1,334 @@
+"""Inputs: parameters and keys of the configuration whose content counts, not their paths."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import omegaconf
+import polars as pl
+import pytest
+from conftest import Repository
+
+import pyrepro
+from pyrepro import Artifact, ConfigError, InputChangedError, file_hash, read_record, reproduce
+
+
+@pytest.fixture
+def data(out: Path) -> Path:
+    """A directory with two files, in the working directory."""
+    (out / "data").mkdir()
+    (out / "data" / "a.csv").write_text("1\n")
+    (out / "data" / "b.csv").write_text("2\n")
+    return out / "data"
+
+
+@dataclasses.dataclass
+class Source:
+    table: Any
+    sep: str = ","
+
+
+@dataclasses.dataclass
+class Settings:
+    source: Source
+    lr: float = 0.1
+
+
+A = "data/a.csv"
+
+CONFIGURATIONS: list[tuple[Any, str, Any]] = [
+    ({"lr": 0.1, "table": A}, "table", {"lr": 0.1}),
+    (argparse.Namespace(lr=0.1, table=A), "table", {"lr": 0.1}),
+    (omegaconf.OmegaConf.create({"lr": 0.1, "table": A}), "table", {"lr": 0.1}),
+    ({"lr": 0.1, "table": os.fsencode(A)}, "table", {"lr": 0.1}),
+    ({"lr": 0.1, "table": Path(A)}, "table", {"lr": 0.1}),
+    ({"lr": 0.1, "data.table": A}, "data.table", {"lr": 0.1}),
+    ({"lr": 0.1, 3: 4, "table": A}, "table", {"lr": 0.1, "3": 4}),
+]
+
+
+@pytest.mark.parametrize(("config", "key", "rest"), CONFIGURATIONS)
+def test_an_input_can_be_a_key_of_the_configuration(
+    config: Any, key: str, rest: Any, repository: Repository, data: Path, name: Any
+) -> None:
+    @Artifact("outpath", config=config, inputs=key, repo=repository.path)
+    def save(outpath: str) -> str:
+        return outpath
+
+    assert save("foo") == f"foo-{name(rest | {key: file_hash(A)})}"
+    assert save.tagged("foo") == save("foo")
+    (data / "a.csv").write_text("other\n")
+    assert save("foo") == f"foo-{name(rest | {key: file_hash(A)})}"
+
+
+def nested(config: Any) -> Any:
+    return {"data": {"table": file_hash(A), "sep": ","}, "lr": 0.1}
+
+
+def test_a_dotted_name_leads_into_nested_configurations(repository: Repository, data: Path, name: Any) -> None:
+    plain = {"data": {"table": A, "sep": ","}, "lr": 0.1}
+    for config in (plain, omegaconf.OmegaConf.create(plain)):
+
+        @Artifact("outpath", config=config, inputs="data.table", repo=repository.path)
+        def save(outpath: str) -> str:
+            return outpath
+
+        assert save("foo") == f"foo-{name(nested(config))}"
+
+
+def test_a_dotted_name_leads_into_objects_and_arguments(repository: Repository, data: Path) -> None:
+    @Artifact("outpath", config=dict, inputs="cfg.source.table", repo=repository.path)
+    def save(outpath: str, cfg: Settings) -> str:
+        return outpath
+
+    first = save("foo", Settings(Source(A)))
+    assert save("foo", Settings(Source(str(data / "a.csv")))) == first
+    assert save("foo", Settings(Source(A, ";"))) != first
+    (data / "a.csv").write_text("other\n")
+    assert save("foo", Settings(Source(A))) != first
+
+
+def test_a_table_in_the_configuration_can_be_an_input(repository: Repository, out: Path) -> None:
+    @Artifact("outpath", config=dict, inputs="cfg.table", repo=repository.path)
+    def save(outpath: str, cfg: Any) -> str:
+        return outpath
+
+    tables = [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [2]}), np.arange(3)]
+    assert len({save("foo", {"table": table}) for table in tables}) == 3
+
+
+def test_a_mapping_of_paths_counts_with_its_keys(repository: Repository, data: Path, name: Any) -> None:
+    @Artifact("outpath", inputs="files", repo=repository.path)
+    def save(outpath: str, files: Any) -> str:
+        return outpath
+
+    files = {"train": A, "test": ["data/b.csv"], "none": None, 1: A}
+    contents = {"train": file_hash(A), "test": [file_hash("data/b.csv")], "none": None, "1": file_hash(A)}
+    assert save("foo", files) == f"foo-{name({'files': contents})}"
+    assert save("foo", omegaconf.OmegaConf.create(files)) == save("foo", files)
+
+
+@pytest.mark.parametrize("mode", [{}, {"atomic": True}, {"record": True}])
+def test_a_file_in_a_mapping_or_a_key_is_looked_at_again(
+    repository: Repository, data: Path, mode: dict[str, bool]
+) -> None:
+    @Artifact("outpath", config={"table": A}, inputs=["files", "table"], repo=repository.path, **mode)  # type: ignore[call-overload]
+    def save(outpath: str, files: Any, change: str) -> None:
+        Path(outpath).write_text("x")
+        Path(change).write_text("changed")
+
+    with pytest.raises(InputChangedError) as error:
+        save("foo", {"b": "data/b.csv"}, "data/b.csv")
+    assert error.value.input == "files"
+    with pytest.raises(InputChangedError) as error:
+        save("foo", {"b": "data/b.csv"}, A)
+    assert error.value.input == "table"
+
+
+def test_a_cached_call_with_a_file_in_its_configuration_sees_that_the_file_changes(
+    repository: Repository, data: Path
+) -> None:
+    options = argparse.Namespace(data=A, lr=0.1)
+    calls: list[str] = []
+
+    @Artifact("outpath", config=options, inputs="data", cache=True, repo=repository.path)
+    def save(outpath: str) -> None:
+        calls.append(outpath)
+        Path(outpath).write_text(Path(options.data).read_text())
+
+    assert save("foo") == save("foo")
+    (data / "a.csv").write_text("other\n")
+    assert Path(save("foo")).read_text() == "other\n"
+    assert len(calls) == 2
+
+
+NEITHER = "which is neither a parameter of {0} nor a key of the configuration; correct the name"
+
+
+@pytest.mark.parametrize(
+    "config", [{"lr": 0.1}, {}, {"tabel": {}}, {"tabel": 3}, lambda call: {"a": int}, Settings(Source(""))]
+)
+@pytest.mark.parametrize("key", ["table", "tabel.x", "lr.x", "a.real", ""])
+def test_a_name_that_is_nowhere_is_refused(config: Any, key: str, repository: Repository) -> None:
+    @Artifact("outpath", config=config, inputs=key, repo=repository.path)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo")
+    assert str(error.value).startswith(f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}")
+
+
+def test_a_name_that_no_argument_has_is_refused_at_the_decoration_where_the_arguments_are_the_configuration() -> None:
+    def save(outpath: str, cfg: Any) -> None:
+        raise AssertionError("is not called")
+
+    Artifact("outpath", config=dict, inputs="cfg.table")
+    with pytest.raises(
+        TypeError, match=r"^Artifact inputs names 'cgf', which is no parameter of .*; name one of outpath, cfg$"
+    ):
+        Artifact("outpath", config=dict, inputs="cgf.table")(save)
+
+
+def test_an_input_in_what_is_no_object_in_json_is_refused(repository: Repository, data: Path) -> None:
+    class Named(str):
+        table = A
+
+    @Artifact("outpath", config={"a": Named("x")}, inputs="a.table", repo=repository.path)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo")
+    assert str(error.value) == (
+        "inputs names 'a.table', and what stands around it in the configuration is no object in JSON; pass a mapping "
+        "or an object with fields there"
+    )
+
+
+URL = (
+    "it is a URL, and only local files are read; download it and pass the path of the copy, or ignore it and put its "
+    "version or checksum into the configuration"
+)
+PATH = "pass the path of a file or a directory"
+
+UNREADABLE: list[tuple[Any, str]] = [
+    ("s3://bucket/raw.csv", URL),
+    ("https://example.org/raw.csv", URL),
+    ("file:///data/raw.csv", "pass the path without file://"),
+    ("raw/*.csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
+    ("raw/[ab].csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
+    ("~/raw.csv", "the shell alone knows ~; pass os.path.expanduser() of it"),
+    ("$DATA/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
+    ("${DATA}/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
+    ("raw.csv\n", f"{PATH} without the space around it"),
+    ("", "it is empty; pass None where nothing is read"),
+    ("raw.csv", PATH),
+    (Path("gone"), PATH),
+    (b"gone", PATH),
+]
+
+
+@pytest.mark.parametrize(("path", "remedy"), UNREADABLE)
+def test_what_cannot_be_read_as_a_path_says_what_to_pass(
+    path: Any, remedy: str, repository: Repository, out: Path
+) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo", path)
+    found = f"[Errno 2] No such file or directory: {os.fsdecode(path)!r}"
+    assert str(error.value) == f"the input table cannot be read: {found}; {remedy}"
+
+
+def test_a_path_with_a_null_character_cannot_be_read(repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError, match=f"^the input table cannot be read: .*; {PATH}$"):
+        save("foo", "a\0b")
+
+
+@pytest.mark.parametrize("path", ["*.csv", "[ab].csv", "~", "$DATA", " a "])
+def test_a_file_that_is_called_so_is_read(path: str, repository: Repository, out: Path, name: Any) -> None:
+    Path(path).write_text("x")
+
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> str:
+        return outpath
+
+    assert save("foo", path) == f"foo-{name({'table': file_hash(path)})}"
+
+
+class Remote:
+    """A path of an object store, which is no path of the operating system."""
+
+    def __str__(self) -> str:
+        return "s3://bucket/raw.csv"
+
+    __repr__ = __str__
+
+
+NOT_PATHS: list[tuple[Any, str]] = [
+    (3, f"3 of type int; {PATH}"),
+    ({"a"}, f"{{'a'}} of type set; {PATH}, or list() of them"),
+    (pl.LazyFrame({"a": [1]}), "{0!r} of type LazyFrame; pass .collect() of it"),
+    (Remote(), f"s3://bucket/raw.csv of type Remote; {URL}"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), NOT_PATHS)
+def test_what_is_no_path_and_no_data_is_a_type_error(value: Any, message: str, repository: Repository) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(TypeError) as error:
+        save("foo", value)
+    assert str(error.value) == "the input table is " + message.replace("{0!r}", repr(value))
+
+
+def test_an_open_file_is_refused_with_its_path(repository: Repository, data: Path) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    with open(A) as file, pytest.raises(TypeError) as error:
+        save("foo", file)
+    assert str(error.value) == f"the input table is {file!r} of type TextIOWrapper; pass the path 'data/a.csv'"
+
+
+SCRIPT = """\
+import pandas
+from pyrepro import Artifact
+
+config = {"table": "data.csv"}
+
+@Artifact("outpath", config=config, inputs=["files", "table"], record=True)
+def save(outpath, files=None):
+    with open(outpath, "w") as file:
+        file.write("".join(open(path).read() for path in files.values()) + open(config["table"]).read())
+"""
+
+
+def test_mappings_and_keys_stand_in_the_record_and_come_back(repository: Repository, out: Path) -> None:
+    repository.write("data.csv", "1\n")
+    repository.commit(step=SCRIPT)
+    repository.write("ignored/b.csv", "2\n")
+    call = "import step; step.save('out.txt', {'one': 'ignored/b.csv', 'two': 'data.csv'})"
+    done = repository.run("-c", call)
+    assert done.stderr == ""
+    (path,) = repository.path.glob("out-*.txt")
+    record = read_record(path)
+    hashes = [file_hash(repository.path / name) for name in ("ignored/b.csv", "data.csv")]
+    assert record.inputs == {
+        "files": [
+            {"path": "ignored/b.csv", "hash": hashes[0], "key": "one"},
+            {"path": "data.csv", "hash": hashes[1], "key": "two"},
+        ],
+        "table": {"path": "data.csv", "hash": hashes[1]},
+    }
+    assert reproduce(path, repo=repository.path).same
+
+
+def test_data_in_memory_stands_in_the_record_and_cannot_be_made_again(repository: Repository, out: Path) -> None:
+    repository.commit(step=SCRIPT.replace(', "table"]', "]"))
+    code = "import numpy, step; step.save.__wrapped__.__code__ = (lambda outpath, files=None: open(outpath, 'w').close()).__code__;"
+    done = repository.run("-c", f"{code} step.save('out.txt', [numpy.arange(3), None])")
+    assert done.stderr == ""
+    (path,) = repository.path.glob("out-*.txt")
+    record = read_record(path)
+    (first, second) = record.inputs["files"]  # type: ignore[misc]
+    assert (first["path"], second) == (None, {"path": None, "hash": None})  # type: ignore[index]
+    with pytest.raises(
+        pyrepro.ReproduceError, match="its input files was data in memory, which no record holds; write"
+    ):
+        reproduce(path, repo=repository.path)

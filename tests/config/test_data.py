@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import importlib.util
 import io
 import math
+import os
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -395,7 +398,10 @@ def test_what_has_no_stable_content_is_refused_and_the_column_named(value: Any, 
 
 @pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 does not take this zone of new versions of dateutil")
 def test_a_time_zone_without_a_name_is_refused() -> None:
-    berlin = dateutil.tz.tzstr("CET-1CEST,M3.5.0,M10.5.0/3")
+    # Its file, which has the rules of the zone and not its name, stands with the system or in a package.
+    packaged = getattr(importlib.util.find_spec("tzdata"), "submodule_search_locations", [])
+    places = [*zoneinfo.TZPATH, *(f"{path}/zoneinfo" for path in packaged)]
+    berlin = next(dateutil.tz.tzfile(f"{place}/Europe/Berlin") for place in places if os.path.isdir(place))
     with pytest.raises(ConfigError) as error:
         digest(pd.DataFrame({"t": pd.Series([TIME]).dt.tz_localize(berlin)}))
     assert str(error.value) == (

@@ -9,14 +9,8 @@ import os
 import stat
 from collections.abc import Iterable
 
-from pyrepro._config.file_hash import file_hash
-from pyrepro._publish.files import STATE_DIRECTORY
+from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro.errors import ConfigError
-
-_NO_PART = frozenset(
-    (STATE_DIRECTORY, ".git", ".ipynb_checkpoints", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
-)
-"""What others put into a directory that they look at."""
 
 Fingerprint = list[int]
 """Of a file its size, its times of modification and of change in nanoseconds, and its inode."""
@@ -52,7 +46,7 @@ def _walk(directory: str, prefix: str, found: dict[str, Fingerprint]) -> None:
     found[prefix] = [0, 0, 0, 0]
     with os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name in _NO_PART:
+            if entry.name in LEFT_OUT:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 _walk(entry.path, f"{prefix}{entry.name}/", found)

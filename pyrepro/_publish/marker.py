@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
@@ -21,6 +21,8 @@ from pyrepro._publish.marker_files import (
     NewStateFile,
     make_markers_directory,
     marker_file,
+    key_file,
+    listed_names,
     markers_directory,
     newest_file,
     pointed_name,
@@ -33,6 +35,8 @@ _logger = logging.getLogger("pyrepro")
 
 _FORMAT = 1
 _TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
+_KEPT = 8
+"""How many artifacts of one code key are known: one is enough, and any may be removed."""
 _WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
 
 
@@ -263,10 +267,12 @@ class StagedContents(NamedTuple):
                 new_file.put(marker.text().encode(), marker_file(target))
             newest = newest_file(target.directory, plain)
             if pointed_name(newest) != target.name:
-                # Some file systems write the content of what replaces a file to the disk at once; it is but a hint.
-                unlink_if_possible(newest)
-                with NewStateFile(target.directory) as new_file:
-                    new_file.put(os.fsencode(target.name), newest)
+                _put_names([target.name], newest, target.directory)
+            if origin.code_key is not None:
+                keyed = key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)
+                names = [name for name in listed_names(keyed) if name != target.name]
+                # The others are looked at where this one was removed.
+                _put_names([target.name, *names[: _KEPT - 1]], keyed, target.directory)
         except OSError as error:
             # The artifact is in place, and must not be lost over what only says that it is complete.
             _logger.warning("%s is complete, but a later call will make it again: %s", target.path, error)
@@ -288,6 +294,13 @@ class StagedContents(NamedTuple):
         return files if self.files.keys() <= files.keys() else None
 
 
+def _put_names(names: list[str], path: str, directory: str) -> None:
+    # Some file systems write the content of what replaces a file to the disk at once; it is but a hint.
+    unlink_if_possible(path)
+    with NewStateFile(directory) as new_file:
+        new_file.put(os.fsencode(os.sep.join(names)), path)
+
+
 def remove_marker(target: Target) -> None:
     """Remove the marker of an artifact, and what leads to it."""
     marker = _known_marker(target)[0]
@@ -295,6 +308,15 @@ def remove_marker(target: Target) -> None:
         newest = newest_file(target.directory, marker.plain)
         if pointed_name(newest) == target.name:
             unlink_if_possible(newest)
+        origin = marker.origin
+        if origin.code_key is not None:
+            keyed = key_file(target.directory, marker.plain, origin.maker, origin.config, origin.code_key)
+            names = listed_names(keyed)
+            if target.name in names:
+                names.remove(target.name)
+                # OSError: it is another user's, and what it leads to is looked at before it is used.
+                with contextlib.suppress(OSError):
+                    _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
     # OSError: there is none, or it is another user's; then it says what something else was.
     with contextlib.suppress(OSError):
         os.unlink(marker_file(target))
@@ -322,6 +344,23 @@ def newest_marker(target: Target, tag: str) -> Marker | None:
     """
     name = pointed_name(newest_file(target.directory, _without(target.name, tag)))
     return _known_marker(target._replace(name=name))[0] if name else None
+
+
+def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
+    """The markers of the same plain path, maker, configuration and code key, newest first.
+
+    Args:
+        target: an artifact of the plain path.
+        tag: the tag in its name.
+        origin: what would make it.
+    """
+    if origin.code_key is None:
+        return
+    plain = _without(target.name, tag)
+    for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
+        marker = _known_marker(target._replace(name=name))[0]
+        if marker is not None and marker.plain == plain and marker.origin[3::2] == origin[3::2]:
+            yield marker
 
 
 def _without(name: str, tag: str) -> str:

@@ -30,6 +30,11 @@ def newest_file(directory: str, plain: str) -> str:
     return f"{markers_directory(directory)}{os.sep}{_digest(plain)}.newest"
 
 
+def key_file(directory: str, plain: str, maker: str, config: str, code_key: str) -> str:
+    """The file with the names of the artifacts of one plain path, maker, configuration and code key."""
+    return f"{markers_directory(directory)}{os.sep}{_digest(chr(0).join((plain, maker, config, code_key)))}.key"
+
+
 @functools.lru_cache(maxsize=1024)
 def _digest(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
@@ -41,6 +46,12 @@ def pointed_name(path: str) -> str:
         return os.fsdecode(read_whole(path))
     except OSError:
         return ""
+
+
+def listed_names(path: str) -> list[str]:
+    """The names in a file that leads to markers, the newest first."""
+    # No name of a file holds what stands between them.
+    return [name for name in pointed_name(path).split(os.sep) if name]
 
 
 def read_whole(path: str) -> bytes:

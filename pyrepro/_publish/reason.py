@@ -15,7 +15,7 @@ _DIGITS = 12
 _MOST_CHANGES = 100
 
 
-def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str) -> Origin:
+def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str, code_key: str | None) -> Origin:
     """What makes an artifact.
 
     Args:
@@ -23,13 +23,14 @@ def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str) -> Ori
         reading: the code that it runs with.
         form: the configuration in JSON.
         config_hash: its hash.
+        code_key: what the code that it depends on holds, None where that may not be told.
     """
     state, changes = reading.state, changes_of(reading)
     # Declared changes are in no reading; very many would make each marker long.
     is_told = len(changes) <= _MOST_CHANGES and bool(changes) == (state.changes is not None)
     keys: dict[str, str] = {}
     _add_keys(form, "", keys)
-    return Origin(maker, str(state), changes if is_told else None, config_hash, keys)
+    return Origin(maker, str(state), changes if is_told else None, config_hash, keys, code_key)
 
 
 def _add_keys(form: JSON, key: str, keys: dict[str, str]) -> None:

@@ -1,0 +1,120 @@
+"""Reuse: an artifact that another state of the code has made counts as made by this one, and is copied under its name.
+
+Source: ioctl_ficlone(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import shutil
+from typing import NamedTuple
+
+from pyrepro._publish.contents import digest_of, fingerprints_of
+from pyrepro._publish.files import Target, remove_tree
+from pyrepro._publish.marker import Marker, Origin, keyed_markers, why_not_completed
+from pyrepro._tag import Tag
+from pyrepro.errors import ArtifactMismatchError, NotTaggedError
+
+_FICLONE = 0x40049409
+
+
+class Source(NamedTuple):
+    """A complete artifact that has the maker, the configuration and the code key of a call."""
+
+    target: Target
+    marker: Marker
+    tag: str
+
+
+def reusable(target: Target, tag: str, origin: Origin, sidecar_suffix: str) -> Source | None:
+    """The artifact to copy, newest first; None if the function must run.
+
+    Args:
+        target: where the copy belongs.
+        tag: the tag in its name.
+        origin: what would make it.
+        sidecar_suffix: the suffix of the sidecar that the artifact must have, empty if it must have none.
+    """
+    for marker in keyed_markers(target, tag, origin):
+        source = target._replace(name=marker.artifact)
+        # ArtifactMismatchError: what leads to a marker is damaged. NotTaggedError: so is the marker.
+        with contextlib.suppress(ArtifactMismatchError, NotTaggedError):
+            if why_not_completed(origin.maker, [source], sidecar_suffix) is None:
+                return Source(source, marker, str(Tag.from_path(marker.artifact)))
+    return None
+
+
+def copy_into(source: Source, staging_directory: str, tag: str) -> bool:
+    """Copy an artifact and its side files under another tag.
+
+    Args:
+        source: the artifact.
+        staging_directory: where the copies belong, ending in a separator.
+        tag: the tag that they get.
+
+    Returns:
+        Whether the copies are what running would have made; where not, nothing is left of them.
+
+    Raises:
+        OSError: something could not be read or written.
+    """
+    names = {part: _renamed(part, source, tag) for part in source.marker.parts}
+    for part, name in names.items():
+        _copy(source.target.directory + part, staging_directory + name, source, tag)
+    if _is_as_it_was(source, staging_directory, tag, names):
+        return True
+    for name in names.values():
+        remove_tree(staging_directory + name)
+    return False
+
+
+def _renamed(path: str, source: Source, tag: str) -> str:
+    return path.replace(f"-{source.tag}", f"-{tag}")
+
+
+def _copy(path: str, copy: str, source: Source, tag: str) -> None:
+    if os.path.islink(path):
+        os.symlink(_renamed(os.readlink(path), source, tag), copy)
+    elif os.path.isdir(path):
+        os.mkdir(copy)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                _copy(entry.path, os.path.join(copy, _renamed(entry.name, source, tag)), source, tag)
+        shutil.copystat(path, copy)
+    elif os.path.isfile(path):
+        _copy_file(path, copy)
+    # Pipes and sockets hold nothing that could be copied; they are missed below.
+
+
+def _copy_file(path: str, copy: str) -> None:
+    """Copy a file so that neither changes with the other one: never as a hard link."""
+    with open(path, "rb") as source, open(copy, "xb") as target:
+        try:
+            import fcntl
+
+            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        except (ImportError, OSError):  # no Linux, or a file system where files cannot share their blocks
+            shutil.copyfileobj(source, target, 1 << 20)
+    shutil.copymode(path, copy)
+
+
+def _is_as_it_was(source: Source, staging_directory: str, tag: str, names: dict[str, str]) -> bool:
+    """Whether the copies hold what the marker says, and nothing in them is of the old name."""
+    found = fingerprints_of(staging_directory, names.values())
+    held = {_renamed(name, source, tag): digest for name, (_, digest) in source.marker.files.items()}
+    return found.keys() == held.keys() and all(
+        # A link that leads to what was renamed has another target.
+        (os.path.islink(staging_directory + name) or digest_of(staging_directory + name) == held[name])
+        and not _mentions(staging_directory + name, source.tag)
+        for name in found
+    )
+
+
+def _mentions(path: str, tag: str) -> bool:
+    """Whether a file holds a tag: running would have written another one there."""
+    if os.path.islink(path) or not os.path.isfile(path) or not os.path.getsize(path):
+        return False
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(tag.encode()) >= 0

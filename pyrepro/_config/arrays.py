@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 from typing import Any
 
@@ -33,9 +34,8 @@ def array_digest(array: Any) -> dict[str, Any] | None:
     if kind not in _KINDS or array.dtype.hasobject or not size > 0 or (kind in "fc" and size > 8 * (1 + (kind == "c"))):
         return None
     if array.dtype.fields:
-        from numpy.lib.recfunctions import repack_fields  # the bytes between fields are anything
-
-        array = repack_fields(array, recurse=True)
+        # The bytes between fields are anything.
+        array = importlib.import_module("numpy.lib.recfunctions").repack_fields(array, recurse=True)
     plain = numpy.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return {
         "__class__": "numpy:ndarray",

@@ -12,7 +12,16 @@ from pyrepro._code.tracker import Tracker, checked_reading
 from pyrepro._code.uncovered import warn_of_uncovered
 from pyrepro._config.forms import hash_of_form, json_form
 from pyrepro._naming import Naming, tag_of
-from pyrepro._options import Names, Repo, checked_flag, checked_options, checked_repo, checked_signature, reads_call
+from pyrepro._options import (
+    Code,
+    Names,
+    Repo,
+    checked_flag,
+    checked_options,
+    checked_repo,
+    checked_signature,
+    reads_call,
+)
 from pyrepro._tag import Tag
 from pyrepro._wrapper import Decorated, wrap
 
@@ -65,11 +74,16 @@ class Artifact(Generic[_IsCached]):
         record: whether a record of what made it stands beside each artifact,
             which :func:`read_record` reads and :func:`reproduce` makes it
             again from. Implies ``atomic``.
+        code: what a cached artifact depends on: a path from the top of the work
+            tree, or a list of such paths; one that begins with ``!`` is left
+            out. What an earlier commit made is copied under today's name where
+            nothing of this differs. By default it is the whole work tree.
 
     Raises:
         CodeStateError: there is no code state to be had.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
+        ValueError: a path of ``code`` is not one that the work tree tracks.
         TypeError: an argument is of the wrong type, or names no parameter of
             the function; or the function is a generator function that is to
             be ``atomic``; or it is to be cached and has parameters or closes
@@ -90,6 +104,7 @@ class Artifact(Generic[_IsCached]):
         atomic: bool = False,
         cache: Literal[False] = False,
         record: bool = False,
+        code: Code = None,
     ) -> None: ...
 
     @overload
@@ -105,6 +120,7 @@ class Artifact(Generic[_IsCached]):
         atomic: bool = False,
         cache: Literal[True],
         record: bool = False,
+        code: Code = None,
     ) -> None: ...
 
     def __init__(
@@ -119,6 +135,7 @@ class Artifact(Generic[_IsCached]):
         atomic: bool = False,
         cache: bool = False,
         record: bool = False,
+        code: Code = None,
     ) -> None:
         self._options = checked_options(
             keyword=keyword,
@@ -130,6 +147,7 @@ class Artifact(Generic[_IsCached]):
             atomic=atomic,
             cache=cache,
             record=record,
+            code=code,
         )
 
     @overload
@@ -154,7 +172,7 @@ class Artifact(Generic[_IsCached]):
     def __call__(self, function: Callable[..., Any]) -> Any:
         options = self._options
         signature = checked_signature(function, options)
-        tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records)
+        tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records, code=options.code)
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
+from pyrepro._code.key import CodePaths
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else
@@ -47,6 +48,7 @@ class Options(NamedTuple):
     publishes: bool
     caches: bool
     records: bool
+    code: CodePaths | None  # of what is cached, what it depends on
 
 
 @functools.lru_cache(maxsize=1024)

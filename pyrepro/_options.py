@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
+from pyrepro._code.key import EVERYTHING, CodePaths, code_paths_of
 from pyrepro._config.forms import JSON, is_configuration, json_form, json_form_without
 from pyrepro._naming import Options, no_object_for_inputs, qualname_of, unknown_to_ignore
 from pyrepro.errors import ConfigError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
+Code = Union[str, os.PathLike[str], list[Any], tuple[Any, ...], None]
 
 
 def checked_options(
@@ -33,6 +35,7 @@ def checked_options(
     atomic: bool,
     cache: bool,
     record: bool,
+    code: Code = None,
 ) -> Options:
     """The arguments of :class:`pyrepro.Artifact`, checked as far as they can be without the function.
 
@@ -56,6 +59,7 @@ def checked_options(
         publishes=any([checked_flag("atomic", atomic), checked_flag("cache", cache), checked_flag("record", record)]),
         caches=cache,
         records=record,
+        code=_checked_code(code, cache),
     )
     if not options.paths:
         raise TypeError("Artifact keyword names no parameter; pass the name of the one that is the path to write")
@@ -143,6 +147,18 @@ def checked_flag(role: str, flag: object) -> bool:
     if not isinstance(flag, bool):
         raise TypeError(f"{role}={flag!r} is neither True nor False; pass one of them")
     return flag
+
+
+def _checked_code(code: object, caches: bool) -> CodePaths | None:
+    """What a cached artifact depends on: by default, everything."""
+    if code is None:
+        return EVERYTHING if caches else None
+    if not caches:
+        raise TypeError(f"Artifact code={code!r} says when cached work is kept, and nothing is cached; add cache=True")
+    listed = code if isinstance(code, (list, tuple)) else [code]
+    if not listed or not all(isinstance(path, (str, os.PathLike)) for path in listed):
+        raise TypeError(f"Artifact code={code!r} is not a path or a list of paths; pass paths from the top, like 'src'")
+    return code_paths_of(map(os.fsdecode, listed))
 
 
 def checked_repo(repo: object) -> str | None:

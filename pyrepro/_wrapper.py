@@ -34,7 +34,7 @@ class Tagged(Protocol[_P]):
 
 
 class Decorated(Protocol[_P, _R_co]):
-    """A decorated function: the function's own signature, and three attributes more."""
+    """A decorated function: the function's own signature, and four attributes more."""
 
     __name__: str
     __qualname__: str
@@ -52,6 +52,11 @@ class Decorated(Protocol[_P, _R_co]):
     @property
     def tagged(self) -> Tagged[_P]:
         """The path, or the dict of paths, that a call with these arguments would write."""
+        ...
+
+    @property
+    def refresh(self) -> Callable[_P, _R_co]:
+        """A call that runs although its artifact is there."""
         ...
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
@@ -73,9 +78,14 @@ def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> An
         naming: how its calls are named.
         publishes: whether outputs are staged, and moved into place when they are complete.
     """
-    wrapper = _publishing(function) if publishes else _of_the_same_kind(function)
-    functools.update_wrapper(wrapper, function)
-    wrapper._naming = naming
+    wrapper, refresh = (
+        _publishing(function, refreshes=refreshes) if publishes else _of_the_same_kind(function)
+        for refreshes in (False, True)
+    )
+    for each in (wrapper, refresh):
+        functools.update_wrapper(each, function)
+        each._naming = naming
+    wrapper.refresh = refresh
     wrapper.tagged = _tagged(wrapper)
     return wrapper
 
@@ -165,14 +175,14 @@ def _of_the_same_kind(function: Callable[..., Any]) -> Any:
     return wrapper
 
 
-def _publishing(function: Callable[..., Any]) -> Any:
+def _publishing(function: Callable[..., Any], *, refreshes: bool) -> Any:
     from pyrepro._publish.call import PublishedCall  # imported where something is published
 
     wrapper: Any
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        call = PublishedCall(wrapper._naming, args, kwargs)
+        call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
         if call.is_done:
             return call.end(None)
         with call:
@@ -181,18 +191,18 @@ def _publishing(function: Callable[..., Any]) -> Any:
                 import asyncio
 
                 await asyncio.sleep(_POLL)
-            return call.end(None if call.is_done else await call.run())
+            return call.end(None if call.is_done or call.reuse() else await call.run())
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        call = PublishedCall(wrapper._naming, args, kwargs)
+        call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
         if call.is_done:
             return call.end(None)
         with call:
             for _ in call.wait_for_lock():
                 _check_may_wait(function)
                 time.sleep(_POLL)
-            return call.end(None if call.is_done else call.run())
+            return call.end(None if call.is_done or call.reuse() else call.run())
 
     wrapper = coroutine_function if inspect.iscoroutinefunction(function) else plain_function
     return wrapper

@@ -18,8 +18,8 @@ from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.protocol import Publication, Sidecars
-from pyrepro._record.document import RecordedCall, document_of, patch_name
-from pyrepro._record.record import SUFFIX
+from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
+from pyrepro._record.record import SUFFIX, read_record
 from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
@@ -101,13 +101,16 @@ class PublishedCall:
         naming: how the calls of the function are named.
         args: what was passed by position.
         kwargs: what was passed by name.
+        refreshes: whether the function runs although its artifacts are there.
 
     Raises:
         ArtifactMismatchError: an artifact is another function's.
         ValueError: a path is not on a local file system, or the name of a record would be too long.
     """
 
-    def __init__(self, naming: _CallNaming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, naming: _CallNaming, args: tuple[Any, ...], kwargs: dict[str, Any], *, refreshes: bool = False
+    ) -> None:
         self._naming = naming
         self._plain: dict[str, Any] | None = {} if naming.options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
@@ -120,10 +123,15 @@ class PublishedCall:
             _check_name_lengths(targets, sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
+        if refreshes:
+            why = "to be made again was asked for"
         self._why = why
+        self._refreshes = refreshes
+        self._sources: dict[str, Target] = {}
+        self._originals: dict[str, bytes] = {}
         self.is_done = why is None
         if why is not None:
-            self._publication = Publication(targets, maker, sidecar_suffix)
+            self._publication = Publication(targets, maker, sidecar_suffix, refreshes=refreshes)
             if maker is not None and _logger.isEnabledFor(logging.INFO):
                 # Told before the function runs, while what it is compared with is there.
                 self._why = self._reason(why, targets)
@@ -144,13 +152,35 @@ class PublishedCall:
         yield from self._publication.wait_for_lock()
         self.is_done = self._publication.is_done
 
-    def run(self) -> Any:
-        """Call the function with paths in staging directories."""
-        __tracebackhide__ = True
+    def reuse(self) -> bool:
+        """Stage what another state of the code has made, if nothing that the artifacts depend on differs from it."""
+        origin = None if self._refreshes else self._origin()
+        if origin is None or origin.code_key is None:
+            return False
+        found = self._publication.stage_copies(str(self._call.tags()[0]), origin)
+        if not found:
+            return False
+        if self._naming.options.records:
+            try:
+                self._originals = {name: _content_of(source.path + SUFFIX) for name, source in found.items()}
+            except (OSError, ValueError):  # without a record, what is asked for cannot be had of the copy
+                self._publication.unstage()
+                return False
+        self._sources = found
+        self._why = f"the code that it depends on is that of {', '.join(target.name for target in found.values())}"
+        self._begin()
+        return True
+
+    def _begin(self) -> None:
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._children = _children_ended()
         self._started = time.time(), time.perf_counter()
+
+    def run(self) -> Any:
+        """Call the function with paths in staging directories."""
+        __tracebackhide__ = True
+        self._begin()
         for name, argument in self._paths.items():
             self._call.arguments[name] = self._publication.staged(argument)
         return self._call.run()
@@ -199,7 +229,8 @@ class PublishedCall:
         origin = None if returned_value or meanwhile != () else self._origin()
         self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
         if naming.maker is not None:
-            _logger.info("%s made %s: %s", naming.name, _shown(paths), self._why)
+            verb = "copied" if self._sources else "made"
+            _logger.info("%s %s %s: %s", naming.name, verb, _shown(paths), self._why)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -215,7 +246,8 @@ class PublishedCall:
             return None
         from pyrepro._publish.reason import origin_of  # imported where something is cached, and is run
 
-        return origin_of(maker, self._naming.tracker.reading, configuration.form, configuration.hash)
+        tracker = self._naming.tracker
+        return origin_of(maker, tracker.reading, configuration.form, configuration.hash, tracker.code_key())
 
     def _reason(self, why: str, targets: list[Target]) -> str:
         """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""
@@ -261,11 +293,20 @@ class PublishedCall:
 
         def sidecars(name: str, staged: str) -> dict[str, bytes]:
             document = document_of(name, staged, recorded, reading, patch, tracker.file, started, seconds, meanwhile)
+            if name in self._sources:
+                document = document_of_copy(self._originals[name], document)
             files = {} if patch.content is None else {patch_name(reading): patch.content}
             # The record last: where it is, the patch that it names is, too.
             return files | {name + SUFFIX: document}
 
         return sidecars
+
+
+def _content_of(record: str) -> bytes:
+    """The bytes of a record that can be read."""
+    read_record(record)
+    with open(record, "rb") as file:
+        return file.read()
 
 
 def _children_ended() -> int:

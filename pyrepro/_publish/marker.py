@@ -19,10 +19,10 @@ from pyrepro._publish.files import Target, unlink_if_possible
 from pyrepro._publish.maker import is_same_maker
 from pyrepro._publish.marker_files import (
     NewStateFile,
-    make_markers_directory,
-    marker_file,
     key_file,
     listed_names,
+    make_markers_directory,
+    marker_file,
     markers_directory,
     newest_file,
     pointed_name,
@@ -359,7 +359,15 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
     plain = _without(target.name, tag)
     for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
         marker = _known_marker(target._replace(name=name))[0]
-        if marker is not None and marker.plain == plain and marker.origin[3::2] == origin[3::2]:
+        if (
+            marker is not None
+            and marker.plain == plain
+            and (
+                marker.origin.config,
+                marker.origin.code_key,
+            )
+            == (origin.config, origin.code_key)
+        ):
             yield marker
 
 

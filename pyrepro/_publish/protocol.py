@@ -62,13 +62,17 @@ class Publication:
         targets: where the artifacts belong.
         maker: which function makes them if they are cached, else None.
         sidecar_suffix: the suffix of the sidecar that each artifact must have, empty if it must have none.
+        refreshes: whether they are made although they are there.
     """
 
-    def __init__(self, targets: Iterable[Target], maker: str | None, sidecar_suffix: str = "") -> None:
+    def __init__(
+        self, targets: Iterable[Target], maker: str | None, sidecar_suffix: str = "", *, refreshes: bool = False
+    ) -> None:
         # Absolute, because the function may change the working directory.
         self._targets = list(dict.fromkeys(target.absolute() for target in targets))
         self._maker = maker
         self._sidecar_suffix = sidecar_suffix
+        self._refreshes = refreshes
         self._process = os.getpid()
         self._relative_stagings: set[str] = set()
         self._locks = Locks(self._targets, maker)
@@ -101,11 +105,38 @@ class Publication:
             ArtifactMismatchError: an artifact is another function's.
             RuntimeError: this call is part of one that makes the same artifact.
         """
-        if self._maker is not None:
+        if self._refreshes:
+            yield from self._locks.wait(lambda: False)
+        elif self._maker is not None:
             why = functools.partial(why_not_completed, self._maker, self._targets, self._sidecar_suffix)
             self.is_done = yield from self._locks.wait(lambda: why() is None)
         if not self.is_done:
             self._make_staging_directories()
+
+    def stage_copies(self, tag: str, origin: Origin) -> dict[str, Target] | None:
+        """Stage copies of artifacts that hold what running would make.
+
+        Args:
+            tag: the tag in the names of these artifacts.
+            origin: what would make them.
+
+        Returns:
+            The artifact that each is a copy of, by name; None where one must be made, and then nothing is staged.
+        """
+        from pyrepro._publish.reuse import copy_into, reusable  # imported where something is not there
+
+        sources = [reusable(target, tag, origin, self._sidecar_suffix) for target in self._targets]
+        for target, source in zip(self._targets, sources, strict=True):
+            staging = os.path.join(self._stagings[target.directory].path, "")
+            if source is None or not copy_into(source, staging, tag):
+                self.unstage()
+                return None
+        return {target.name: source.target for target, source in zip(self._targets, sources, strict=True) if source}
+
+    def unstage(self) -> None:
+        """Remove what is staged, which was not worth the keeping."""
+        for staging in self._stagings.values():
+            staging.empty()
 
     def staged(self, argument: Any) -> Any:
         """A path, or a list or tuple of paths, where the function must write it."""

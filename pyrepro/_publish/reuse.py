@@ -6,16 +6,19 @@ Source: ioctl_ficlone(2).
 from __future__ import annotations
 
 import contextlib
+import logging
 import mmap
 import os
 import shutil
 from typing import NamedTuple
 
 from pyrepro._publish.contents import digest_of, fingerprints_of
-from pyrepro._publish.files import Target, remove_tree
+from pyrepro._publish.files import Target
 from pyrepro._publish.marker import Marker, Origin, keyed_markers, why_not_completed
 from pyrepro._tag import Tag
 from pyrepro.errors import ArtifactMismatchError, NotTaggedError
+
+_logger = logging.getLogger("pyrepro")
 
 _FICLONE = 0x40049409
 
@@ -55,19 +58,16 @@ def copy_into(source: Source, staging_directory: str, tag: str) -> bool:
         tag: the tag that they get.
 
     Returns:
-        Whether the copies are what running would have made; where not, nothing is left of them.
-
-    Raises:
-        OSError: something could not be read or written.
+        Whether the copies are what running would have made.
     """
     names = {part: _renamed(part, source, tag) for part in source.marker.parts}
-    for part, name in names.items():
-        _copy(source.target.directory + part, staging_directory + name, source, tag)
-    if _is_as_it_was(source, staging_directory, tag, names):
-        return True
-    for name in names.values():
-        remove_tree(staging_directory + name)
-    return False
+    try:
+        for part, name in names.items():
+            _copy(source.target.directory + part, staging_directory + name, source, tag)
+        return _is_as_it_was(source, staging_directory, tag, names)
+    except OSError as error:  # to run is right, too
+        _logger.info("%s cannot be copied: %s", source.target.path, error)
+        return False
 
 
 def _renamed(path: str, source: Source, tag: str) -> str:

@@ -58,6 +58,11 @@ class Staging:
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
 
+    def empty(self) -> None:
+        """Remove what is in the directory."""
+        for name in os.listdir(self.path):
+            remove_tree(os.path.join(self.path, name))
+
     def discard(self) -> None:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):

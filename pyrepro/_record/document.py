@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -64,7 +65,6 @@ def document_of(
         JSON in UTF-8, its keys sorted.
     """
     import datetime
-    import json
 
     top, state = reading.work_tree, reading.state
     # Where it stands now: its final path is only written after its record.
@@ -84,6 +84,7 @@ def document_of(
             "left_out": [_unicode(path) for path in patch.left_out],
             "changed_meanwhile": None if meanwhile is None else [_unicode(path) for path in meanwhile],
         },
+        "made_at": None,
         "config": call.form,
         "config_hash": call.config_hash,
         "inputs": {one.name: _recorded_input(one, call.directory, top) for one in call.inputs},
@@ -103,6 +104,25 @@ def document_of(
         "started": f"{when.isoformat(timespec='milliseconds')}Z",
         "seconds": seconds,
     }
+    return _text_of(document)
+
+
+def document_of_copy(original: bytes, document: bytes) -> bytes:
+    """The record of a copy: that of what was copied, with the code of today.
+
+    Args:
+        original: the record of what was copied.
+        document: a record of the copy, as if a call today had made it.
+
+    Returns:
+        JSON in UTF-8, its keys sorted.
+    """
+    old, today = json.loads(original), json.loads(document)
+    made_at = old["made_at"] or {name: old["code"][name] for name in ("commit", "changes")}
+    return _text_of(old | {name: today[name] for name in ("artifact", "code")} | {"made_at": made_at})
+
+
+def _text_of(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
 

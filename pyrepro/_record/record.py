@@ -16,7 +16,18 @@ from pyrepro.errors import RecordError
 
 SUFFIX = ".pyrepro.json"
 
-_FIELDS = ("artifact", "code", "config", "config_hash", "inputs", "call", "environment", "started", "seconds")
+_FIELDS = (
+    "artifact",
+    "code",
+    "made_at",
+    "config",
+    "config_hash",
+    "inputs",
+    "call",
+    "environment",
+    "started",
+    "seconds",
+)
 
 
 class RecordedArtifact(TypedDict):
@@ -25,6 +36,11 @@ class RecordedArtifact(TypedDict):
     name: str  # its file name, without a directory
     size: int  # bytes, of a directory those of all its files
     sha256: str | dict[str, str]  # 64 hex digits, of a directory by the path of each file in it
+
+
+class RecordedState(TypedDict):
+    commit: str
+    changes: str | None
 
 
 class RecordedCode(TypedDict):
@@ -80,6 +96,7 @@ class Record(Value):
         artifact: ``name``, ``size`` in bytes, and ``sha256``, of a directory by file.
         code: ``commit``, ``changes``, ``remote``, ``module``, ``others``, ``patch``, ``patch_size``, ``left_out`` and
             ``changed_meanwhile``.
+        made_at: of a copy of what an earlier state of the code made, ``commit`` and ``changes`` of that; else None.
         config: the configuration in its JSON form.
         config_hash: its SHA-256, 64 hex digits.
         inputs: by parameter, the ``path`` and the ``hash`` of what was read; a list for several, None for none.
@@ -92,6 +109,7 @@ class Record(Value):
 
     artifact: RecordedArtifact
     code: RecordedCode
+    made_at: RecordedState | None
     config: JSON
     config_hash: str
     inputs: dict[str, RecordedInput | list[RecordedInput] | None]
@@ -131,6 +149,7 @@ class Record(Value):
             ("artifact", f"{self.artifact['name']}, {self.artifact['size']} bytes, {digest}"),
             ("commit", code["commit"] + (f" of {code['remote']}" if code["remote"] else "")),
             ("changes", code["changes"] or "none"),
+            ("made at", _state_text(self.made_at)),
             *(("meanwhile", f"{path} changed") for path in code["changed_meanwhile"] or ()),
             ("function", call["function"] + (f" in {code['module']}" if code["module"] else "")),
             ("config", f"{_json_text(self.config)}, sha256 {self.config_hash}"),
@@ -142,6 +161,12 @@ class Record(Value):
             ("packages", ", ".join(f"{name} {version}" for name, version in self.environment["packages"].items())),
         ]
         return [(name, text) for name, text in rows if text]
+
+
+def _state_text(state: RecordedState | None) -> str:
+    if state is None:
+        return ""
+    return state["commit"] + (f"-dirty-{state['changes']}" if state["changes"] else "")
 
 
 def read_record(path: str | bytes | os.PathLike[Any]) -> Record:

@@ -1,0 +1,447 @@
+"""Work survives commits: what an earlier state of the code made is copied where nothing that it depends on differs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from conftest import Repository, posix_only
+
+from pyrepro import read_record
+
+STEP = """\
+import sys
+import pathlib
+import pyrepro
+{imports}
+
+@pyrepro.Artifact("outpath", config=dict, cache=True, allow_dirty=True{options})
+def train(outpath, alpha=1):
+    print("runs")
+    {body}
+
+{call}
+"""
+
+
+def step(
+    *,
+    imports: str = "import helper",
+    options: str = ', code=["step.py", "helper.py"]',
+    body: str = "pathlib.Path(outpath).write_text(f'{helper.LR} {alpha}')",
+    call: str = 'print(train("out/model.txt"))',
+) -> str:
+    return STEP.format(imports=imports, options=options, body=body, call=call)
+
+
+class Project:
+    """A repository with a cached step, which is run as its user would."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        repository.write(".gitignore", "out/\n__pycache__/\n.pyrepro/\n")
+
+    def commit(self, **files: str) -> str:
+        return self.repository.commit(**files)
+
+    def run(self, **environment: str) -> tuple[bool, pathlib.Path]:
+        """Whether the function ran, and the artifact."""
+        done = self.repository.run("step.py", env=environment)
+        *before, path = done.stdout.splitlines() or [""]
+        assert done.returncode == 0, done.stderr
+        self.stderr = done.stderr
+        return before == ["runs"], self.repository.path / path
+
+
+@pytest.fixture
+def project(repository: Repository) -> Project:
+    made = Project(repository)
+    made.commit(step=step(), helper="LR = 1\n", other="x = 1\n")
+    return made
+
+
+def test_a_commit_of_something_else_costs_no_work(project: Project) -> None:
+    ran, first = project.run()
+    assert ran
+    project.commit(other="x = 2\n")
+    ran, second = project.run()
+    assert not ran
+    assert project.repository.head[:12] in second.name and second.name != first.name
+    assert second.read_text() == first.read_text() == "1 1"
+    # From now on it is found under its name.
+    assert project.run() == (False, second)
+
+
+def test_a_commit_of_what_it_depends_on_makes_it_again(project: Project) -> None:
+    project.run()
+    project.commit(helper="LR = 2\n")
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "2 1")
+    project.commit(helper="LR = 1\n")
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (False, "1 1")
+
+
+def test_a_dirty_tree_before_and_after_it_is_committed_is_one(project: Project) -> None:
+    project.repository.write("helper.py", "LR = 3\n")
+    ran, dirty = project.run()
+    assert ran and "-dirty-" in dirty.name
+    project.commit()
+    ran, clean = project.run()
+    assert not ran and "-dirty-" not in clean.name
+    assert clean.read_text() == "3 1"
+    project.repository.write("other.py", "x = 9\n")
+    ran, other = project.run()
+    assert not ran and "-dirty-" in other.name
+
+
+def amend(repository: Repository) -> None:
+    repository.git("commit", "-q", "--amend", "-m", "another message")
+
+
+def squash(repository: Repository) -> None:
+    repository.commit(helper="LR = 5\n")
+    repository.commit(helper="LR = 1\n")
+    repository.git("reset", "-q", "--soft", "HEAD~2")
+    repository.git("commit", "-q", "--allow-empty", "-m", "squashed")
+
+
+def merge(repository: Repository) -> None:
+    repository.git("checkout", "-q", "-b", "side")
+    repository.commit(other="x = 7\n")
+    repository.git("checkout", "-q", "main")
+    repository.commit(third="x = 7\n")
+    repository.git("merge", "-q", "--no-edit", "side")
+
+
+def rename_and_back(repository: Repository) -> None:
+    repository.git("mv", "helper.py", "renamed.py")
+    repository.commit()
+    repository.git("mv", "renamed.py", "helper.py")
+    repository.commit()
+
+
+def revert(repository: Repository) -> None:
+    repository.commit(helper="LR = 4\n")
+    repository.git("revert", "--no-edit", "HEAD")
+
+
+@pytest.mark.parametrize("change", [amend, squash, merge, rename_and_back, revert])
+@pytest.mark.parametrize("options", [', code=["step.py", "helper.py"]', ', code=["!other.py", "!third.py"]'])
+def test_the_history_does_not_count(change: Any, options: str, project: Project) -> None:
+    project.commit(step=step(options=options), third="x = 1\n")
+    assert project.run()[0]
+    change(project.repository)
+    assert project.run()[0] is False
+
+
+@pytest.mark.parametrize("change", [amend, revert])
+def test_without_code_the_whole_work_tree_counts(change: Any, project: Project) -> None:
+    project.commit(step=step(options=""))
+    assert project.run()[0]
+    change(project.repository)
+    assert project.run()[0] is False
+    project.commit(other="x = 2\n")
+    assert project.run()[0]
+
+
+def test_a_shallow_clone_has_the_same_keys(project: Project, tmp_path: pathlib.Path) -> None:
+    project.commit(other="x = 2\n")
+    _, path = project.run()
+    project.commit(other="x = 3\n")
+    clone = Project(project.repository.clone(tmp_path / "clone", "--depth=1"))
+    os.rename(project.repository.path / "out", clone.repository.path / "out")
+    ran, copy = clone.run()
+    assert not ran and copy.read_text() == "1 1" and copy.name != path.name
+
+
+def test_another_configuration_is_made(project: Project) -> None:
+    project.commit(step=step(call='print(train("out/model.txt", int(sys.argv[1])))'))
+
+    def run(alpha: str) -> list[str]:
+        return project.repository.run("step.py", alpha).stdout.splitlines()[:-1]
+
+    assert run("1") == ["runs"]
+    project.commit(other="x = 2\n")
+    assert (run("2"), run("1"), run("2")) == (["runs"], [], [])
+
+
+def test_a_loaded_module_outside_is_warned_of_and_nothing_is_reused(project: Project) -> None:
+    project.commit(step=step(imports="import helper, other"))
+    for _ in range(2):
+        assert project.run()[0]
+        assert project.stderr == (
+            f"what train makes is not reused after a commit, since loaded modules of the work tree "
+            f"{project.repository.path} are neither in code=['step.py', 'helper.py'] nor left out:\n"
+            f"  other.py\n"
+            f"Add them, or leave them out with a '!' before each.\n"
+        )
+        project.commit(third=f"x = {os.urandom(4).hex()!r}\n")
+
+
+def test_a_module_that_is_left_out_in_so_many_words_is_not_guarded(project: Project) -> None:
+    options = ', code=["step.py", "helper.py", "!other.py"]'
+    project.commit(step=step(imports="import helper, other", options=options))
+    assert project.run()[0]
+    project.commit(other="x = 5\n")
+    assert (project.run()[0], project.stderr) == (False, "")
+
+
+def test_a_module_that_the_function_loads_is_guarded_when_it_returns(project: Project) -> None:
+    body = "import other; pathlib.Path(outpath).write_text(f'{helper.LR} {other.x}')"
+    project.commit(step=step(body=body))
+    assert project.run()[0] and "  other.py\n" in project.stderr
+    project.commit(other="x = 2\n")
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "1 2")
+
+
+def test_a_file_that_is_read_counts_if_code_names_it(project: Project) -> None:
+    body = "pathlib.Path(outpath).write_text(open('params.yaml').read())"
+    project.repository.write("params.yaml", "1")
+    project.commit(step=step(body=body, options=', code=["step.py", "helper.py", "params.yaml"]'))
+    assert project.run()[0]
+    project.repository.write("params.yaml", "2")
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "2")
+
+
+def test_a_source_that_was_altered_is_not_copied(project: Project) -> None:
+    _, path = project.run()
+    path.write_text("by hand")
+    project.commit(other="x = 2\n")
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "1 1")
+
+
+def test_where_the_newest_was_removed_an_older_one_is_copied(project: Project) -> None:
+    _, first = project.run()
+    for number in range(2, 5):
+        project.commit(other=f"x = {number}\n")
+        ran, path = project.run()
+        assert not ran
+        path.unlink()
+    assert first.exists()
+
+
+def test_a_copy_does_not_change_with_its_source(project: Project) -> None:
+    _, first = project.run()
+    project.commit(other="x = 2\n")
+    _, second = project.run()
+    with open(first, "r+") as file:
+        file.write("X")
+    assert (second.read_text(), os.stat(second).st_nlink) == ("1 1", 1)
+
+
+@posix_only
+def test_directories_side_files_and_links_are_copied_under_todays_name(project: Project) -> None:
+    body = (
+        "path = pathlib.Path(outpath); path.mkdir(); (path / path.name).write_text('x'); "
+        "(path / 'link').symlink_to(path.name); (path / 'plain').write_text('y'); (path / 'plain').chmod(0o700); "
+        "path.with_name(path.name + '.idx').write_text('side')"
+    )
+    project.commit(step=step(body=body, call='print(train("out/model"))'))
+    _, first = project.run()
+    project.commit(other="x = 2\n")
+    ran, second = project.run()
+    assert not ran
+
+    def entries(path: pathlib.Path) -> dict[str, Any]:
+        found = {
+            entry.name.replace(path.name, "NAME"): os.readlink(entry).replace(path.name, "NAME")
+            if entry.is_symlink()
+            else (entry.read_text(), entry.stat().st_mode)
+            for entry in path.iterdir()
+        }
+        return found | {"side": path.with_name(path.name + ".idx").read_text()}
+
+    assert entries(second) == entries(first)
+    assert project.run() == (False, second)
+
+
+@pytest.mark.parametrize("content", ["outpath", "f'{outpath}' * 100_000"])
+def test_what_holds_its_own_name_is_made_again(content: str, project: Project) -> None:
+    body = f"pathlib.Path(outpath).write_text({content})"
+    project.commit(step=step(body=body))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    ran, path = project.run()
+    assert ran and path.read_text().count(path.name) == path.read_text().count("model")
+
+
+def test_a_pipe_in_a_directory_is_made_again(project: Project) -> None:
+    body = "os.mkdir(outpath); os.mkfifo(outpath + '/pipe')"
+    project.commit(step=step(imports="import helper, os", body=body, call='print(train("out/model"))'))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0]
+
+
+def test_the_record_of_a_copy_is_the_old_one_with_the_code_of_today(project: Project) -> None:
+    project.commit(step=step(options=', record=True, code=["step.py", "helper.py"]'))
+    made_at = project.repository.head
+    _, first = project.run()
+    for number in (2, 3):
+        project.commit(other=f"x = {number}\n")
+        ran, copy = project.run()
+        assert not ran
+        old, new = (json.loads(pathlib.Path(f"{path}.pyrepro.json").read_text()) for path in (first, copy))
+        changed = {
+            "artifact": old["artifact"] | {"name": copy.name},
+            "code": old["code"] | {"commit": project.repository.head},
+        }
+        assert new == old | changed | {"made_at": {"commit": made_at, "changes": None}}
+        assert re.search(f"\nmade at +{made_at}\n", str(read_record(copy)))
+
+
+@pytest.mark.parametrize("damage", [lambda record: record.unlink(), lambda record: record.write_text("{}")])
+def test_what_has_no_record_is_made_again_where_one_is_asked_for(damage: Any, project: Project) -> None:
+    project.commit(step=step(options=', record=True, code=["step.py", "helper.py"]'))
+    _, first = project.run()
+    damage(pathlib.Path(f"{first}.pyrepro.json"))
+    project.commit(other="x = 2\n")
+    ran, path = project.run()
+    assert ran and read_record(path).made_at is None
+
+
+def test_several_artifacts_are_copied_together_or_made_again(repository: Repository) -> None:
+    project = Project(repository)
+    script = """\
+import pathlib
+import pyrepro
+
+@pyrepro.Artifact(["one", "two"], cache=True, code="step.py")
+def train(one, two):
+    print("runs")
+    pathlib.Path(one).write_text("1")
+    pathlib.Path(two).write_text("2")
+
+print(train("out/one.txt", "out/two.txt")["two"])
+"""
+    project.commit(step=script, other="x = 1\n")
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    ran, path = project.run()
+    assert not ran
+    for two in path.parent.glob("two-*"):
+        two.unlink()
+    project.commit(other="x = 3\n")
+    assert project.run()[0]
+
+
+def test_the_line_says_what_was_copied_and_why(project: Project) -> None:
+    project.commit(step=step(imports="import helper, logging; logging.basicConfig(level='INFO', format='%(message)s')"))
+    _, first = project.run()
+    project.commit(other="x = 2\n")
+    _, second = project.run()
+    name = f"out/{second.name}"
+    assert project.stderr == f"train copied {name}: the code that it depends on is that of {first.name}\n"
+
+
+def test_coroutine_functions_reuse_too(project: Project) -> None:
+    script = step(call='import asyncio; print(asyncio.run(train("out/model.txt")))').replace(
+        "def train", "async def train"
+    )
+    project.commit(step=script)
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+
+
+def test_refresh_runs_although_the_artifact_is_there(project: Project) -> None:
+    call = 'print(train("out/model.txt")); print(train.refresh("out/model.txt", alpha=1))'
+    project.commit(step=step(call=call))
+    assert project.repository.run("step.py").stdout.splitlines()[::2] == ["runs", "runs"]
+    project.commit(other="x = 2\n")
+    assert project.repository.run("step.py").stdout.splitlines()[1:2] == ["runs"]
+
+
+def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Repository) -> None:
+    script = "import pyrepro\n@pyrepro.Artifact('outpath')\ndef save(outpath): return outpath\nprint(save.refresh('foo.txt'))\n"
+    repository.commit(step=script)
+    assert repository.run("step.py").stdout == f"foo-{repository.head[:12]}-44136fa355b3.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("'srcc'", "ValueError: code='srcc': looked in the work tree {path} at commit {head}: is not in it; pass paths "
+         "from its top, such as 'src'\n"),
+        ("['step.py', '!nothing']", "ValueError: code='nothing': looked in the work tree {path} at commit {head}: is "
+         "not in it; pass paths from its top\n"),
+        ("'untracked.py'", "ValueError: code='untracked.py': looked in the work tree {path} at commit {head}: is not "
+         "tracked, so no key would cover it; type: git add untracked.py\n"),
+        ("'../elsewhere'", "ValueError: code='../elsewhere' is not a path in the work tree; pass paths from its top, "
+         "such as 'src' or '!docs', or '.' for all of it\n"),
+        ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
+         "'!docs', or '.' for all of it\n"),
+        ("''", "ValueError: code='' is not a path in the work tree; pass paths from its top, such as 'src' or '!docs', "
+         "or '.' for all of it\n"),
+        ("[]", "TypeError: Artifact code=[] is not a path or a list of paths; pass paths from the top, like 'src'\n"),
+        ("7", "TypeError: Artifact code=7 is not a path or a list of paths; pass paths from the top, like 'src'\n"),
+    ],
+)  # fmt: skip
+def test_a_code_that_is_not_there_is_an_error_before_anything_runs(
+    code: str, message: str, repository: Repository
+) -> None:
+    repository.commit(step=step(options=f", code={code}"), helper="LR = 1\n", src__part="x = 1\n")
+    repository.write("untracked.py")
+    done = repository.run("step.py")
+    assert done.stdout == ""
+    assert done.stderr.endswith(message.format(path=repository.path, head=repository.head[:12]))
+
+
+def test_code_without_cache_is_an_error(repository: Repository) -> None:
+    repository.commit(step=step(options=", code='step.py'").replace("cache=True, ", ""), helper="LR = 1\n")
+    assert repository.run("step.py").stderr.endswith(
+        "TypeError: Artifact code='step.py' says when cached work is kept, and nothing is cached; add cache=True\n"
+    )
+
+
+def test_what_is_left_out_may_be_untracked(project: Project) -> None:
+    project.commit(step=step(options=', code=[".", "!out", "!other.py"]'))
+    (project.repository.path / "out").mkdir()
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+
+
+@pytest.fixture
+def with_submodule(project: Project, tmp_path: pathlib.Path) -> Repository:
+    lab = Repository(tmp_path / "lab")
+    lab.path.mkdir()
+    lab.git("init", "-q", "-b", "main")
+    lab.commit(core="x = 1\n")
+    project.repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(lab.path), "lab")
+    return Repository(project.repository.path / "lab")
+
+
+def test_a_submodule_counts_as_its_commit_and_what_changed_in_it(project: Project, with_submodule: Repository) -> None:
+    project.commit(step=step(options=', code=["step.py", "helper.py", "lab"]'))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+    with_submodule.write("core.py", "x = 2\n")
+    assert project.run()[0]
+
+
+def test_a_path_in_a_submodule_is_told_its_submodule(project: Project, with_submodule: Repository) -> None:
+    project.commit(step=step(options=', code=["step.py", "helper.py", "lab/core.py", "!lab/docs"]'))
+    done = project.repository.run("step.py")
+    assert re.search(
+        r"code='lab/core.py': .*: is in the submodule lab, which counts as its commit; pass that\n$", done.stderr
+    )
+
+
+def test_a_declared_state_has_no_key(project: Project) -> None:
+    project.run()
+    head = project.repository.head
+    subprocess.run(["rm", "-rf", project.repository.path / ".git"], check=True)
+    for digit in "01":
+        assert project.run(PYREPRO_CODE_STATE=digit * 40)[0]
+    assert project.run(PYREPRO_CODE_STATE=head) == (False, next(project.repository.path.glob(f"out/*{head[:12]}*")))

@@ -97,6 +97,7 @@ class Naming:
         self.options = options
         self.tracker = tracker
         self.maker = self._maker() if options.caches else None
+        self._gathering = self._names_of_gathering() if options.caches else frozenset()
         self._paths = options.paths
         self._config = options.config
         self._reads_call = options.reads_call
@@ -109,6 +110,20 @@ class Naming:
         from pyrepro._publish.maker import maker_of  # imported where artifacts are cached
 
         return maker_of(self.function, self.tracker.work_tree, self.options.ignore)
+
+    def _names_of_gathering(self) -> frozenset[str]:
+        """What the function closes over and may fill itself."""
+        from pyrepro._publish.closures import held_by  # imported where artifacts are cached
+
+        return frozenset(one.name for one in held_by(self.function) if one.is_gathering)
+
+    def check_closure(self) -> None:
+        """Refuse to run what closes over other values than when it was decorated: the name would not tell them.
+
+        Raises:
+            TypeError: it does.
+        """
+        check_closes_over_no_values(self.function, self.options, self._gathering)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
@@ -124,7 +139,7 @@ class Naming:
     @functools.cached_property
     def _closed_over(self) -> frozenset[str]:
         """The variables that the function takes from around it."""
-        from pyrepro._publish.maker import held_by  # imported where one of them may be named
+        from pyrepro._publish.closures import held_by  # imported where one of them may be named
 
         return frozenset(held.name for held in held_by(self.function))
 
@@ -417,6 +432,31 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
         f"config is {form!r}, and the content of inputs needs an object to go into; pass a dict as the configuration",
         place="config",
     )
+
+
+def check_closes_over_no_values(
+    function: Callable[..., Any], options: Options, known: frozenset[str] = frozenset()
+) -> None:
+    """Refuse to cache what takes values from around it which no configuration sees.
+
+    Args:
+        function: the function.
+        options: what the decorator was told.
+        known: the names of what changes nothing, beside those that the options ignore.
+
+    Raises:
+        TypeError: there is such a value.
+    """
+    from pyrepro._publish.closures import unseen  # imported where artifacts are cached
+
+    ignored = {*options.ignore, *known}
+    names = unseen(function, options.config, reads_call=options.reads_call, ignored=ignored)
+    if names:
+        raise TypeError(
+            f"Artifact cache=True cannot see the values of {', '.join(names)}, which {qualname_of(function)} takes "
+            f"from the function around it, so an artifact could be taken for one that other values made; make them "
+            f"parameters, or name in ignore= what changes nothing"
+        )
 
 
 def qualname_of(function: object) -> str:

@@ -97,7 +97,7 @@ class Naming:
         self.options = options
         self.tracker = tracker
         self.maker = self._maker() if options.caches else None
-        self._gathering = self._names_of_gathering() if options.caches else frozenset()
+        self._filled_later = self._names_filled_later() if options.caches else frozenset()
         self._paths = options.paths
         self._config = options.config
         self._reads_call = options.reads_call
@@ -111,11 +111,11 @@ class Naming:
 
         return maker_of(self.function, self.tracker.work_tree, self.options.ignore)
 
-    def _names_of_gathering(self) -> frozenset[str]:
+    def _names_filled_later(self) -> frozenset[str]:
         """What the function closes over and may fill itself."""
         from pyrepro._publish.closures import held_by  # imported where artifacts are cached
 
-        return frozenset(one.name for one in held_by(self.function) if one.is_gathering)
+        return frozenset(one.name for one in held_by(self.function) if one.is_filled_later)
 
     def check_closure(self) -> None:
         """Refuse to run what closes over other values than when it was decorated: the name would not tell them.
@@ -123,7 +123,7 @@ class Naming:
         Raises:
             TypeError: it does.
         """
-        check_closes_over_no_values(self.function, self.options, self._gathering)
+        check_closes_over_no_values(self.function, self.options, self._filled_later)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "binding"} | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dis
 import functools
 import inspect
 import itertools
@@ -45,6 +46,7 @@ class Held(NamedTuple):
         value: the value, None if a variable has none yet.
         is_hidden: whether it is a value that no name in the code leads to.
         text: what tells it from another value, where a maker is described with it; else empty.
+        is_filled_later: whether the function itself may give it a content, so that another one says nothing.
     """
 
     name: str
@@ -52,10 +54,7 @@ class Held(NamedTuple):
     value: Any
     is_hidden: bool
     text: str = ""
-
-    @property
-    def is_gathering(self) -> bool:
-        return type(self.value) in _GATHERING and not self.value
+    is_filled_later: bool = False
 
 
 def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
@@ -139,7 +138,13 @@ def _cells(function: Any) -> Iterator[Held]:
                 except ValueError:  # it is assigned below the function
                     yield Held(name, cell, None, is_hidden=True)
                     continue
-                yield Held(name, cell, value, is_hidden=_is_hidden(value))
+                is_filled = _is_empty(value) or (value is None and name in _assigned_in(function.__code__))
+                yield Held(name, cell, value, is_hidden=_is_hidden(value), is_filled_later=is_filled)
+
+
+def _assigned_in(code: types.CodeType) -> set[str]:
+    """The variables of the functions around it to which a function assigns."""
+    return {one.argval for one in dis.get_instructions(code) if one.opname == "STORE_DEREF"}
 
 
 def _defaults(function: Any) -> Iterator[Held]:
@@ -183,8 +188,11 @@ def _told(name: str, value: object) -> Held | None:
 
 def _is_hidden(value: object) -> bool:
     """Whether a value may change what is made, and no name in the code leads to it."""
-    says_nothing = isinstance(value, _SAYING_NOTHING) or (type(value) in _GATHERING and not value)
-    return not says_nothing and not _has_name(value)
+    return not (isinstance(value, _SAYING_NOTHING) or _is_empty(value) or _has_name(value))
+
+
+def _is_empty(value: object) -> bool:
+    return type(value) in _GATHERING and not value
 
 
 def _has_name(value: object) -> bool:

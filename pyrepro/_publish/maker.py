@@ -57,7 +57,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     values = [one.text for one in held if one.text]
     # A class method that is decorated from outside its class is another one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
-    _refuse_look_alike(chain, owners, _text(parts, values, None))
+    _refuse_look_alike(chain, owners, _text(parts, [], None))
     return _text([*parts, *owners], values, work_tree)
 
 

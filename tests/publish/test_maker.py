@@ -716,6 +716,31 @@ def test_a_variable_that_gets_its_value_after_the_decoration_is_refused_at_the_c
     assert str(error.value) == hides("model", save.__qualname__)
 
 
+def test_a_variable_that_the_function_assigns_itself_may_have_another_value(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    model = None
+
+    @cached(repository)
+    def save(outpath: str) -> None:
+        nonlocal model
+        model = model or "trained once"
+        pathlib.Path(outpath).write_text(model)
+
+    assert [pathlib.Path(save(stem)).read_text() for stem in ("foo", "bar")] == ["trained once"] * 2
+
+
+def test_values_tell_apart_what_two_lines_decorate(repository: Repository) -> None:
+    def save_with(inner: Any) -> Callable[[str], None]:
+        def save(outpath: str) -> None:
+            raise AssertionError(inner)
+
+        return save
+
+    cached(repository)(save_with(with_default(0.1)))
+    cached(repository)(save_with(with_default(0.2)))
+
+
 def test_what_a_cached_function_gathers_may_be_there_when_it_is_called_again(
     repository: Repository, out: pathlib.Path
 ) -> None:

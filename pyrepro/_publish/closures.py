@@ -94,8 +94,8 @@ def unseen(function: Any, config: Any, *, reads_call: bool, ignored: Collection[
     if not hidden:
         return []
     if reads_call:
-        cells = [one.cell for one in held_by(config) if one.cell is not None]
-        is_seen = [any(one.cell is cell for cell in cells) for one in hidden]
+        taken = held_by(config)
+        is_seen = [any(_is_same_variable(one, other) for other in taken) for one in hidden]
     else:
         form = _form_of(config)
         is_seen = [_is_in_form(one, form) for one in hidden]
@@ -220,6 +220,14 @@ def _form_of(value: object) -> Any:
         return json_form(value)
     except ConfigError:
         return _NO_FORM
+
+
+def _is_same_variable(one: Held, other: Held) -> bool:
+    """Whether two functions take one variable: its cell, or where they were sent to another process its value."""
+    if one.name != other.name:
+        return one.cell is not None and one.cell is other.cell
+    form = _form_of(one.value)
+    return one.value is other.value or (form is not _NO_FORM and form == _form_of(other.value))
 
 
 def _is_in_form(held: Held, form: Any) -> bool:

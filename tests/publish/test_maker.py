@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 import pytest
 from conftest import Repository
 
@@ -504,6 +505,13 @@ def test_a_closure_over_what_tells_waits_or_gathers_is_accepted(value: Any, repo
     cached(repository)(with_logger(value))
 
 
+class Opaque:
+    """Has no JSON form."""
+
+    def __str__(self) -> str:
+        return "opaque"
+
+
 def with_logger(logger: Any) -> Any:
     def inner(*, log: Any = logger) -> None:
         raise AssertionError(log)
@@ -782,6 +790,27 @@ def test_a_configuration_may_close_over_the_same_variable(repository: Repository
         return save
 
     assert [make(lr)("foo") for lr in (0.1, 0.2)] == [f"foo-{name({'rate': lr})}" for lr in (0.1, 0.2)]
+
+
+@pytest.mark.parametrize("value", [0.1, {"lr": 0.1}, Opaque()])
+def test_a_function_and_its_configuration_may_be_sent_to_another_process(
+    value: Any, repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    @cached(repository, config=lambda call: {"rate": str(value)})
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(value))
+
+    sent = cloudpickle.loads(cloudpickle.dumps(save))
+    assert pathlib.Path(sent("foo")).read_text() == str(value)
+
+
+def test_another_variable_of_the_same_name_is_not_what_the_configuration_sees() -> None:
+    def config_of(lr: float) -> Any:
+        return lambda call: lr
+
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config=config_of(0.2), cache=True)(closing_over(0.1))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
 
 
 def test_an_ignored_variable_changes_nothing(repository: Repository, out: pathlib.Path, name: Any) -> None:

@@ -18,6 +18,7 @@ from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.protocol import Publication, Sidecars
+from pyrepro._publish.returned import described
 from pyrepro._record.document import RecordedCall, document_of, patch_name
 from pyrepro._record.record import SUFFIX
 from pyrepro._tag import Tag
@@ -93,6 +94,8 @@ class _CallNaming(Protocol):
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any: ...
 
+    def check_closure(self) -> None: ...
+
 
 class PublishedCall:
     """A call under way whose outputs are staged, and moved into place when it ends.
@@ -145,8 +148,14 @@ class PublishedCall:
         self.is_done = self._publication.is_done
 
     def run(self) -> Any:
-        """Call the function with paths in staging directories."""
+        """Call the function with paths in staging directories.
+
+        Raises:
+            TypeError: it is cached, and closes over other values than when it was decorated.
+        """
         __tracebackhide__ = True
+        if self._naming.maker is not None:
+            self._naming.check_closure()
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._children = _children_ended()
@@ -202,7 +211,7 @@ class PublishedCall:
             _logger.info("%s made %s: %s", naming.name, _shown(paths), self._why)
         if returned_value:
             raise TypeError(
-                f"{naming.name} returned {returned!r}, which a later call could not return without running "
+                f"{naming.name} returned {described(returned)}, which a later call could not return without running "
                 f"it; return None or the path from a function with cache=True. What it wrote is complete: "
                 f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
             )

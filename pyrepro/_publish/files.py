@@ -20,6 +20,12 @@ from pyrepro._paths import is_inside, is_url, split_text
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
 
+MARKERS = "markers"
+"""The directory in it for markers: it grows with the artifacts."""
+
+CALLS = "calls"
+"""The directory in it with one lock file for each call that stages: it is as small as they are few."""
+
 _GITIGNORE = ".gitignore"
 _NOT_EMPTY_ERRORS = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -202,7 +208,8 @@ def remove_calls_in(directory: str) -> None:
     # FileNotFoundError: it did not.
     with contextlib.suppress(OSError):
         with os.scandir(path) as entries:
-            keeps_output = any(entry.is_dir(follow_symlinks=False) for entry in entries)
+            others = [entry for entry in entries if entry.name not in (MARKERS, CALLS)]
+            keeps_output = any(entry.is_dir(follow_symlinks=False) for entry in others)
         if not keeps_output:
             remove_tree(path)
 

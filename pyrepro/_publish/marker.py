@@ -301,6 +301,12 @@ def remove_marker(target: Target) -> None:
         os.rmdir(markers_directory(target.directory))  # if it was the last one
 
 
+def is_completed(path: str) -> bool:
+    """Whether what is at a path is an artifact that a cached call completed."""
+    directory, name = os.path.split(path)
+    return os.path.lexists(path) and _known_marker(Target(os.path.join(directory, ""), name))[0] is not None
+
+
 def changed_since_completed(target: Target) -> bool:
     """Whether an artifact that a call completed is there, and is not what it was then."""
     known = _known_marker(target)

@@ -10,15 +10,14 @@ import functools
 import hashlib
 import os
 
-from pyrepro._publish.files import STATE_DIRECTORY, Target, unlink_if_possible
+from pyrepro._publish.files import MARKERS, STATE_DIRECTORY, Target, unlink_if_possible
 
-_MARKERS = "markers"
 _O_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def markers_directory(directory: str) -> str:
     # Not among what calls leave in the state directory, which is listed: it grows with the artifacts.
-    return f"{directory}{STATE_DIRECTORY}{os.sep}{_MARKERS}"
+    return f"{directory}{STATE_DIRECTORY}{os.sep}{MARKERS}"
 
 
 def marker_file(target: Target) -> str:

@@ -38,7 +38,7 @@ from pyrepro._publish.marker import (
     why_not_completed,
 )
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
-from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
+from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
 from pyrepro._publish.staging import Staging
 from pyrepro.errors import ArtifactMissingError, PublishError
 
@@ -238,8 +238,8 @@ class Publication:
 
     def _parts(self, target: Target, others: list[_Output], tag: str) -> list[str]:
         """The names of an artifact and of what was written beside it under its tag."""
-        beside = [os.path.split(one.path) for one in others if f"-{tag}" in os.path.basename(one.path)]
-        return [target.name, *(name for head, name in beside if os.path.join(head, "") == target.directory)]
+        beside = [one.staged for one in others if os.path.join(os.path.dirname(one.path), "") == target.directory]
+        return [target.name, *(name for staged in beside for name in tagged_in(staged, tag))]
 
     def _sidecars_of(self, target: Target, sidecars: Sidecars) -> dict[str, bytes]:
         try:

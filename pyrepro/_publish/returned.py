@@ -23,6 +23,9 @@ _MAX_OBJECTS = 1_000
 _PLAIN = (type(None), bool, int, float, complex, type, types.ModuleType)
 _MAX_SHOWN = 100
 
+_PLANS = {"polars": "explain", "duckdb": "sql_query", "_duckdb": "sql_query", "pyarrow": "files"}
+"""What says which files a lazy object of a package will read, where its repr does not."""
+
 
 def with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
     """What a function returned, with the paths that it will have after publishing.
@@ -123,7 +126,8 @@ def _text_of(part: Any) -> str:
     if isinstance(part, (dict, list, tuple, set, frozenset, types.FunctionType, bytearray, memoryview)):
         return ""
     with contextlib.suppress(Exception):  # what cannot be shown may be used all the same
-        return repr(part)
+        plan = getattr(part, _PLANS.get(type(part).__module__.partition(".")[0], ""), None)
+        return repr(part if plan is None else plan() if callable(plan) else plan)
     return ""
 
 
@@ -166,6 +170,15 @@ def _open_files_in(directories: list[str]) -> Iterator[str]:
             path = os.readlink(f"/proc/self/fd/{descriptor}")
             if path.startswith(prefixes):
                 yield f"{os.path.basename(path)} is still open"
+
+
+def described(value: Any) -> str:
+    """A value as messages show it; its type where it cannot be shown, as a query whose file has moved, or is long."""
+    with contextlib.suppress(Exception):
+        text = repr(value)
+        if len(text) <= 10 * _MAX_SHOWN:
+            return text
+    return _kind(value)
 
 
 def advice_on(value: Any) -> str:

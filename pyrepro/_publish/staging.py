@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from pyrepro._publish.files import (
+    CALLS,
     make_directory_like,
     make_state_directory,
     remove_calls_in,
@@ -20,9 +21,6 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
-
-_CALLS = "calls"
-"""The directory in the state directory with one lock file for each call that stages: it is as small as they are few."""
 
 _DAY = 86_400  # seconds
 
@@ -91,7 +89,7 @@ class Staging:
 
 
 def _calls_of(directory: str) -> str:
-    return os.path.join(state_directory_of(directory), _CALLS)
+    return os.path.join(state_directory_of(directory), CALLS)
 
 
 def _remove_empty(path: str) -> bool:

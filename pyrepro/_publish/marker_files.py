@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 
-from pyrepro._publish.files import STATE_DIRECTORY, Target, unlink_if_possible
+from pyrepro._publish.files import STATE_DIRECTORY, Target, share_like, unlink_if_possible
 
 _MARKERS = "markers"
 _O_BINARY = getattr(os, "O_BINARY", 0)
@@ -100,16 +100,4 @@ def make_markers_directory(directory: str) -> None:
     markers = markers_directory(directory)
     with contextlib.suppress(FileExistsError):
         os.mkdir(markers)
-    share_like(f"{directory}{STATE_DIRECTORY}", markers, 0o7777)
-
-
-def share_like(model: str, path: str, bits: int) -> None:
-    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
-    wanted, status = os.stat(model), os.stat(path)
-    if (wanted.st_gid, wanted.st_mode & bits) != (status.st_gid, status.st_mode & bits):
-        # OSError: it is another user's, or the file system has no modes. AttributeError: Windows has no groups.
-        with contextlib.suppress(OSError, AttributeError):
-            os.chown(path, -1, wanted.st_gid)
-        # Last, because a change of the group takes bits away.
-        with contextlib.suppress(OSError):
-            os.chmod(path, wanted.st_mode & bits)
+    share_like(f"{directory}{STATE_DIRECTORY}", markers)

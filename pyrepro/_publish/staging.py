@@ -6,9 +6,9 @@ Sources: flock(2), rmdir(2).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
-from typing import Any
 
 from pyrepro._publish.files import (
     make_directory_like,
@@ -21,8 +21,12 @@ from pyrepro._publish.files import (
     write_gitignore,
 )
 
-_CALLS = "calls"
-"""The directory in the state directory with one lock file for each call that stages: it is as small as they are few."""
+_UNDER_WAY = ".call"
+"""The suffix of the file beside a staging directory that a call under way keeps locked.
+
+A file, since not every file system locks directories. In the state directory itself, since a directory of their own
+would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
+"""
 
 _DAY = 86_400  # seconds
 
@@ -40,7 +44,7 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
-        self._lock: Any = None
+        self._lock: int | None = None
 
     def make(self) -> None:
         """Make the directory.
@@ -48,13 +52,15 @@ class Staging:
         Raises:
             OSError: it cannot be made.
         """
-        while not os.path.isdir(self.path):
+        while True:
             make_state_directory(self.directory)
             # FileNotFoundError: another call that ended removed the state directory before it was in use.
             with contextlib.suppress(FileNotFoundError):
                 # Locked before it is there, or a call that removes what was abandoned could take it for that.
-                self._lock = self._lock or _new_lock(self.directory, self.token)
+                if self._lock is None:
+                    self._lock = _new_lock(f"{self.path}{_UNDER_WAY}")
                 make_directory_like(self.directory, self.path)
+                break
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
 
@@ -62,7 +68,7 @@ class Staging:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):
             remove_tree(path)
-        self._leave()
+        self._unlock()
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -73,25 +79,32 @@ class Staging:
         remove_calls_in(self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
         # Without a lock file, no later call takes it for what a killed one left.
-        self._leave()
+        self._unlock()
         return kept
 
-    def _leave(self) -> None:
+    def _unlock(self) -> None:
         if self._lock is not None:
-            # Unlinked while it is locked, as the locks of artifacts are.
-            unlink_if_possible(self._lock.lock_file)
-            # An error here must not hide the one that says what is kept.
+            # Unlinked while it is locked, or a call that removes what was abandoned could lock it in between.
+            unlink_if_possible(f"{self.path}{_UNDER_WAY}")
+            # OSError: the function closed every descriptor.
             with contextlib.suppress(OSError):
-                self._lock.release()
-        # Last, when the artifact is in place: it may take a while where many were killed.
-        _remove_abandoned(self.directory)
-        with contextlib.suppress(OSError):
-            os.rmdir(_calls_of(self.directory))
-        remove_state_directory(self.directory)
+                os.close(self._lock)
 
 
-def _calls_of(directory: str) -> str:
-    return os.path.join(state_directory_of(directory), _CALLS)
+def tidy(directory: str) -> None:
+    """Remove what killed calls left more than a day ago in a directory, and the state directory if that is empty.
+
+    Args:
+        directory: the directory of the artifacts.
+    """
+    state_directory = state_directory_of(directory)
+    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    with contextlib.suppress(OSError):
+        # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
+        for name in os.listdir(state_directory):
+            if name.endswith(_UNDER_WAY):
+                _remove_if_abandoned(os.path.join(state_directory, name))
+    remove_state_directory(directory)
 
 
 def _remove_empty(path: str) -> bool:
@@ -108,48 +121,45 @@ def _remove_empty(path: str) -> bool:
     return True
 
 
-def _new_lock(directory: str, token: str) -> Any:
-    """A lock that says that the call of a token is under way; None where there are no locks."""
-    calls = _calls_of(directory)
-    with contextlib.suppress(FileExistsError):
-        make_directory_like(directory, calls)
-    lock = _lock_file(os.path.join(calls, token))
+def _new_lock(path: str) -> int | None:
+    """A descriptor by which a new file is locked as long as a call is under way; None where there are no locks."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        lock.acquire(blocking=False)
+        _lock(descriptor)
     except OSError:
-        # A lock file that nobody holds would tell later calls that this one was killed.
-        unlink_if_possible(lock.lock_file)
+        # A file that nobody holds locked would tell later calls that this one was killed.
+        unlink_if_possible(path)
+        os.close(descriptor)
         return None
-    return lock
-
-
-def _lock_file(path: str) -> Any:
-    import filelock  # imported where something is staged
-
-    # Not thread-local: a coroutine may end in another thread than the one where it began.
-    # No soft locks: they are files, which outlive a process that is killed.
-    return filelock.FileLock(path, mode=0o666, thread_local=False, fallback_to_soft=False)
-
-
-def _remove_abandoned(directory: str) -> None:
-    """Remove what killed calls left more than a day ago in a directory."""
-    calls = _calls_of(directory)
-    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    # Whoever may write here may find out whether it is locked. OSError: the file system has no modes.
     with contextlib.suppress(OSError):
-        for token in os.listdir(calls):
-            _remove_if_abandoned(os.path.join(state_directory_of(directory), token), os.path.join(calls, token))
+        os.fchmod(descriptor, 0o666)
+    return descriptor
 
 
-def _remove_if_abandoned(staged: str, lock_file: str) -> None:
-    # OSError: its lock is held (filelock's Timeout is one), or it is another user's, or another call was quicker.
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError as error:  # Windows, where a file could not be unlinked while it is locked
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_if_abandoned(lock_file: str) -> None:
+    staged = lock_file.removesuffix(_UNDER_WAY)
+    # OSError: it is locked, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
         oldest_sign = staged if os.path.lexists(staged) else lock_file
         if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
             return
-        lock = _lock_file(lock_file)
-        lock.acquire(blocking=False)
-        remove_tree(staged)
-        remove_tree(f"{staged}~")
-        unlink_if_possible(lock_file)
-        lock.release()
+        descriptor = os.open(lock_file, os.O_RDWR)
+        try:
+            _lock(descriptor)
+            # FileNotFoundError: its call ended before it was locked here, and what is still staged is kept.
+            os.stat(lock_file)
+            remove_tree(staged)
+            remove_tree(f"{staged}~")
+            unlink_if_possible(lock_file)
+        finally:
+            os.close(descriptor)

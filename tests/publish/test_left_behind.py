@@ -69,7 +69,7 @@ def test_what_a_killed_call_left_is_removed_after_a_day(running: Any, publish: A
     age(out, 86_500)
     publish("bar.txt")
     assert not staged.parent.exists()
-    assert not (out / ".pyrepro" / "calls").exists()
+    assert not [*out.glob(".pyrepro/*.call")]
 
 
 def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publish: Any, out: pathlib.Path) -> None:
@@ -81,12 +81,12 @@ def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publis
 def test_a_call_that_was_killed_before_it_had_a_directory_leaves_a_lock_file_for_a_day(
     publish: Any, out: pathlib.Path
 ) -> None:
-    calls = out / ".pyrepro" / "calls"
-    calls.mkdir(parents=True)
-    (calls / "0123456789abcdef").touch()
+    lock_file = out / ".pyrepro" / "0123456789abcdef.call"
+    lock_file.parent.mkdir()
+    lock_file.touch()
     publish("bar.txt")
-    assert (calls / "0123456789abcdef").exists()
-    os.utime(calls / "0123456789abcdef", (1e9, 1e9))
+    assert lock_file.exists()
+    os.utime(lock_file, (1e9, 1e9))
     publish("bar.txt")
     assert not (out / ".pyrepro").exists()
 

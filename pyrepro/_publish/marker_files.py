@@ -21,6 +21,11 @@ def markers_directory(directory: str) -> str:
     return f"{directory}{STATE_DIRECTORY}{os.sep}{_MARKERS}"
 
 
+def spare_directory(directory: str) -> str:
+    """Where an empty directory for the next call that stages is: it goes when the last marker goes."""
+    return f"{markers_directory(os.path.join(directory, ''))}{os.sep}spare"
+
+
 def marker_file(target: Target) -> str:
     # A digest, because the artifact's name may be too long to take a suffix.
     return f"{markers_directory(target.directory)}{os.sep}{_digest(target.name)}.json"
@@ -101,3 +106,15 @@ def make_markers_directory(directory: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(markers)
     share_like(f"{directory}{STATE_DIRECTORY}", markers)
+
+
+def remove_markers_directory(directory: str) -> None:
+    """Remove the directory for the markers of a directory with artifacts, if there are none.
+
+    Raises:
+        OSError: there are markers.
+    """
+    # OSError: there is none, or it is not empty.
+    with contextlib.suppress(OSError):
+        os.rmdir(spare_directory(directory))
+    os.rmdir(markers_directory(directory))

@@ -20,6 +20,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
+from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"
 """The suffix of the file beside a staging directory that a call under way keeps locked.
@@ -59,7 +60,8 @@ class Staging:
                 # Locked before it is there, or a call that removes what was abandoned could take it for that.
                 if self._lock is None:
                     self._lock = _new_lock(f"{self.path}{_UNDER_WAY}")
-                make_directory_like(self.directory, self.path)
+                if not take_spare(self.directory, self.path):
+                    make_directory_like(self.directory, self.path)
                 break
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
@@ -77,6 +79,7 @@ class Staging:
             What is not empty, and kept.
         """
         remove_calls_in(self.path)
+        leave_spare(self.directory, self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
         # Without a lock file, no later call takes it for what a killed one left.
         self._unlock()

@@ -126,7 +126,7 @@ class Publication:
         final = with_final_paths(value, functools.partial(self._final_path, old=f"-{old}", new=f"-{new}"))
         stagings = self._stagings.values()
         if self._process == os.getpid():
-            users = users_of(final, [staging.token for staging in stagings], [staging.path for staging in stagings])
+            users = users_of(final, [staging.token for staging in stagings])
             if users:
                 _logger.warning(
                     "%s wrote into a directory that is gone when the call ends, and something still uses it: %s; "

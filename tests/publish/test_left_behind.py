@@ -51,6 +51,16 @@ def age(out: pathlib.Path, seconds: float) -> pathlib.Path:
     return staged
 
 
+def leave_staged(out: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """What a call that was killed long ago has left: what it had written, and its lock file."""
+    staged, lock_file = out / ".pyrepro" / "0123456789abcdef" / "foo", out / ".pyrepro" / "0123456789abcdef.call"
+    staged.parent.mkdir(parents=True)
+    staged.write_text("ten hours")
+    lock_file.touch()
+    os.utime(staged.parent, (1e9, 1e9))
+    return staged, lock_file
+
+
 @pytest.fixture
 def publish(repository: Repository) -> Any:
     @Artifact("outpath", repo=repository.path, atomic=True)
@@ -119,3 +129,51 @@ def test_where_there_are_no_locks_nothing_is_left_to_remove(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     publish("bar.txt")
     assert [path.split("-")[0] for path in files(out)] == ["bar"]
+
+
+def test_where_the_platform_has_no_locks_nothing_is_left_to_remove_and_nothing_is_removed(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    publish("bar.txt")
+    assert [path.split("-")[0] for path in files(out)] == ["bar"]
+    staged, lock_file = leave_staged(out)
+    publish("bar.txt")
+    assert (staged.exists(), lock_file.exists()) == (True, True)
+
+
+def test_what_a_call_keeps_is_not_removed_by_one_that_takes_it_for_abandoned_just_then(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock = fcntl.flock
+    staged, lock_file = leave_staged(out)
+
+    def end_before_lock(*args: Any) -> None:
+        lock_file.unlink(missing_ok=True)
+        flock(*args)
+
+    publish("bar.txt")
+    assert not staged.exists()  # it would be removed
+    staged, lock_file = leave_staged(out)
+    monkeypatch.setattr(fcntl, "flock", end_before_lock)
+    publish("bar.txt")
+    assert staged.read_text() == "ten hours"
+
+
+def test_a_function_that_closes_the_descriptors_that_it_did_not_open_is_published(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    descriptors = pathlib.Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("the platform does not list open files")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        [lock] = [one for one in descriptors.iterdir() if os.path.islink(one) and os.readlink(one).endswith(".call")]
+        os.close(int(lock.name))
+
+    save(out / "foo.txt")
+    assert [*files(out).values()] == ["good job"]

@@ -1,14 +1,14 @@
 """Staging directories: made, kept, removed, and what killed calls left of them.
 
-Sources: flock(2), rmdir(2).
+Source: rmdir(2).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
+from collections.abc import Callable
 
 from pyrepro._publish.files import (
     make_directory_like,
@@ -20,10 +20,11 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
+from pyrepro._publish.held import hold
 from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"
-"""The suffix of the file beside a staging directory that a call under way keeps locked.
+"""The suffix of the file beside a staging directory that a call under way holds.
 
 A file, since not every file system locks directories. In the state directory itself, since a directory of their own
 would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
@@ -45,7 +46,7 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
-        self._lock: int | None = None
+        self._release: Callable[[], None] | None = None
 
     def make(self) -> None:
         """Make the directory.
@@ -57,9 +58,8 @@ class Staging:
             make_state_directory(self.directory)
             # FileNotFoundError: another call that ended removed the state directory before it was in use.
             with contextlib.suppress(FileNotFoundError):
-                # Locked before it is there, or a call that removes what was abandoned could take it for that.
-                if self._lock is None:
-                    self._lock = _new_lock(f"{self.path}{_UNDER_WAY}")
+                # Held before it is there, or a call that removes what was abandoned could take it for that.
+                self._release = self._release or _hold_new(f"{self.path}{_UNDER_WAY}")
                 if not take_spare(self.directory, self.path):
                     make_directory_like(self.directory, self.path)
                 break
@@ -70,7 +70,7 @@ class Staging:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):
             remove_tree(path)
-        self._unlock()
+        self._end()
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -82,16 +82,12 @@ class Staging:
         leave_spare(self.directory, self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
         # Without a lock file, no later call takes it for what a killed one left.
-        self._unlock()
+        self._end()
         return kept
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            # Unlinked while it is locked, or a call that removes what was abandoned could lock it in between.
-            unlink_if_possible(f"{self.path}{_UNDER_WAY}")
-            # OSError: the function closed every descriptor.
-            with contextlib.suppress(OSError):
-                os.close(self._lock)
+    def _end(self) -> None:
+        if self._release is not None:
+            self._release()
 
 
 def tidy(directory: str) -> None:
@@ -124,45 +120,27 @@ def _remove_empty(path: str) -> bool:
     return True
 
 
-def _new_lock(path: str) -> int | None:
-    """A descriptor by which a new file is locked as long as a call is under way; None where there are no locks."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+def _hold_new(path: str) -> Callable[[], None] | None:
+    """Hold the file of a call that begins; None where there are no locks."""
     try:
-        _lock(descriptor)
+        # Whoever may write here may find out whether it is held.
+        return hold(path, 0o666)
     except OSError:
-        # A file that nobody holds locked would tell later calls that this one was killed.
+        # A file that nobody holds would tell later calls that this one was killed.
         unlink_if_possible(path)
-        os.close(descriptor)
         return None
-    # Whoever may write here may find out whether it is locked. OSError: the file system has no modes.
-    with contextlib.suppress(OSError):
-        os.fchmod(descriptor, 0o666)
-    return descriptor
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError as error:  # Windows, where a file could not be unlinked while it is locked
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_if_abandoned(lock_file: str) -> None:
     staged = lock_file.removesuffix(_UNDER_WAY)
-    # OSError: it is locked, or it is another user's, or another call was quicker.
+    # OSError: it is held, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
         oldest_sign = staged if os.path.lexists(staged) else lock_file
         if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
             return
-        descriptor = os.open(lock_file, os.O_RDWR)
-        try:
-            _lock(descriptor)
-            # FileNotFoundError: its call ended before it was locked here, and what is still staged is kept.
-            os.stat(lock_file)
-            remove_tree(staged)
-            remove_tree(f"{staged}~")
-            unlink_if_possible(lock_file)
-        finally:
-            os.close(descriptor)
+        # Not made anew: a call that has just ended unlinked its own, and what is still staged is kept.
+        release = hold(lock_file, None)
+        remove_tree(staged)
+        remove_tree(f"{staged}~")
+        release()

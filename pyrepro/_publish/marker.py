@@ -21,10 +21,10 @@ from pyrepro._publish.marker_files import (
     NewStateFile,
     make_markers_directory,
     marker_file,
-    markers_directory,
     newest_file,
     pointed_name,
     read_whole,
+    remove_markers_directory,
 )
 from pyrepro._value import is_hex
 from pyrepro.errors import ArtifactMismatchError
@@ -298,7 +298,7 @@ def remove_marker(target: Target) -> None:
     # OSError: there is none, or it is another user's; then it says what something else was.
     with contextlib.suppress(OSError):
         os.unlink(marker_file(target))
-        os.rmdir(markers_directory(target.directory))  # if it was the last one
+        remove_markers_directory(target.directory)  # if it was the last one
 
 
 def is_completed(path: str) -> bool:

@@ -87,18 +87,17 @@ def _with_final_paths_later(
         generator.close()
 
 
-def users_of(value: Any, tokens: list[str], directories: list[str]) -> list[str]:
+def users_of(value: Any, tokens: list[str]) -> list[str]:
     """What would still use staging directories after they are gone.
 
     Args:
         value: what the function returned, its staged paths replaced.
         tokens: the names of the staging directories.
-        directories: their paths.
 
     Returns:
         What it is, to be read by people.
     """
-    return [*_users_in(value, tokens), *_open_files_in(directories)]
+    return [*_users_in(value, tokens), *_open_files_in(tokens)]
 
 
 def _users_in(value: Any, tokens: list[str]) -> Iterator[str]:
@@ -158,9 +157,8 @@ def _parts_of(part: Any) -> list[Any]:
     return parts
 
 
-def _open_files_in(directories: list[str]) -> Iterator[str]:
+def _open_files_in(tokens: list[str]) -> Iterator[str]:
     """The files in staging directories that this process has open, where the platform lists them."""
-    prefixes = tuple(os.path.join(os.path.realpath(directory), "") for directory in directories)
     try:
         descriptors = os.listdir("/proc/self/fd")
     except OSError:
@@ -168,7 +166,8 @@ def _open_files_in(directories: list[str]) -> Iterator[str]:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):  # that of the listing, or one that another thread has closed
             path = os.readlink(f"/proc/self/fd/{descriptor}")
-            if path.startswith(prefixes):
+            # By the names alone, which are random: the paths would have to be real ones.
+            if any(f"/{token}/" in path for token in tokens):
                 yield f"{os.path.basename(path)} is still open"
 
 

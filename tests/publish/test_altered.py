@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import pathlib
 import shutil
@@ -386,7 +385,6 @@ def as_user(user: int, call: Callable[[], int], umask: int = 0o022) -> int:
 @pytest.fixture
 def step(repository: Repository, shared: pathlib.Path) -> Step:
     """A step that has run once, in this process, so that all that it imports is loaded."""
-    codecs.lookup("ascii")  # filelock needs it in a sticky directory
     warm = shared / "warm"
     step = Step(repository, write_file, "foo.txt")
     step(warm)

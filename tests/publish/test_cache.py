@@ -594,6 +594,26 @@ def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
 
 
 @posix_only
+def test_a_lock_file_that_another_call_replaces_before_it_is_locked_is_waited_for(
+    step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock, replaced = fcntl.flock, []
+
+    def replace_first(*args: Any) -> None:
+        [*lock_files] = out.glob(".pyrepro/*.lock")
+        if lock_files and not replaced:
+            replaced.append(lock_files[0].rename(out / "old"))
+            lock_files[0].touch()
+        flock(*args)
+
+    monkeypatch.setattr("fcntl.flock", replace_first)
+    assert step.save("foo.txt") == step.save.tagged("foo.txt")
+    assert (step.runs, len(replaced)) == (1, 1)
+
+
+@posix_only
 def test_a_lock_that_is_not_permitted_is_not_called_missing(
     step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -126,9 +126,10 @@ def _sign(lock_file: str) -> None:
 
 def _holder_of(target: Target) -> str:
     """Who makes an artifact, as the lock file says."""
+    holder = ""
     with contextlib.suppress(OSError), open(target.state_file(".lock"), errors="replace") as file:
-        return file.readline().strip() or "another call"
-    return "another call"
+        holder = file.readline().strip()
+    return holder or "another call"
 
 
 def _warn_once(text: str) -> None:

@@ -391,7 +391,9 @@ def test_what_a_module_makes_is_of_the_module_in_a_session_too(repository: Repos
 
 
 def test_what_a_session_makes_and_a_module_decorates_is_typed(repository: Repository) -> None:
-    repository.commit(decorating="import pyrepro\ndef decorated(f): return pyrepro.Artifact('p', allow_dirty=True)(f)\n")
+    repository.commit(
+        decorating="import pyrepro\ndef decorated(f): return pyrepro.Artifact('p', allow_dirty=True)(f)\n"
+    )
     code = (
         "import decorating\nnames = {'__name__': '__main__'}\nexec('def apart(p): return p', names)\n"
         "print(decorating.decorated(names['apart'])('foo'))"

@@ -85,6 +85,7 @@ class Naming:
         self.options = options
         self.tracker = tracker
         self.maker = self._maker() if options.caches else None
+        self._filled_later = self._names_filled_later() if options.caches else frozenset()
         self._paths = options.paths
         self._config = options.config
         self._reads_call = options.reads_call
@@ -97,6 +98,20 @@ class Naming:
         from pyrepro._publish.maker import maker_of  # imported where artifacts are cached
 
         return maker_of(self.function, self.tracker.work_tree, self.options.ignore)
+
+    def _names_filled_later(self) -> frozenset[str]:
+        """What the function closes over and may fill itself."""
+        from pyrepro._publish.closures import held_by  # imported where artifacts are cached
+
+        return frozenset(one.name for one in held_by(self.function) if one.is_filled_later)
+
+    def check_closure(self) -> None:
+        """Refuse to run what closes over other values than when it was decorated: the name would not tell them.
+
+        Raises:
+            TypeError: it does.
+        """
+        check_closes_over_no_values(self.function, self.options, self._filled_later)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
@@ -112,7 +127,7 @@ class Naming:
     @functools.cached_property
     def _closed_over(self) -> frozenset[str]:
         """The variables that the function takes from around it."""
-        from pyrepro._publish.maker import held_by  # imported where one of them may be named
+        from pyrepro._publish.closures import held_by  # imported where one of them may be named
 
         return frozenset(held.name for held in held_by(self.function))
 
@@ -413,6 +428,31 @@ def _dotted_names(form: JSON) -> Iterator[str]:
         for key, item in form.items():
             yield key
             yield from (f"{key}.{name}" for name in _dotted_names(item))
+
+
+def check_closes_over_no_values(
+    function: Callable[..., Any], options: Options, known: frozenset[str] = frozenset()
+) -> None:
+    """Refuse to cache what takes values from around it which no configuration sees.
+
+    Args:
+        function: the function.
+        options: what the decorator was told.
+        known: the names of what changes nothing, beside those that the options ignore.
+
+    Raises:
+        TypeError: there is such a value.
+    """
+    from pyrepro._publish.closures import unseen  # imported where artifacts are cached
+
+    ignored = {*options.ignore, *known}
+    names = unseen(function, options.config, reads_call=options.reads_call, ignored=ignored)
+    if names:
+        raise TypeError(
+            f"Artifact cache=True cannot see the values of {', '.join(names)}, which {qualname_of(function)} takes "
+            f"from the function around it, so an artifact could be taken for one that other values made; make them "
+            f"parameters, or name in ignore= what changes nothing"
+        )
 
 
 def qualname_of(function: object) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import keyword as keywords
 import os
 import re
-import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
 
 from pyrepro._code.key import EVERYTHING, CodePaths, code_paths_of
-from pyrepro._config.forms import JSON, is_configuration, json_form, json_form_without
-from pyrepro._naming import Options, no_object_for_inputs, qualname_of, unknown_to_ignore
+from pyrepro._config.forms import JSON, is_configuration, json_form_without
+from pyrepro._naming import (
+    Options,
+    check_closes_over_no_values,
+    no_object_for_inputs,
+    qualname_of,
+    unknown_to_ignore,
+)
 from pyrepro.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pyrepro._publish.maker import Held
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
@@ -96,7 +97,7 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
         _check_returns(function)
     if options.caches:
         _check_holds_no_values(function)
-        _check_closes_over_no_values(function, options)
+        check_closes_over_no_values(function, options)
         _check_returns_no_value(function)
     if options.caches and not options.reads_call:
         _check_configuration_sees(function, signature, {*options.paths, *options.inputs, *options.ignore})
@@ -217,11 +218,9 @@ def _check_returns(function: Callable[..., Any]) -> None:
 
 def _check_holds_no_values(function: Any) -> None:
     """Refuse to cache what has values with it that no configuration sees."""
-    while isinstance(function, functools.partial) and not function.args:
-        function = function.func
-    owner = getattr(function, "__self__", None)
-    is_plain = owner is None or isinstance(owner, (type, types.ModuleType))
-    if isinstance(function, functools.partial) or not hasattr(function, "__qualname__") or not is_plain:
+    from pyrepro._publish.closures import holds_value  # imported where artifacts are cached
+
+    if holds_value(function):
         raise TypeError(
             f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one "
             f"that others made; decorate a def that takes them as parameters"
@@ -229,37 +228,9 @@ def _check_holds_no_values(function: Any) -> None:
 
 
 def _closed_over(function: Callable[..., Any]) -> set[str]:
-    from pyrepro._publish.maker import held_by  # imported where one of them may be named
+    from pyrepro._publish.closures import held_by  # imported where one of them may be named
 
     return {held.name for held in held_by(function)}
-
-
-def _check_closes_over_no_values(function: Callable[..., Any], options: Options) -> None:
-    """Refuse to cache what takes values from around it which no configuration sees."""
-    from pyrepro._publish.maker import held_by  # imported where artifacts are cached
-
-    held = [one for one in held_by(function, options.ignore) if one.is_hidden]
-    unseen = dict.fromkeys(one.name for one in held if not _is_in_configuration(one, options))
-    if unseen:
-        raise TypeError(
-            f"Artifact cache=True cannot see the values of {', '.join(unseen)}, which {qualname_of(function)} takes "
-            f"from the function around it, so an artifact could be taken for one that other values made; make them "
-            f"parameters, or name in ignore= what changes nothing"
-        )
-
-
-def _is_in_configuration(held: Held, options: Options) -> bool:
-    """Whether the configuration takes the same variable from around it, is its value, or has it under its name."""
-    config = options.config
-    if options.reads_call:
-        return any(held.cell is cell for cell in getattr(config, "__closure__", None) or ())
-    if held.value is None:
-        return False
-    try:
-        form, value = json_form(config), json_form(held.value)
-    except ConfigError:
-        return False
-    return value == form or (isinstance(form, dict) and held.name in form and form[held.name] == value)
 
 
 def _check_returns_no_value(function: Callable[..., Any]) -> None:

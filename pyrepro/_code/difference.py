@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from pyrepro._code.git import run_git
-from pyrepro._code.porcelain import ABSENT
+from pyrepro._code.porcelain import ABSENT, parse_differences
 from pyrepro._code.state import Reading, printable_path
 from pyrepro.errors import CodeStateError
 
@@ -28,12 +28,14 @@ def paths_between(
     Returns:
         The paths as they can be printed, sorted; None if the commits cannot be compared in this clone.
     """
-    committed: Mapping[str, tuple[str, str]] = {}
+    committed: Mapping[str, tuple[str, str]] | None = {}
     if old != new:
         try:
-            committed = _committed_between(top or "", old, new)
+            committed = _committed_between(top, old, new) if top else None
         except CodeStateError:
-            return None
+            committed = None
+    if committed is None:
+        return None
     differing = []
     for path in sorted({*committed, *old_changes, *new_changes}):
         # Where the commits do not differ both hold the same, and a change is never what the commit holds.
@@ -46,15 +48,11 @@ def paths_between(
 @functools.lru_cache(maxsize=64)
 def _committed_between(top: str, old: str, new: str) -> dict[str, tuple[str, str]]:
     """Of each path that differs between two commits, both ids. Remembered: a thousand calls ask after one commit."""
-    if not top:
-        raise CodeStateError("no work tree")
     output = run_git(top, ["diff-tree", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", old, new, "--"])
-    fields = iter(output.split(b"\0")[:-1])
-    found = {}
-    for entry in fields:
-        old_mode, new_mode, old_id, new_id, _ = entry.decode("ascii").lstrip(":").split(" ")
-        found[printable_path(next(fields))] = _entry(old_mode, old_id), _entry(new_mode, new_id)
-    return found
+    return {
+        printable_path(path): (_entry(*old_entry), _entry(*new_entry))
+        for path, (old_entry, new_entry) in parse_differences(output)
+    }
 
 
 def changes_of(reading: Reading) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.protocol import Publication, Sidecars
+from pyrepro._publish.returned import described
 from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
 from pyrepro._record.record import SUFFIX, read_record
 from pyrepro._tag import Tag
@@ -93,6 +94,8 @@ class _CallNaming(Protocol):
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any: ...
 
+    def check_closure(self) -> None: ...
+
 
 class PublishedCall:
     """A call under way whose outputs are staged, and moved into place when it ends.
@@ -153,7 +156,11 @@ class PublishedCall:
         self.is_done = self._publication.is_done
 
     def reuse(self) -> bool:
-        """Stage what another state of the code has made, if nothing that the artifacts depend on differs from it."""
+        """Stage what another state of the code has made, if nothing that the artifacts depend on differs from it.
+
+        Raises:
+            TypeError: the function closes over other values than when it was decorated.
+        """
         origin = None if self._refreshes else self._origin()
         if origin is None or origin.code_key is None:
             return False
@@ -172,13 +179,19 @@ class PublishedCall:
         return True
 
     def _begin(self) -> None:
+        if self._naming.maker is not None:
+            self._naming.check_closure()
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
         self._children = _children_ended()
         self._started = time.time(), time.perf_counter()
 
     def run(self) -> Any:
-        """Call the function with paths in staging directories."""
+        """Call the function with paths in staging directories.
+
+        Raises:
+            TypeError: it is cached, and closes over other values than when it was decorated.
+        """
         __tracebackhide__ = True
         self._begin()
         for name, argument in self._paths.items():
@@ -233,7 +246,7 @@ class PublishedCall:
             _logger.info("%s %s %s: %s", naming.name, verb, _shown(paths), self._why)
         if returned_value:
             raise TypeError(
-                f"{naming.name} returned {returned!r}, which a later call could not return without running "
+                f"{naming.name} returned {described(returned)}, which a later call could not return without running "
                 f"it; return None or the path from a function with cache=True. What it wrote is complete: "
                 f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
             )

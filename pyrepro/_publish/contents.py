@@ -5,6 +5,7 @@ Source: inode(7).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -44,7 +45,8 @@ def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerpri
 def _walk(directory: str, prefix: str, found: dict[str, Fingerprint]) -> None:
     # Its own times tell nothing: it is changed by what is no part of it, too.
     found[prefix] = [0, 0, 0, 0]
-    with os.scandir(directory) as entries:
+    # FileNotFoundError, NotADirectoryError: another process removes or replaces it just now.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             if entry.name in LEFT_OUT:
                 continue

@@ -20,6 +20,9 @@ from pyrepro._paths import is_inside, is_url, split_text
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
 
+MARKERS = "markers"
+"""The directory in it for markers: it grows with the artifacts."""
+
 _GITIGNORE = ".gitignore"
 _NOT_EMPTY_ERRORS = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -96,17 +99,17 @@ def make_state_directory(directory: str) -> None:
     Args:
         directory: the directory, an absolute path.
     """
+    path = state_directory_of(directory)
     while True:
-        os.makedirs(directory, exist_ok=True)
         # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
         with contextlib.suppress(FileNotFoundError):
-            try:
-                make_directory_like(directory, state_directory_of(directory))
-            except FileExistsError:
-                # The directory may have been opened to others since.
-                _be_like(directory, state_directory_of(directory))
+            # FileExistsError: as mostly; the directory may have been opened to others since.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path)
+            share_like(directory, path)
             write_gitignore(directory)
             return
+        os.makedirs(directory, exist_ok=True)
 
 
 def remove_state_directory(directory: str) -> None:
@@ -139,8 +142,13 @@ def _holds_nothing_but_gitignore(path: str) -> bool:
 def write_gitignore(directory: str) -> None:
     """Let git ignore the state directory of a directory, as other tools' caches do."""
     path = os.path.join(state_directory_of(directory), _GITIGNORE)
-    with contextlib.suppress(FileExistsError), open(path, "x") as file:
-        file.write("*\n")
+    with contextlib.suppress(FileExistsError):
+        # With os.open, because calls that stage do this, and a file object asks the system four things more.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.write(descriptor, b"*\n")
+        finally:
+            os.close(descriptor)
 
 
 def make_directory_like(model: str, path: str) -> None:
@@ -155,18 +163,19 @@ def make_directory_like(model: str, path: str) -> None:
         FileNotFoundError: the directory that it is to be in does not exist.
     """
     os.mkdir(path)
-    _be_like(model, path)
+    share_like(model, path)
 
 
-def _be_like(model: str, path: str) -> None:
-    """Give a directory the group and the mode of another one, as far as its file system and its owner allow."""
+def share_like(model: str, path: str, bits: int = 0o7777) -> None:
+    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
     wanted = os.stat(model)
-    if os.stat(path).st_gid != wanted.st_gid and hasattr(os, "chown"):
-        with contextlib.suppress(OSError):
+    if os.stat(path).st_gid != wanted.st_gid:
+        # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
+        with contextlib.suppress(OSError, AttributeError):
             os.chown(path, -1, wanted.st_gid)
     # After the group, whose change may take bits of the mode; and after mkdir, whose mode is subject to the umask.
     with contextlib.suppress(OSError):
-        os.chmod(path, stat.S_IMODE(wanted.st_mode))
+        os.chmod(path, wanted.st_mode & bits)
 
 
 def prepare_for_move(path: str, staged: str, final: str) -> None:
@@ -202,7 +211,8 @@ def remove_calls_in(directory: str) -> None:
     # FileNotFoundError: it did not.
     with contextlib.suppress(OSError):
         with os.scandir(path) as entries:
-            keeps_output = any(entry.is_dir(follow_symlinks=False) for entry in entries)
+            others = [entry for entry in entries if entry.name != MARKERS]
+            keeps_output = any(entry.is_dir(follow_symlinks=False) for entry in others)
         if not keeps_output:
             remove_tree(path)
 
@@ -248,14 +258,13 @@ def sync_to_disk(path: str) -> None:
             os.close(descriptor)
 
 
-def write_then_rename(content: bytes, path: str, temporary: str, *, syncs: bool) -> None:
-    """Write a file that others see whole or not at all.
+def write_then_rename(content: bytes, path: str, temporary: str) -> None:
+    """Write a file that others see whole or not at all, and that is on the disk before it is seen.
 
     Args:
         content: what it holds.
         path: the file.
         temporary: a path on the same file system that no other call uses, where it is written first.
-        syncs: whether it must be on the disk before it is renamed.
 
     Raises:
         OSError: it could not be written.
@@ -263,8 +272,7 @@ def write_then_rename(content: bytes, path: str, temporary: str, *, syncs: bool)
     try:
         with open(temporary, "xb") as file:
             file.write(content)
-        if syncs:
-            sync_to_disk(temporary)
+        sync_to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:
         unlink_if_possible(temporary)

@@ -1,7 +1,4 @@
-"""Locks: who is making an artifact, and waiting for it.
-
-Source: flock(2).
-"""
+"""Locks: who is making an artifact, and waiting for it."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ import os
 import stat
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
 
-from pyrepro._publish.files import Target, make_state_directory, state_directory_of, unlink_if_possible
+from pyrepro._publish.files import Target, make_state_directory, state_directory_of
+from pyrepro._publish.held import hold
 
 _logger = logging.getLogger("pyrepro")
 
@@ -41,7 +38,7 @@ class Locks:
     def __init__(self, targets: Sequence[Target], maker: str | None) -> None:
         self._targets = targets
         self._maker = maker
-        self._locks: list[Any] = []
+        self._held: dict[str, Callable[[], None]] = {}
         self.directories: set[str] = set()
         """The directories whose state directories were made for lock files."""
 
@@ -71,19 +68,13 @@ class Locks:
 
     def release(self) -> None:
         """Let other calls make the artifacts."""
-        for lock in self._locks:
-            _lock_files_held.set(_lock_files_held.get() - {lock.lock_file})
-            # Unlinked while it is locked: after the release another call may hold a lock on this very file, and a
-            # third one would lock a new file of this name beside it. A call that opened this file before and locks
-            # it after the release sees that it has gone, and opens the new one.
-            unlink_if_possible(lock.lock_file)
-            lock.release()
-        self._locks = []
+        for path, release in self._held.items():
+            _lock_files_held.set(_lock_files_held.get() - {path})
+            release()
+        self._held = {}
 
     def _acquire(self) -> Target | None:
         """Acquire all locks or none, except where there are none; the artifact whose lock another call holds."""
-        import filelock  # imported where something is cached
-
         # Real paths, so that calls that reach a directory over different links meet at one lock file.
         targets = {
             target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
@@ -102,12 +93,9 @@ class Locks:
             try:
                 # Whoever may write to the state directory may lock, too.
                 mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
-                # Not thread-local: a coroutine may end in another thread than the one where it began.
-                # No soft locks: they are files, which outlive a process that is killed.
-                lock = filelock.FileLock(path, mode=mode, thread_local=False, fallback_to_soft=False)
-                lock.acquire(blocking=False)
-            except (filelock.Timeout, FileNotFoundError):
-                # FileNotFoundError: another call that ended removed the state directory after it was made here.
+                release = hold(path, mode)
+            except (BlockingIOError, TimeoutError, FileNotFoundError):
+                # FileNotFoundError: who held it has just unlinked it, or removed the state directory.
                 self.release()
                 return target
             except PermissionError as error:
@@ -116,7 +104,7 @@ class Locks:
             except OSError as error:
                 _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:
-                self._locks.append(lock)
+                self._held[path] = release
                 _lock_files_held.set(_lock_files_held.get() | {path})
                 _sign(path)
         return None
@@ -138,9 +126,10 @@ def _sign(lock_file: str) -> None:
 
 def _holder_of(target: Target) -> str:
     """Who makes an artifact, as the lock file says."""
+    holder = ""
     with contextlib.suppress(OSError), open(target.state_file(".lock"), errors="replace") as file:
-        return file.readline().strip() or "another call"
-    return "another call"
+        holder = file.readline().strip()
+    return holder or "another call"
 
 
 def _warn_once(text: str) -> None:

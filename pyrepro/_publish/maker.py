@@ -1,18 +1,18 @@
-"""Makers: which function makes an artifact, what it closes over, and functions that look alike."""
+"""Makers: which function makes an artifact, and functions that look alike."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from pyrepro._code import modules
 from pyrepro._code.state import SESSION
 from pyrepro._paths import is_inside, relative_to
+from pyrepro._publish.closures import chain_of, held_by
 
 _UNKNOWN_WORK_TREE = ".../"
 """How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
@@ -45,107 +45,28 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
 
     Returns:
         The path relative to the work tree, the qualified name and the line where the code begins, separated by
-        colons; behind "with", the same of each function, class and module that it closes over.
+        colons; behind "with", the same of each function, class and module that it closes over, and the names and
+        digests of values that these have with them.
 
     Raises:
         TypeError: it cannot be told from another function that the same code has decorated.
     """
-    chain = _chain(function)
-    named = [one for one in held_by(function, ignored) if not one.is_hidden]
-    parts = [chain[-1], *(one.value for one in named if hasattr(one.value, "__name__"))]
+    chain = chain_of(function)
+    held = held_by(function, ignored)
+    parts = [chain[-1], *(one.value for one in held if not (one.is_hidden or one.text) and _is_named(one.value))]
+    values = [one.text for one in held if one.text]
     # A class method that is decorated from outside its class is another one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
-    _refuse_look_alike(chain, owners, _text(parts, None))
-    return _text([*parts, *owners], work_tree)
+    _refuse_look_alike(chain, owners, _text(parts, [], None))
+    return _text([*parts, *owners], values, work_tree)
 
 
-def _text(parts: list[Any], work_tree: str | None) -> str:
-    return _AND.join(dict.fromkeys(_place(part, work_tree) for part in parts))
+def _text(parts: list[Any], values: list[str], work_tree: str | None) -> str:
+    return _AND.join(dict.fromkeys([*(_place(part, work_tree) for part in parts), *values]))
 
 
-class Held(NamedTuple):
-    """A variable that a function closes over, itself or through another function that it closes over.
-
-    Attributes:
-        name: the variable.
-        cell: what holds it.
-        value: its value, None if it has none yet.
-        is_hidden: whether it holds what no name in the code leads to.
-    """
-
-    name: str
-    cell: types.CellType
-    value: Any
-    is_hidden: bool
-
-
-def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
-    """What a function closes over, but for what is ignored.
-
-    Of a wrapper it is what the innermost function closes over: the rest belongs to the decorators.
-    """
-    held: list[Held] = []
-    open_functions, known = [_chain(function)[-1]], set()
-    while open_functions:
-        own = open_functions.pop()
-        known.add(id(own))
-        for name, cell in _cells(own):
-            if name in ignored:
-                continue
-            try:
-                value = cell.cell_contents
-            except ValueError:  # it is assigned below the function
-                held.append(Held(name, cell, None, is_hidden=True))
-                continue
-            is_hidden = not _has_name(value)
-            held.append(Held(name, cell, value, is_hidden))
-            inner = _chain(value)[-1]
-            if not (is_hidden or _is_of_module(value) or id(inner) in known):
-                open_functions.append(inner)
-    return held
-
-
-def _cells(function: Any) -> Iterator[tuple[str, types.CellType]]:
-    if isinstance(function, types.FunctionType):
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            # The class that super() needs, and the function's own name, are not there at the decoration.
-            if name not in ("__class__", function.__name__):
-                yield name, cell
-
-
-def _has_name(value: object) -> bool:
-    """Whether the code says what a value is: None, a module, a class, or a function that holds no values."""
-    if value is None or isinstance(value, (types.ModuleType, type)):
-        return True
-    # Something is gathered there: what is still empty says nothing of what is made.
-    if type(value) in (list, dict, set) and not value:
-        return True
-    chain = _chain(value)
-    if any(isinstance(one, functools.partial) for one in chain) or not hasattr(chain[-1], "__qualname__"):
-        return False
-    owners = (getattr(one, "__self__", None) for one in chain)
-    return all(owner is None or isinstance(owner, (types.ModuleType, type)) for owner in owners)
-
-
-def _is_of_module(value: Any) -> bool:
-    """Whether a module has a value under its name, so that what it holds is the module's: ``os.fsencode``."""
-    module = sys.modules.get(getattr(value, "__module__", None) or "")
-    return getattr(module, getattr(value, "__name__", ""), None) is value
-
-
-def _chain(function: Any) -> list[Any]:
-    """A function and what it leads to by partials, methods and wrappers, the innermost last."""
-    chain: list[Any] = []
-    while all(function is not one for one in chain):
-        chain.append(function)
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif inspect.ismethod(function):
-            function = function.__func__
-        else:
-            # Not getattr: what makes attributes up as they are asked for may wrap itself for ever.
-            function = getattr(function, "__dict__", {}).get("__wrapped__", function)
-    return chain
+def _is_named(value: object) -> bool:
+    return isinstance(value, types.ModuleType) or hasattr(value, "__qualname__")
 
 
 def _place(thing: Any, work_tree: str | None) -> str:
@@ -186,7 +107,7 @@ class _Decoration(NamedTuple):
         if any(one is not another for one, another in zip(self.run, other.run, strict=True)):
             return False
         if self.line != other.line:
-            return other.codes == _codes(_chain(bound))[-len(other.codes) :]
+            return other.codes == _codes(chain_of(bound))[-len(other.codes) :]
         # What one instruction decorates, as that of a factory, is told apart by what it closes over.
         return self.instruction != other.instruction if self.text != other.text else self.codes != other.codes
 

@@ -23,10 +23,10 @@ from pyrepro._publish.marker_files import (
     listed_names,
     make_markers_directory,
     marker_file,
-    markers_directory,
     newest_file,
     pointed_name,
     read_whole,
+    remove_markers_directory,
 )
 from pyrepro._value import is_hex
 from pyrepro.errors import ArtifactMismatchError
@@ -320,7 +320,13 @@ def remove_marker(target: Target) -> None:
     # OSError: there is none, or it is another user's; then it says what something else was.
     with contextlib.suppress(OSError):
         os.unlink(marker_file(target))
-        os.rmdir(markers_directory(target.directory))  # if it was the last one
+        remove_markers_directory(target.directory)  # if it was the last one
+
+
+def is_completed(path: str) -> bool:
+    """Whether what is at a path is an artifact that a cached call completed."""
+    directory, name = os.path.split(path)
+    return os.path.lexists(path) and _known_marker(Target(os.path.join(directory, ""), name))[0] is not None
 
 
 def changed_since_completed(target: Target) -> bool:

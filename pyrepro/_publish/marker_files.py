@@ -10,15 +10,19 @@ import functools
 import hashlib
 import os
 
-from pyrepro._publish.files import STATE_DIRECTORY, Target, unlink_if_possible
+from pyrepro._publish.files import MARKERS, STATE_DIRECTORY, Target, share_like, unlink_if_possible
 
-_MARKERS = "markers"
 _O_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def markers_directory(directory: str) -> str:
     # Not among what calls leave in the state directory, which is listed: it grows with the artifacts.
-    return f"{directory}{STATE_DIRECTORY}{os.sep}{_MARKERS}"
+    return f"{directory}{STATE_DIRECTORY}{os.sep}{MARKERS}"
+
+
+def spare_directory(directory: str) -> str:
+    """Where an empty directory for the next call that stages is: it goes when the last marker goes."""
+    return f"{markers_directory(os.path.join(directory, ''))}{os.sep}spare"
 
 
 def marker_file(target: Target) -> str:
@@ -111,16 +115,16 @@ def make_markers_directory(directory: str) -> None:
     markers = markers_directory(directory)
     with contextlib.suppress(FileExistsError):
         os.mkdir(markers)
-    share_like(f"{directory}{STATE_DIRECTORY}", markers, 0o7777)
+    share_like(f"{directory}{STATE_DIRECTORY}", markers)
 
 
-def share_like(model: str, path: str, bits: int) -> None:
-    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
-    wanted, status = os.stat(model), os.stat(path)
-    if (wanted.st_gid, wanted.st_mode & bits) != (status.st_gid, status.st_mode & bits):
-        # OSError: it is another user's, or the file system has no modes. AttributeError: Windows has no groups.
-        with contextlib.suppress(OSError, AttributeError):
-            os.chown(path, -1, wanted.st_gid)
-        # Last, because a change of the group takes bits away.
-        with contextlib.suppress(OSError):
-            os.chmod(path, wanted.st_mode & bits)
+def remove_markers_directory(directory: str) -> None:
+    """Remove the directory for the markers of a directory with artifacts, if there are none.
+
+    Raises:
+        OSError: there are markers.
+    """
+    # OSError: there is none, or it is not empty.
+    with contextlib.suppress(OSError):
+        os.rmdir(spare_directory(directory))
+    os.rmdir(markers_directory(directory))

@@ -24,7 +24,6 @@ from pyrepro._publish.files import (
     move_where_nothing_is,
     prepare_for_move,
     remove_calls_in,
-    remove_state_directory,
     rename,
     unlink_if_possible,
     write_then_rename,
@@ -38,8 +37,8 @@ from pyrepro._publish.marker import (
     why_not_completed,
 )
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
-from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
-from pyrepro._publish.staging import Staging
+from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
+from pyrepro._publish.staging import Staging, tidy
 from pyrepro.errors import ArtifactMissingError, PublishError
 
 _logger = logging.getLogger("pyrepro")
@@ -95,8 +94,9 @@ class Publication:
             elif (kept := staging.finish()) and not self._unplaced:
                 # An interrupt, or a thread that is still writing: nobody else says where it is.
                 _logger.error("not everything that was written was put in place; it is kept in %s", ", ".join(kept))
-        for directory in self._locks.directories:
-            remove_state_directory(directory)
+        # Last, when the artifacts are in place: it may take a while where many were killed.
+        for directory in {*self._stagings, *self._locks.directories}:
+            tidy(directory)
 
     def wait_for_lock(self) -> Iterator[None]:
         """Yield as long as another call makes these artifacts; then they are done, or this call must make them.
@@ -157,7 +157,7 @@ class Publication:
         final = with_final_paths(value, functools.partial(self._final_path, old=f"-{old}", new=f"-{new}"))
         stagings = self._stagings.values()
         if self._process == os.getpid():
-            users = users_of(final, [staging.token for staging in stagings], [staging.path for staging in stagings])
+            users = users_of(final, [staging.token for staging in stagings])
             if users:
                 _logger.warning(
                     "%s wrote into a directory that is gone when the call ends, and something still uses it: %s; "
@@ -269,8 +269,8 @@ class Publication:
 
     def _parts(self, target: Target, others: list[_Output], tag: str) -> list[str]:
         """The names of an artifact and of what was written beside it under its tag."""
-        beside = [os.path.split(one.path) for one in others if f"-{tag}" in os.path.basename(one.path)]
-        return [target.name, *(name for head, name in beside if os.path.join(head, "") == target.directory)]
+        beside = [one.staged for one in others if os.path.join(os.path.dirname(one.path), "") == target.directory]
+        return [target.name, *(name for staged in beside for name in tagged_in(staged, tag))]
 
     def _sidecars_of(self, target: Target, sidecars: Sidecars) -> dict[str, bytes]:
         try:
@@ -351,7 +351,7 @@ class Publication:
             return
         try:
             os.makedirs(staging.aside, exist_ok=True)
-            write_then_rename(content, path, os.path.join(staging.aside, os.urandom(8).hex()), syncs=True)
+            write_then_rename(content, path, os.path.join(staging.aside, os.urandom(8).hex()))
         except OSError as error:
             self._unplaced.append(Unplaced(None, path, f"it cannot be written: {reason_of(error)}"))
 

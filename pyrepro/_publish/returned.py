@@ -23,6 +23,9 @@ _MAX_OBJECTS = 1_000
 _PLAIN = (type(None), bool, int, float, complex, type, types.ModuleType)
 _MAX_SHOWN = 100
 
+_PLANS = {"polars": "explain", "duckdb": "sql_query", "_duckdb": "sql_query", "pyarrow": "files"}
+"""What says which files a lazy object of a package will read, where its repr does not."""
+
 
 def with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
     """What a function returned, with the paths that it will have after publishing.
@@ -84,18 +87,17 @@ def _with_final_paths_later(
         generator.close()
 
 
-def users_of(value: Any, tokens: list[str], directories: list[str]) -> list[str]:
+def users_of(value: Any, tokens: list[str]) -> list[str]:
     """What would still use staging directories after they are gone.
 
     Args:
         value: what the function returned, its staged paths replaced.
         tokens: the names of the staging directories.
-        directories: their paths.
 
     Returns:
         What it is, to be read by people.
     """
-    return [*_users_in(value, tokens), *_open_files_in(directories)]
+    return [*_users_in(value, tokens), *_open_files_in(tokens)]
 
 
 def _users_in(value: Any, tokens: list[str]) -> Iterator[str]:
@@ -123,7 +125,8 @@ def _text_of(part: Any) -> str:
     if isinstance(part, (dict, list, tuple, set, frozenset, types.FunctionType, bytearray, memoryview)):
         return ""
     with contextlib.suppress(Exception):  # what cannot be shown may be used all the same
-        return repr(part)
+        plan = getattr(part, _PLANS.get(type(part).__module__.partition(".")[0], ""), None)
+        return repr(part if plan is None else plan() if callable(plan) else plan)
     return ""
 
 
@@ -154,9 +157,8 @@ def _parts_of(part: Any) -> list[Any]:
     return parts
 
 
-def _open_files_in(directories: list[str]) -> Iterator[str]:
+def _open_files_in(tokens: list[str]) -> Iterator[str]:
     """The files in staging directories that this process has open, where the platform lists them."""
-    prefixes = tuple(os.path.join(os.path.realpath(directory), "") for directory in directories)
     try:
         descriptors = os.listdir("/proc/self/fd")
     except OSError:
@@ -164,8 +166,18 @@ def _open_files_in(directories: list[str]) -> Iterator[str]:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):  # that of the listing, or one that another thread has closed
             path = os.readlink(f"/proc/self/fd/{descriptor}")
-            if path.startswith(prefixes):
+            # By the names alone, which are random: the paths would have to be real ones.
+            if any(f"/{token}/" in path for token in tokens):
                 yield f"{os.path.basename(path)} is still open"
+
+
+def described(value: Any) -> str:
+    """A value as messages show it; its type where it cannot be shown, as a query whose file has moved, or is long."""
+    with contextlib.suppress(Exception):
+        text = repr(value)
+        if len(text) <= 10 * _MAX_SHOWN:
+            return text
+    return _kind(value)
 
 
 def advice_on(value: Any) -> str:

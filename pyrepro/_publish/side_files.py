@@ -6,11 +6,16 @@ Sources: link(2), rename(2).
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyrepro._publish.files import is_real_directory, move_where_nothing_is, rename
+from pyrepro._publish.files import free_name, is_real_directory, move_where_nothing_is, rename
+from pyrepro._publish.marker import is_completed
+
+_logger = logging.getLogger("pyrepro")
 
 _CHUNK = 1 << 20
 
@@ -36,6 +41,24 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}"
+
+
+def tagged_in(staged: str, tag: str) -> Iterator[str]:
+    """The names that carry a tag of what was written beside an artifact: its own, or of what is in a directory of it.
+
+    Args:
+        staged: a file or directory.
+        tag: the tag.
+
+    Returns:
+        The paths, from the directory that it is in, with forward slashes.
+    """
+    name = os.path.basename(staged)
+    if f"-{tag}" in name:
+        yield name
+    elif is_real_directory(staged):
+        for inner in sorted(os.listdir(staged)):
+            yield from (f"{name}/{one}" for one in tagged_in(os.path.join(staged, inner), tag))
 
 
 class SideFiles:
@@ -64,6 +87,8 @@ class SideFiles:
         """
         is_tagged = is_tagged or self.carries_tag(path)
         try:
+            if is_tagged:
+                _set_completed_aside(staged, path)
             if is_real_directory(staged):
                 self._move_directory(staged, path, is_tagged)
             elif is_tagged:
@@ -101,6 +126,24 @@ class SideFiles:
                 for entry in entries
                 if not self.carries_tag(entry.name)
             )
+
+
+def _set_completed_aside(staged: str, path: str) -> None:
+    """Move what is there aside if it is no side file, but an artifact that a cached call completed.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    if not is_completed(path) or _are_the_same(staged, path):
+        return
+    aside = free_name(path)
+    rename(path, aside)
+    _logger.warning(
+        "%s is an artifact of its own that a cached call made, so what was written beside another one does not "
+        "overwrite it; it is now %s",
+        path,
+        aside,
+    )
 
 
 def _are_the_same(one: str, other: str) -> bool:

@@ -1,6 +1,6 @@
 """Staging directories: made, kept, removed, and what killed calls left of them.
 
-Sources: flock(2), rmdir(2).
+Source: rmdir(2).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Any
+from collections.abc import Callable
 
 from pyrepro._publish.files import (
     make_directory_like,
@@ -20,9 +20,15 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
+from pyrepro._publish.held import hold
+from pyrepro._publish.spare import leave_spare, take_spare
 
-_CALLS = "calls"
-"""The directory in the state directory with one lock file for each call that stages: it is as small as they are few."""
+_UNDER_WAY = ".call"
+"""The suffix of the file beside a staging directory that a call under way holds.
+
+A file, since not every file system locks directories. In the state directory itself, since a directory of their own
+would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
+"""
 
 _DAY = 86_400  # seconds
 
@@ -40,7 +46,7 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
-        self._lock: Any = None
+        self._release: Callable[[], None] | None = None
 
     def make(self) -> None:
         """Make the directory.
@@ -48,13 +54,15 @@ class Staging:
         Raises:
             OSError: it cannot be made.
         """
-        while not os.path.isdir(self.path):
+        while True:
             make_state_directory(self.directory)
             # FileNotFoundError: another call that ended removed the state directory before it was in use.
             with contextlib.suppress(FileNotFoundError):
-                # Locked before it is there, or a call that removes what was abandoned could take it for that.
-                self._lock = self._lock or _new_lock(self.directory, self.token)
-                make_directory_like(self.directory, self.path)
+                # Held before it is there, or a call that removes what was abandoned could take it for that.
+                self._release = self._release or _hold_new(f"{self.path}{_UNDER_WAY}")
+                if not take_spare(self.directory, self.path):
+                    make_directory_like(self.directory, self.path)
+                break
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
 
@@ -67,7 +75,7 @@ class Staging:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):
             remove_tree(path)
-        self._leave()
+        self._end()
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -76,27 +84,31 @@ class Staging:
             What is not empty, and kept.
         """
         remove_calls_in(self.path)
+        leave_spare(self.directory, self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
         # Without a lock file, no later call takes it for what a killed one left.
-        self._leave()
+        self._end()
         return kept
 
-    def _leave(self) -> None:
-        if self._lock is not None:
-            # Unlinked while it is locked, as the locks of artifacts are.
-            unlink_if_possible(self._lock.lock_file)
-            # An error here must not hide the one that says what is kept.
-            with contextlib.suppress(OSError):
-                self._lock.release()
-        # Last, when the artifact is in place: it may take a while where many were killed.
-        _remove_abandoned(self.directory)
-        with contextlib.suppress(OSError):
-            os.rmdir(_calls_of(self.directory))
-        remove_state_directory(self.directory)
+    def _end(self) -> None:
+        if self._release is not None:
+            self._release()
 
 
-def _calls_of(directory: str) -> str:
-    return os.path.join(state_directory_of(directory), _CALLS)
+def tidy(directory: str) -> None:
+    """Remove what killed calls left more than a day ago in a directory, and the state directory if that is empty.
+
+    Args:
+        directory: the directory of the artifacts.
+    """
+    state_directory = state_directory_of(directory)
+    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    with contextlib.suppress(OSError):
+        # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
+        for name in os.listdir(state_directory):
+            if name.endswith(_UNDER_WAY):
+                _remove_if_abandoned(os.path.join(state_directory, name))
+    remove_state_directory(directory)
 
 
 def _remove_empty(path: str) -> bool:
@@ -113,48 +125,27 @@ def _remove_empty(path: str) -> bool:
     return True
 
 
-def _new_lock(directory: str, token: str) -> Any:
-    """A lock that says that the call of a token is under way; None where there are no locks."""
-    calls = _calls_of(directory)
-    with contextlib.suppress(FileExistsError):
-        make_directory_like(directory, calls)
-    lock = _lock_file(os.path.join(calls, token))
+def _hold_new(path: str) -> Callable[[], None] | None:
+    """Hold the file of a call that begins; None where there are no locks."""
     try:
-        lock.acquire(blocking=False)
+        # Whoever may write here may find out whether it is held.
+        return hold(path, 0o666)
     except OSError:
-        # A lock file that nobody holds would tell later calls that this one was killed.
-        unlink_if_possible(lock.lock_file)
+        # A file that nobody holds would tell later calls that this one was killed.
+        unlink_if_possible(path)
         return None
-    return lock
 
 
-def _lock_file(path: str) -> Any:
-    import filelock  # imported where something is staged
-
-    # Not thread-local: a coroutine may end in another thread than the one where it began.
-    # No soft locks: they are files, which outlive a process that is killed.
-    return filelock.FileLock(path, mode=0o666, thread_local=False, fallback_to_soft=False)
-
-
-def _remove_abandoned(directory: str) -> None:
-    """Remove what killed calls left more than a day ago in a directory."""
-    calls = _calls_of(directory)
-    # Whatever cannot be removed stays, and is no reason for this call to fail.
-    with contextlib.suppress(OSError):
-        for token in os.listdir(calls):
-            _remove_if_abandoned(os.path.join(state_directory_of(directory), token), os.path.join(calls, token))
-
-
-def _remove_if_abandoned(staged: str, lock_file: str) -> None:
-    # OSError: its lock is held (filelock's Timeout is one), or it is another user's, or another call was quicker.
+def _remove_if_abandoned(lock_file: str) -> None:
+    staged = lock_file.removesuffix(_UNDER_WAY)
+    # OSError: it is held, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
         oldest_sign = staged if os.path.lexists(staged) else lock_file
         if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
             return
-        lock = _lock_file(lock_file)
-        lock.acquire(blocking=False)
+        # Not made anew: a call that has just ended unlinked its own, and what is still staged is kept.
+        release = hold(lock_file, None)
         remove_tree(staged)
         remove_tree(f"{staged}~")
-        unlink_if_possible(lock_file)
-        lock.release()
+        release()

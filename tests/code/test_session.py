@@ -390,6 +390,17 @@ def test_what_a_module_makes_is_of_the_module_in_a_session_too(repository: Repos
     assert printed == [f"foo-p-{repository.head[:12]}-{EMPTY}"] * 6
 
 
+def test_what_a_session_makes_and_a_module_decorates_is_typed(repository: Repository) -> None:
+    repository.commit(
+        decorating="import pyrepro\ndef decorated(f): return pyrepro.Artifact('p', allow_dirty=True)(f)\n"
+    )
+    code = (
+        "import decorating\nnames = {'__name__': '__main__'}\nexec('def apart(p): return p', names)\n"
+        "print(decorating.decorated(names['apart'])('foo'))"
+    )
+    assert repository.run("-c", code).stdout == f"foo-{session_tag(repository, code)}\n"
+
+
 def loaded_tag(repository: Repository, path: str, content: str, *inputs: str) -> str:
     """The tag with a file as it was loaded and, where there are some, the inputs of a session."""
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()

@@ -192,6 +192,58 @@ def test_a_directory_that_was_changed_since_is_made_again(
     assert os.readlink(path / "broken") == "nowhere"
 
 
+@pytest.mark.parametrize("change", ["delete", "rewrite"])
+def test_a_side_file_in_a_directory_beside_the_artifact_that_was_changed_since_is_made_again(
+    change: str, repository: Repository, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        outpath.write_text("table")
+        plots = outpath.parent / "plots" / "large"
+        plots.mkdir(parents=True)
+        (plots / f"{outpath.stem}.png").write_text("plot")
+
+    path = save(out / "foo.csv")
+    assert (save(out / "foo.csv"), len(runs)) == (path, 1)
+    plot = out / "plots" / "large" / f"{path.stem}.png"
+    plot.unlink()
+    if change == "rewrite":
+        plot.write_text("else")
+    assert (save(out / "foo.csv"), len(runs), plot.read_text()) == (path, 2, "plot")
+
+
+def test_a_directory_that_is_removed_while_it_is_looked_at_is_made_again(
+    repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(
+        step="""import os, sys
+from pyrepro import Artifact
+
+@Artifact("outpath", cache=True)
+def save(outpath):
+    print("runs")
+    os.mkdir(outpath)
+    open(os.path.join(outpath, "part"), "w").close()
+
+path = save(sys.argv[1])
+left = [path]
+
+def remove(event, arguments):
+    if event == "os.scandir" and arguments[0] in left:
+        left.remove(arguments[0])
+        os.rename(path, path + "-old")
+
+sys.addaudithook(remove)
+print(save(sys.argv[1]) == path, left, os.listdir(path))
+"""
+    )
+    done = repository.run("step.py", str(tmp_path / "foo"))
+    assert (done.stdout, done.stderr) == ("runs\nruns\nTrue [] ['part']\n", "")
+
+
 def test_a_copied_directory_hits(repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path) -> None:
     runs = []
 
@@ -539,6 +591,26 @@ def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
             f"{out} has no locks, so calls may compute twice: [Errno {errno.ENOLCK}] No locks available",
         )
     ]
+
+
+@posix_only
+def test_a_lock_file_that_another_call_replaces_before_it_is_locked_is_waited_for(
+    step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock, replaced = fcntl.flock, []
+
+    def replace_first(*args: Any) -> None:
+        [*lock_files] = out.glob(".pyrepro/*.lock")
+        if lock_files and not replaced:
+            replaced.append(lock_files[0].rename(out / "old"))
+            lock_files[0].touch()
+        flock(*args)
+
+    monkeypatch.setattr("fcntl.flock", replace_first)
+    assert step.save("foo.txt") == step.save.tagged("foo.txt")
+    assert (step.runs, len(replaced)) == (1, 1)
 
 
 @posix_only

@@ -326,25 +326,6 @@ def test_a_directory_that_may_not_be_moved_is_kept(
         save("foo")
 
 
-def test_a_directory_of_locks_that_another_call_removes_is_made_again(
-    save: Any, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mkdir, removed = os.mkdir, []
-
-    def remove(path: Any, *args: Any) -> None:
-        mkdir(path, *args)
-        if str(path).endswith("calls") and not removed:
-            removed.append(path)
-            os.rmdir(path)
-
-    chmod = os.chmod
-    monkeypatch.setattr(os, "mkdir", remove)
-    monkeypatch.setattr(os, "chmod", lambda path, mode: chmod(path, mode) if os.path.exists(path) else None)
-    monkeypatch.setattr(os, "stat", lambda path, real=os.stat, **options: real(path, **options))
-    save(out / "foo")
-    assert (len(removed), (out / f"foo-{name}").read_text()) == (1, "ten hours")
-
-
 @posix_only
 def test_a_name_is_as_long_as_the_file_system_allows(
     recorded: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str

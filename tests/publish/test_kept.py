@@ -120,6 +120,56 @@ def test_side_files_that_carry_the_tag_are_replaced_without_a_word(
     assert messages(caplog) == []
 
 
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_a_side_file_that_would_replace_what_another_cached_function_made_moves_that_aside(
+    is_directory: bool, repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write_data(path: pathlib.Path, text: str) -> None:
+        path.mkdir() if is_directory else None
+        write(path / "part" if is_directory else path, text)
+
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="is_directory")
+    def train(outpath: pathlib.Path) -> None:
+        write_data(outpath, "weights")
+
+    @Artifact("outpath", repo=repository.path, atomic=True, ignore="text")
+    def plot(outpath: pathlib.Path, text: str) -> None:
+        write(outpath, "plot")
+        write_data(outpath.with_suffix(".data"), text)
+
+    trained = train(out / "foo.data")
+    plot(out / "foo.png", "rows of the plot")
+    [aside] = [path for path in out.glob("foo*") if "~" in path.name]
+    part = "/part" if is_directory else ""
+    assert {path: text for path, text in files(out).items() if not path.startswith(".pyrepro")} == {
+        f"foo-{name}.data{part}": "rows of the plot",
+        f"{aside.name}{part}": "weights",
+        f"foo-{name}.png": "plot",
+    }
+    assert messages(caplog) == [
+        f"{trained} is an artifact of its own that a cached call made, so what was written beside another one does not "
+        f"overwrite it; it is now {aside}"
+    ]
+
+
+def test_a_side_file_that_is_what_another_cached_function_made_needs_no_word(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def table(outpath: pathlib.Path) -> None:
+        write(outpath, "rows")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def plot(outpath: pathlib.Path) -> None:
+        write(outpath, "plot")
+        table(outpath.with_suffix(".csv"))
+
+    table(out / "foo.csv")
+    plot(out / "foo.png")
+    assert sorted(path.name for path in out.glob("foo*")) == [f"foo-{name}.csv", f"foo-{name}.png"]
+    assert messages(caplog) == []
+
+
 @posix_only
 def test_side_files_of_other_content_or_of_another_kind_are_both_kept(
     repository: Repository, out: pathlib.Path

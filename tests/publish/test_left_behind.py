@@ -51,6 +51,16 @@ def age(out: pathlib.Path, seconds: float) -> pathlib.Path:
     return staged
 
 
+def leave_staged(out: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """What a call that was killed long ago has left: what it had written, and its lock file."""
+    staged, lock_file = out / ".pyrepro" / "0123456789abcdef" / "foo", out / ".pyrepro" / "0123456789abcdef.call"
+    staged.parent.mkdir(parents=True)
+    staged.write_text("ten hours")
+    lock_file.touch()
+    os.utime(staged.parent, (1e9, 1e9))
+    return staged, lock_file
+
+
 @pytest.fixture
 def publish(repository: Repository) -> Any:
     @Artifact("outpath", repo=repository.path, atomic=True)
@@ -69,7 +79,7 @@ def test_what_a_killed_call_left_is_removed_after_a_day(running: Any, publish: A
     age(out, 86_500)
     publish("bar.txt")
     assert not staged.parent.exists()
-    assert not (out / ".pyrepro" / "calls").exists()
+    assert not [*out.glob(".pyrepro/*.call")]
 
 
 def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publish: Any, out: pathlib.Path) -> None:
@@ -81,12 +91,12 @@ def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publis
 def test_a_call_that_was_killed_before_it_had_a_directory_leaves_a_lock_file_for_a_day(
     publish: Any, out: pathlib.Path
 ) -> None:
-    calls = out / ".pyrepro" / "calls"
-    calls.mkdir(parents=True)
-    (calls / "0123456789abcdef").touch()
+    lock_file = out / ".pyrepro" / "0123456789abcdef.call"
+    lock_file.parent.mkdir()
+    lock_file.touch()
     publish("bar.txt")
-    assert (calls / "0123456789abcdef").exists()
-    os.utime(calls / "0123456789abcdef", (1e9, 1e9))
+    assert lock_file.exists()
+    os.utime(lock_file, (1e9, 1e9))
     publish("bar.txt")
     assert not (out / ".pyrepro").exists()
 
@@ -119,3 +129,54 @@ def test_where_there_are_no_locks_nothing_is_left_to_remove(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     publish("bar.txt")
     assert [path.split("-")[0] for path in files(out)] == ["bar"]
+
+
+def test_where_there_is_no_fcntl_what_a_killed_call_left_is_told_from_what_is_under_way(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import filelock
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    staged, lock_file = leave_staged(out)
+    with filelock.FileLock(lock_file):
+        publish("bar.txt")
+        assert staged.exists()
+    publish("bar.txt")
+    assert [path.split("-")[0] for path in files(out)] == ["bar"]
+
+
+def test_what_a_call_keeps_is_not_removed_by_one_that_takes_it_for_abandoned_just_then(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock = fcntl.flock
+    staged, lock_file = leave_staged(out)
+
+    def end_before_lock(*args: Any) -> None:
+        lock_file.unlink(missing_ok=True)
+        flock(*args)
+
+    publish("bar.txt")
+    assert not staged.exists()  # it would be removed
+    staged, lock_file = leave_staged(out)
+    monkeypatch.setattr(fcntl, "flock", end_before_lock)
+    publish("bar.txt")
+    assert staged.read_text() == "ten hours"
+
+
+def test_a_function_that_closes_the_descriptors_that_it_did_not_open_is_published(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    descriptors = pathlib.Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("the platform does not list open files")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        [lock] = [one for one in descriptors.iterdir() if os.path.islink(one) and os.readlink(one).endswith(".call")]
+        os.close(int(lock.name))
+
+    save(out / "foo.txt")
+    assert [*files(out).values()] == ["good job"]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import functools
 import importlib
 import json
+import logging
 import os
 import pathlib
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 import pytest
 from conftest import Repository
 
-from pyrepro import Artifact, ArtifactMismatchError
+from pyrepro import Artifact, ArtifactMismatchError, config_hash
 
 
 def refusal(name: str, line: int, before: int, file: str = __file__) -> str:
@@ -486,6 +491,278 @@ def with_other(value: Any) -> Any:
     return save
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        logging.getLogger("a"),
+        threading.Lock(),
+        threading.Event(),
+        collections.Counter(),
+        collections.deque(),
+    ],
+)
+def test_a_closure_over_what_tells_waits_or_gathers_is_accepted(value: Any, repository: Repository) -> None:
+    cached(repository)(with_logger(value))
+
+
+class Opaque:
+    """Has no JSON form."""
+
+    def __str__(self) -> str:
+        return "opaque"
+
+
+def with_logger(logger: Any) -> Any:
+    def inner(*, log: Any = logger) -> None:
+        raise AssertionError(log)
+
+    def save(outpath: str) -> None:
+        raise AssertionError(logger, inner)
+
+    return save
+
+
+@dataclasses.dataclass
+class Settings:
+    lr: float
+
+
+@pytest.mark.parametrize("config", [dataclasses.asdict, vars, lambda settings: {"settings": settings, "layers": 2}])
+def test_a_closure_over_what_the_configuration_was_made_of_is_accepted(config: Any, repository: Repository) -> None:
+    settings = Settings(0.1)
+
+    @cached(repository, config=config(settings))
+    def save(outpath: str) -> None:
+        raise AssertionError(settings)
+
+
+def test_a_configuration_may_close_over_the_same_variable_by_way_of_another_function(repository: Repository) -> None:
+    lr = 0.1
+
+    def settings() -> Any:
+        return {"lr": lr}
+
+    @cached(repository, config=lambda call: settings())
+    def save(outpath: str) -> None:
+        raise AssertionError(lr)
+
+
+def with_default(lr: Any) -> Any:
+    def inner(lr: Any = lr) -> str:
+        return str(lr)
+
+    return inner
+
+
+def with_keyword_default(lr: Any) -> Any:
+    def inner(*, lr: Any = lr) -> str:
+        return str(lr)
+
+    return inner
+
+
+def with_attribute(lr: Any) -> Any:
+    class Inner:
+        rate = lr
+
+        def __new__(cls) -> Any:
+            return str(cls.rate)
+
+    return Inner
+
+
+def with_inherited_attribute(lr: Any) -> Any:
+    class Inner(with_attribute(lr)):  # type: ignore[misc]
+        pass
+
+    return Inner
+
+
+@pytest.mark.parametrize("make", [with_default, with_keyword_default, with_attribute, with_inherited_attribute])
+def test_what_a_local_function_or_class_has_with_it_makes_another_maker(
+    make: Any, repository: Repository, out: pathlib.Path
+) -> None:
+    def save_with(inner: Any) -> Any:
+        @cached(repository)
+        def save(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(inner())
+
+        return save
+
+    path = save_with(make(0.1))("foo")
+    assert save_with(make(0.1))("foo") == path
+    with pytest.raises(ArtifactMismatchError) as error:
+        save_with(make(0.2))("foo")
+    name = "rate" if "attribute" in make.__name__ else "lr"
+    assert error.value.maker.endswith(f" with {name}={config_hash(0.1)[:12]}")
+    assert f" with {name}={config_hash(0.2)[:12]} would take it for its own" in str(error.value)
+
+
+def with_closure_in_a_method(lr: Any) -> Any:
+    class Inner:
+        def rate(self) -> Any:
+            return lr
+
+    return Inner
+
+
+def with_closure_in_a_property(lr: Any) -> Any:
+    class Inner:
+        @property
+        def rate(self) -> Any:
+            return lr
+
+    return Inner
+
+
+def with_closure_in_a_cached_property(lr: Any) -> Any:
+    class Inner:
+        @functools.cached_property
+        def rate(self) -> Any:
+            return lr
+
+    return Inner
+
+
+def with_closure_in_a_static_method(lr: Any) -> Any:
+    class Inner:
+        @staticmethod
+        def rate() -> Any:
+            return lr
+
+    return Inner
+
+
+def with_default_without_a_form(rate: Any) -> Any:
+    value = object()
+
+    def inner(lr: Any = value) -> Any:
+        return lr
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        with_closure_in_a_method,
+        with_closure_in_a_property,
+        with_closure_in_a_cached_property,
+        with_closure_in_a_static_method,
+        with_default_without_a_form,
+    ],
+)
+def test_what_a_local_function_or_class_hides_is_refused(make: Any) -> None:
+    inner = make(0.1)
+
+    def save(outpath: str) -> None:
+        raise AssertionError(inner)
+
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", cache=True)(save)
+    assert str(error.value) == hides("lr", save.__qualname__)
+
+
+def logged(function: Any) -> Any:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+class Model:
+    def save(self, outpath: str) -> None:
+        raise AssertionError("is not called")
+
+
+def with_rate(lr: float, outpath: str) -> None:
+    raise AssertionError("is not called")
+
+
+@pytest.mark.parametrize("function", [Model().save, functools.partial(with_rate, 0.1)])
+def test_an_instance_or_arguments_below_a_decorator_are_refused(function: Any) -> None:
+    wrapper = logged(function)
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", cache=True)(wrapper)
+    assert str(error.value) == (
+        f"Artifact cache=True cannot see the values that {wrapper!r} holds, so an artifact could be taken for one that "
+        f"others made; decorate a def that takes them as parameters"
+    )
+
+
+def test_a_variable_that_has_another_value_at_the_call_is_refused_before_the_function_runs(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    saves = []
+    for lr in (0.1, 0.2):
+
+        @cached(repository, config={"lr": lr})
+        def save(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(str(lr))  # noqa: B023
+
+        saves.append(save)
+    with pytest.raises(TypeError) as error:
+        saves[0]("foo")
+    assert str(error.value) == hides("lr", saves[0].__qualname__)
+    assert pathlib.Path(saves[1]("foo")).read_text() == "0.2"
+    assert [path.name for path in out.glob("foo*")] == [f"foo-{name(lr=0.2)}"]
+
+
+def test_a_variable_that_gets_its_value_after_the_decoration_is_refused_at_the_call(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    model = None
+
+    @cached(repository)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(model))
+
+    model = 0.1
+    with pytest.raises(TypeError) as error:
+        save("foo")
+    assert str(error.value) == hides("model", save.__qualname__)
+
+
+def test_a_variable_that_the_function_assigns_itself_may_have_another_value(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    model = None
+
+    @cached(repository)
+    def save(outpath: str) -> None:
+        nonlocal model
+        model = model or "trained once"
+        pathlib.Path(outpath).write_text(model)
+
+    assert [pathlib.Path(save(stem)).read_text() for stem in ("foo", "bar")] == ["trained once"] * 2
+
+
+def test_values_tell_apart_what_two_lines_decorate(repository: Repository) -> None:
+    def save_with(inner: Any) -> Callable[[str], None]:
+        def save(outpath: str) -> None:
+            raise AssertionError(inner)
+
+        return save
+
+    cached(repository)(save_with(with_default(0.1)))
+    cached(repository)(save_with(with_default(0.2)))
+
+
+def test_what_a_cached_function_gathers_may_be_there_when_it_is_called_again(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    calls: list[str] = []
+
+    @cached(repository)
+    def save(outpath: str) -> None:
+        calls.append(os.path.basename(outpath))
+        pathlib.Path(outpath).touch()
+
+    paths = [save("foo"), save("bar"), save("foo")]
+    assert calls == paths[:2]
+
+
 @pytest.mark.parametrize("config", [0.1, {"lr": 0.1}, {"lr": 0.1, "layers": 2}])
 def test_a_closure_over_what_the_configuration_holds_is_accepted(config: Any, repository: Repository) -> None:
     cached(repository, config=config)(closing_over(0.1))
@@ -513,6 +790,27 @@ def test_a_configuration_may_close_over_the_same_variable(repository: Repository
         return save
 
     assert [make(lr)("foo") for lr in (0.1, 0.2)] == [f"foo-{name({'rate': lr})}" for lr in (0.1, 0.2)]
+
+
+@pytest.mark.parametrize("value", [0.1, {"lr": 0.1}, Opaque()])
+def test_a_function_and_its_configuration_may_be_sent_to_another_process(
+    value: Any, repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    @cached(repository, config=lambda call: {"rate": str(value)})
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(value))
+
+    sent = cloudpickle.loads(cloudpickle.dumps(save))
+    assert pathlib.Path(sent("foo")).read_text() == str(value)
+
+
+def test_another_variable_of_the_same_name_is_not_what_the_configuration_sees() -> None:
+    def config_of(lr: float) -> Any:
+        return lambda call: lr
+
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config=config_of(0.2), cache=True)(closing_over(0.1))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
 
 
 def test_an_ignored_variable_changes_nothing(repository: Repository, out: pathlib.Path, name: Any) -> None:

@@ -49,7 +49,7 @@ def test_the_function_writes_beside_the_target_and_the_file_is_moved_when_it_ret
     assert (room, written) == (".pyrepro", f"foo-{name}.txt")
     assert meanwhile == {
         ".pyrepro/.gitignore": "*\n",
-        f".pyrepro/calls/{staging}": "",
+        f".pyrepro/{staging}.call": "",
         f".pyrepro/{staging}/foo-{name}.txt": "good job",
     }
     assert files(out) == {f"foo-{name}.txt": "good job"}

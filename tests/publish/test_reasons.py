@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pathlib
@@ -119,6 +120,18 @@ def test_a_commit_that_this_clone_does_not_hold_is_named(
         f"save made {program.newest}: the code differs from that of commit {commit}, which this clone does not hold, "
         f"compared with {old}"
     ]
+
+
+def test_another_declared_state_is_named(program: Program, repository: Repository, out: pathlib.Path) -> None:
+    shutil.rmtree(repository.path / ".git")
+    for digit in "01":
+        done = repository.run("program.py", "{}", env={"PYREPRO_CODE_STATE": digit * 40})
+    config = hashlib.sha256(b'{"lr":0.1,"model":{}}').hexdigest()[:12]
+    new, old = (f"foo-{digit * 12}-{config}.txt" for digit in "10")
+    assert done.stdout == (
+        f"save made {out}/{new}: the code differs from that of commit 000000000000, which this clone does not hold, "
+        f"compared with {old}\n"
+    )
 
 
 def test_the_configuration_differs_in_keys(program: Program) -> None:

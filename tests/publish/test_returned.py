@@ -45,6 +45,36 @@ class Secretive:
         return f"<opened {bytes.fromhex(self._show).decode()}>"
 
 
+class Lazy:
+    """Like a lazy table of polars: neither its attributes nor its repr show the file, but its plan."""
+
+    __slots__ = ()
+    __module__ = "polars"
+
+    def __init__(self, path: str) -> None:
+        PLANNED[0] = path
+
+    def explain(self) -> str:
+        return f"SCAN [{PLANNED[0]}]"
+
+
+class Listed:
+    """Like a dataset of pyarrow."""
+
+    __slots__ = ()
+    __module__ = "pyarrow._dataset"
+
+    def __init__(self, path: str) -> None:
+        PLANNED[0] = path
+
+    @property
+    def files(self) -> list[str]:
+        return PLANNED
+
+
+PLANNED = [""]
+
+
 class Unshowable(os.PathLike[str]):
     def __repr__(self) -> str:
         raise RuntimeError
@@ -109,6 +139,8 @@ def open_database(path: str) -> sqlite3.Connection:
         (lambda path: lambda: repr(path), "str"),
         (lambda path: {path}, "str"),
         (Secretive, "test_returned.Secretive"),
+        (Lazy, "polars.Lazy"),
+        (Listed, "pyarrow._dataset.Listed"),
     ],
 )
 def test_what_still_holds_the_staged_path_is_warned_of(
@@ -243,3 +275,30 @@ def test_a_function_that_has_not_run_is_told_what_it_returned_instead(
         save("foo.txt", returns, writes=False)
     path = out / save.tagged("foo.txt", None)
     assert str(error.value) == f"the function returned without writing {path}; it wrote nothing. {advice}"
+
+
+class Moved:
+    """Like a query of duckdb: it is run when it is shown, and its file has moved."""
+
+    def __repr__(self) -> str:
+        raise OSError("no such file")
+
+
+@pytest.mark.parametrize(
+    ("value", "described"), [(Moved(), "test_returned.Moved"), ([0] * 1_000, "list"), (3, "3"), ("x" * 2_000, "str")]
+)
+def test_a_value_that_cannot_be_shown_or_is_long_is_named_by_its_type(
+    value: object, described: str, repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="value")
+    def make(outpath: str, value: object) -> Any:
+        pathlib.Path(outpath).write_text("good job")
+        return value
+
+    path = make.tagged("foo.txt", value)
+    with pytest.raises(TypeError) as error:
+        make("foo.txt", value)
+    assert str(error.value) == (
+        f"{make.__qualname__} returned {described}, which a later call could not return without running it; return "
+        f"None or the path from a function with cache=True. What it wrote is complete: {path}"
+    )

@@ -1,0 +1,92 @@
+"""Held files: locked by a call until it ends, in whatever way, since the kernel frees them with the process.
+
+Sources: flock(2), fork(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+from collections.abc import Callable
+
+from pyrepro._publish.files import unlink_if_possible
+
+_descriptors: set[int] = set()
+
+
+def _close_all() -> None:
+    """Let a child process that outlives this one keep nobody waiting: its parent still has them open, and locked."""
+    while _descriptors:
+        with contextlib.suppress(OSError):  # closed by the function itself
+            os.close(_descriptors.pop())
+
+
+getattr(os, "register_at_fork", dict)(after_in_child=_close_all)  # Windows has no forks
+
+
+def hold(path: str, mode: int | None) -> Callable[[], None]:
+    """Lock a file.
+
+    Args:
+        path: the file.
+        mode: the mode of one that is made; None if it must be there.
+
+    Returns:
+        What unlinks it, and lets others lock another one of this name.
+
+    Raises:
+        FileNotFoundError: it, or its directory, is not there.
+        BlockingIOError, TimeoutError: somebody else holds it.
+        OSError: it may not be used, or its file system has no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _hold_without_fcntl(path, mode)
+    # Not with filelock where that can be helped: it takes ten times as long.
+    made = 0 if mode is None else os.O_CREAT
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | made, 0o666 if mode is None else mode)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = os.fstat(descriptor)
+        # Who held it before may have unlinked it since it was opened, and others lock a new file of this name.
+        if not os.path.samestat(status, os.stat(path)):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
+        if mode is not None:
+            # The umask was in its way. OSError: it is another user's, or the file system has no modes.
+            with contextlib.suppress(OSError):
+                os.fchmod(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    _descriptors.add(descriptor)
+    return functools.partial(_release, path, descriptor)
+
+
+def _release(path: str, descriptor: int) -> None:
+    # Unlinked while it is locked: after the release another call may hold a lock on this very file, and a third one
+    # would lock a new file of this name beside it.
+    unlink_if_possible(path)
+    _descriptors.discard(descriptor)
+    # OSError: the function closed every descriptor.
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def _hold_without_fcntl(path: str, mode: int | None) -> Callable[[], None]:
+    import filelock  # imported where it is needed
+
+    if mode is None:
+        os.stat(path)
+    # Not thread-local: a coroutine may end in another thread than the one where it began.
+    # No soft locks: they are files, which outlive a process that is killed.
+    lock = filelock.FileLock(path, mode=mode or 0o666, thread_local=False, fallback_to_soft=False)
+    lock.acquire(blocking=False)
+
+    def release() -> None:
+        unlink_if_possible(path)
+        lock.release()
+
+    return release

@@ -158,9 +158,10 @@ class _Content:
 
     def _head(self, kind: str, mask: Any) -> None:
         """The kind of values that follow, and which of them are missing, where some are."""
-        has_missing = mask is not None and mask.any()
-        _put(self._digest, f"{kind} with missing" if has_missing else kind)
-        if has_missing:
+        if mask is None or not mask.any():
+            _put(self._digest, kind)
+        else:
+            _put(self._digest, f"{kind} with missing")
             self._digest.update(mask.astype("u1").tobytes())
 
     # Arrays

@@ -43,7 +43,7 @@ def _declared(instance: object) -> Iterable[str] | None:
         return [field.name for field in sys.modules["dataclasses"].fields(value)]
     if hasattr(kind, "__attrs_attrs__"):
         return [attribute.name for attribute in kind.__attrs_attrs__]
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+    if tuple in kind.__mro__ and hasattr(kind, "_fields"):
         return [*kind._fields]
     if issubclass(kind, loaded_classes("msgspec", "Struct")):
         return [*kind.__struct_fields__]

@@ -21,13 +21,18 @@ _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
 def is_inside(path: str, directory: str) -> bool:
     """Whether a path is below a directory, both as real absolute paths; a directory is not inside itself."""
     # With the separator, or /work would hold /workshop.
-    return path.startswith(os.path.join(directory, ""))
+    return path.startswith(_with_separator(directory))
 
 
 def relative_to(path: str, directory: str) -> str:
     """A path inside a directory, relative to it and with forward slashes."""
     # Not os.path.relpath, which looks at the working directory and takes ten times as long: modules are many.
-    return path[len(os.path.join(directory, "")) :].replace(os.sep, "/")
+    return path[len(_with_separator(directory)) :].replace(os.sep, "/")
+
+
+@functools.lru_cache(maxsize=256)  # a few directories, each for a thousand modules
+def _with_separator(directory: str) -> str:
+    return os.path.join(directory, "")
 
 
 class SplitPath(NamedTuple):

@@ -273,8 +273,11 @@ def loaded_modules() -> list[LoadedModule]:
     for position in itertools.chain(positions, range(len(before), len(modules))):
         module = modules[position]
         spec = spec_of(module)
-        file = file_of_module(module)
-        load = None if file is None else imports.load_of(names[position], module, spec)
+        # First the load, which most have; what has no spec may be a console, which is in no file.
+        load = None if spec is None else imports.load_of(names[position], module, spec)
+        file = None if load is not None else file_of_module(module)
+        if file is not None and spec is None:
+            load = imports.load_of(names[position], module, spec)
         if load is not None:
             real: str | None = load.file
         else:

@@ -301,9 +301,14 @@ def _put_names(names: list[str], path: str, directory: str) -> None:
         new_file.put(os.fsencode(os.sep.join(names)), path)
 
 
+def marker_of(target: Target) -> Marker | None:
+    """The marker of an artifact; None if there is none that can be read."""
+    return _known_marker(target)[0]
+
+
 def remove_marker(target: Target) -> None:
     """Remove the marker of an artifact, and what leads to it."""
-    marker = _known_marker(target)[0]
+    marker = marker_of(target)
     if marker is not None:
         newest = newest_file(target.directory, marker.plain)
         if pointed_name(newest) == target.name:
@@ -343,7 +348,7 @@ def newest_marker(target: Target, tag: str) -> Marker | None:
         tag: the tag in its name.
     """
     name = pointed_name(newest_file(target.directory, _without(target.name, tag)))
-    return _known_marker(target._replace(name=name))[0] if name else None
+    return marker_of(target._replace(name=name)) if name else None
 
 
 def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
@@ -358,7 +363,7 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
         return
     plain = _without(target.name, tag)
     for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
-        marker = _known_marker(target._replace(name=name))[0]
+        marker = marker_of(target._replace(name=name))
         if (
             marker is not None
             and marker.plain == plain

@@ -85,8 +85,8 @@ class Commits:
         top = work_tree_of(repo) if repo is not None else work_tree_at_hand(directory)
         if top is None:
             raise CodeStateError(
-                f"looked for a git work tree that holds {directory or os.curdir} or the working directory, and found none; "
-                f"pass repo=<path of the work tree>"
+                f"looked for a git work tree that holds {directory or os.curdir} or the working directory, and found "
+                f"none; pass repo=<path of the work tree>"
             )
         return cls(top)
 

@@ -23,10 +23,9 @@ from pyrepro._publish.files import (
     is_real_directory,
     remove_state_directory,
     rename,
-    state_directory_of,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import marker_of, remove_marker
+from pyrepro._publish.marker import marker_of, remove_marker, remove_markers_directory
 from pyrepro._publish.staging import Staging
 from pyrepro._record.record import SUFFIX, read_record
 from pyrepro._tag import DIGITS, Tag, plain_name
@@ -91,6 +90,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         if not now[place].is_named(patch) and _unlink(place + patch):
             removed.append(split.joined(patch))
     for place in directories:
+        remove_markers_directory(place)
         remove_state_directory(place)
     return removed
 
@@ -342,8 +342,10 @@ class _Removal:
             RuntimeError: a call is making it now.
         """
         target = self._target
-        if not os.path.isdir(state_directory_of(target.directory)):
-            return self._removed()  # no call has ever locked anything here
+        # Where there is no lock file no call is at it, and to make one for each of many artifacts takes its time. A call
+        # that begins after this look finds what is gone when it has ended, and writes no marker of it.
+        if not os.path.lexists(target.absolute().state_file(".lock")):
+            return self._removed()
         locks = Locks([target.absolute()], "remove")
         try:
             for attempt, _ in enumerate(locks.wait(lambda: False)):

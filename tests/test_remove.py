@@ -6,11 +6,12 @@ import logging
 import os
 import pathlib
 import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Repository
+from conftest import PATIENCE, Repository
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,14 +243,26 @@ def test_what_is_no_path_is_a_type_error() -> None:
 
 
 def test_what_a_call_is_making_is_not_removed(repository: Repository, out: pathlib.Path) -> None:
-    @Artifact("outpath", repo=repository.path, cache=True)
+    started, goes_on = threading.Event(), threading.Event()
+
+    @Artifact("outpath", repo=repository.path, cache=True, ignore=("started", "goes_on"))
     def save(outpath: str) -> None:
         pathlib.Path(outpath).write_text("good job")
-        with pytest.raises(RuntimeError):
-            remove(os.path.join(os.getcwd(), save.tagged("foo.txt")))
+        started.set()
+        assert goes_on.wait(PATIENCE)
 
+    goes_on.set()
     path = save("foo.txt")
-    save.refresh("foo.txt")
+    started.clear()
+    goes_on.clear()
+    again = threading.Thread(target=save.refresh, args=["foo.txt"])
+    again.start()
+    assert started.wait(PATIENCE)
+    with pytest.raises(RuntimeError) as error:
+        remove(path)
+    goes_on.set()
+    again.join()
+    assert str(error.value) == f"{path} is being made by another call; remove it when that has ended"
     assert pathlib.Path(path).read_text() == "good job"
 
 

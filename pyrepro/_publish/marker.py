@@ -306,8 +306,8 @@ def marker_of(target: Target) -> Marker | None:
     return _known_marker(target)[0]
 
 
-def remove_marker(target: Target) -> None:
-    """Remove the marker of an artifact, and what leads to it."""
+def remove_marker(target: Target) -> bool:
+    """Remove the marker of an artifact, and what leads to it; whether there was one."""
     marker = marker_of(target)
     if marker is not None:
         newest = newest_file(target.directory, marker.plain)
@@ -322,10 +322,18 @@ def remove_marker(target: Target) -> None:
                 # OSError: it is another user's, and what it leads to is looked at before it is used.
                 with contextlib.suppress(OSError):
                     _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
-    # OSError: there is none, or it is another user's; then it says what something else was.
-    with contextlib.suppress(OSError):
+    try:
         os.unlink(marker_file(target))
-        os.rmdir(markers_directory(target.directory))  # if it was the last one
+    except OSError:  # there is none, or it is another user's; then it says what something else was
+        return False
+    return True
+
+
+def remove_markers_directory(directory: str) -> None:
+    """Remove the directory for the markers of a directory with artifacts if it is empty."""
+    # Not with each marker of many: where many were, it takes a file system long to see that some are left.
+    with contextlib.suppress(OSError):
+        os.rmdir(markers_directory(directory))
 
 
 def changed_since_completed(target: Target) -> bool:

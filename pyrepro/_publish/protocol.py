@@ -35,6 +35,7 @@ from pyrepro._publish.marker import (
     StagedContents,
     changed_since_completed,
     remove_marker,
+    remove_markers_directory,
     why_not_completed,
 )
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
@@ -301,7 +302,8 @@ class Publication:
 
     def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
-            remove_marker(target)
+            if remove_marker(target):
+                remove_markers_directory(target.directory)
 
     def _is_whole(self, target: Target, side_files: SideFiles) -> bool:
         """Whether everything that carries the tag of an artifact is in place beside it."""

@@ -342,7 +342,7 @@ class _Removal:
             RuntimeError: a call is making it now.
         """
         target = self._target
-        # Where there is no lock file no call is at it, and to make one for each of many artifacts takes its time. A call
+        # Where there is no lock file no call is at it, and to make one for each of many artifacts takes time. A call
         # that begins after this look finds what is gone when it has ended, and writes no marker of it.
         if not os.path.lexists(target.absolute().state_file(".lock")):
             return self._removed()

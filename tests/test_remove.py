@@ -421,6 +421,28 @@ def test_how_far_it_has_come_is_logged(
     assert caplog.messages == [f"looked at 1 of 1 names in {out}/", "removed 1 of 1 artifacts"]
 
 
+def test_a_link_that_leads_nowhere_is_an_artifact_too(repository: Repository, out: pathlib.Path) -> None:
+    for config in ("1", "2"):
+        (out / f"foo-{repository.head[:12]}-{config * 12}.txt").symlink_to("gone")
+    repository.commit(code="x = 1\n")
+    listed = unused(out, keep=0, repo=repository.path)
+    assert len(listed) == 2
+    assert remove(listed) == listed
+    assert names(out) == []
+
+
+def test_a_patch_that_another_record_of_the_same_state_does_not_name_goes(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    repository.write("train.py", "x = 2\n")
+    save = saver(repository, record=True)
+    first, second = save("foo.txt", 1), save("foo.txt", 2)
+    patch = str(read_record(first).code["patch"])
+    record = pathlib.Path(f"{second}.pyrepro.json")
+    record.write_text(record.read_text().replace(f'"patch": "{patch}"', '"patch": null'))
+    assert remove(first) == [first, f"{first}.pyrepro.json", patch]
+
+
 # Both, whatever was made
 
 

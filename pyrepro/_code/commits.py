@@ -47,9 +47,8 @@ def subjects_of(top: str, commits: Iterable[str]) -> dict[str, str]:
             continue
         size = int(kind[1])
         content, output = output[:size], output[size + 1 :]
-        if kind[0] == "commit":
-            message = content.partition(b"\n\n")[2].lstrip(b"\n")
-            subjects[name] = message.partition(b"\n")[0].decode(errors="replace")
+        message = content.partition(b"\n\n")[2].lstrip(b"\n")
+        subjects[name] = message.partition(b"\n")[0].decode(errors="replace")
     return subjects
 
 

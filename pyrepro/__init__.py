@@ -26,9 +26,12 @@ from pyrepro.errors import (
 )
 
 if TYPE_CHECKING:
-    from pyrepro._find import find
+    from pyrepro._find import find, records
+    from pyrepro._record.differences import Differences
     from pyrepro._record.record import Record, read_record
     from pyrepro._record.reproduce import Reproduction, reproduce
+    from pyrepro._record.table import Records
+    from pyrepro._remove import remove, unused
 
 __all__ = [
     "Artifact",
@@ -37,6 +40,7 @@ __all__ = [
     "CodeState",
     "CodeStateError",
     "ConfigError",
+    "Differences",
     "DirtyRepositoryError",
     "InputChangedError",
     "NotTaggedError",
@@ -44,6 +48,7 @@ __all__ = [
     "PyreproError",
     "Record",
     "RecordError",
+    "Records",
     "ReproduceError",
     "Reproduction",
     "Tag",
@@ -53,9 +58,12 @@ __all__ = [
     "file_hash",
     "find",
     "read_record",
+    "records",
+    "remove",
     "reproduce",
     "tag",
     "to_json",
+    "unused",
 ]
 
 
@@ -64,11 +72,16 @@ _note_loaded_modules(_modules_loaded_before_pyrepro())
 
 # Imported when they are first asked for: what writes artifacts does not need them.
 _LATER = {
+    "Differences": "_record.differences",
     "Record": "_record.record",
+    "Records": "_record.table",
     "Reproduction": "_record.reproduce",
     "find": "_find",
     "read_record": "_record.record",
+    "records": "_find",
+    "remove": "_remove",
     "reproduce": "_record.reproduce",
+    "unused": "_remove",
 }
 
 

@@ -1,19 +1,47 @@
-"""find: the artifacts of a plain path that are on disk."""
+"""find and records: the artifacts of a plain path that are on disk, and what their records say.
+
+What is asked for by its configuration is found by the names, the markers and the records; nothing is run.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import logging
 import os
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
-from pyrepro._config.forms import config_hash
-from pyrepro._paths import split_path
-from pyrepro._tag import DIGITS, Tag, split_suffix
-from pyrepro.errors import NotTaggedError
+from pyrepro._config.forms import JSON, config_hash, json_form
+from pyrepro._config.place import leaves_of
+from pyrepro._paths import SplitPath, split_path
+from pyrepro._publish.files import Target
+from pyrepro._publish.marker import marker_of
+from pyrepro._publish.reason import digest_of_value
+from pyrepro._record.record import SUFFIX, Record, read_record
+from pyrepro._record.table import Records
+from pyrepro._tag import DIGITS, Tag, plain_name, split_suffix
+from pyrepro.errors import NotTaggedError, RecordError
+
+_logger = logging.getLogger("pyrepro")
 
 _AnyPath = TypeVar("_AnyPath", bound="str | bytes | os.PathLike[Any]")
 
 
-def find(path: _AnyPath, config: object = None) -> list[_AnyPath]:
+class _Found(NamedTuple):
+    """An artifact of a plain path, or the record of one: its name and its tag."""
+
+    name: str
+    tag: Tag
+
+
+def find(
+    path: _AnyPath,
+    config: object = None,
+    *,
+    where: Mapping[str, Any] | None = None,
+    dirty: bool | None = None,
+) -> list[_AnyPath]:
     """The artifacts of a plain path, of any commit, newest first.
 
     Args:
@@ -21,6 +49,12 @@ def find(path: _AnyPath, config: object = None) -> list[_AnyPath]:
             or an ``os.PathLike``.
         config: a configuration with a stable JSON form, to list only the
             artifacts that it made. None lists those of any configuration.
+        where: a part of the configuration, or of the recorded arguments where
+            the configuration does not have the key, to list only the artifacts
+            that were made with these values. Keys may be dotted into nested
+            ones. It is known of artifacts of ``cache=True`` and ``record=True``.
+        dirty: False lists only artifacts of clean work trees, True only those of
+            uncommitted changes, None both.
 
     Returns:
         The paths, in the type that :meth:`Tag.put` gives, by modification time;
@@ -28,37 +62,181 @@ def find(path: _AnyPath, config: object = None) -> list[_AnyPath]:
 
     Raises:
         ConfigError: the configuration has no stable JSON form.
-        TypeError: the path is of another type.
-        ValueError: the path has no file name, or is a URL.
+        TypeError: the path or ``where`` is of another type.
+        ValueError: the path has no file name, or is a URL, a directory, a
+            pattern or the path of one artifact; or no artifact of the plain path
+            has a key of ``where``.
+
+    Example:
+        ``find("out/model.pkl", where={"alpha": 100, "optimizer.lr": 0.1})``
     """
+    split = _split(path, "find")
+    wanted = None if config is None else config_hash(config)[:DIGITS]
+    wanted_values = _wanted_values(where)
+    found = list(_artifacts_of(split))
+    if not found:
+        _refuse_what_is_not_plain(os.fsdecode(path), split)
+    if wanted_values:
+        known = {one: _values_of(Target(split.head, one.name), one.tag, wanted_values) for one in found}
+        _check_keys(path, wanted_values, known.values())
+        found = [one for one in found if _has(known[one], wanted_values)]
+    dated: list[tuple[int, str, Tag]] = []
+    for name, tag in found:
+        if wanted not in (None, tag.config) or dirty not in (None, tag.changes is not None):
+            continue
+        # FileNotFoundError: it was removed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            dated.append((-os.stat(os.path.join(split.head, name)).st_mtime_ns, name, tag))
+    return [tag.put(path) for _, _, tag in sorted(dated, key=lambda item: item[:2])]
+
+
+def records(path: str | bytes | os.PathLike[Any]) -> Records:
+    """The records in a directory, or those of a plain path, newest first.
+
+    Args:
+        path: the directory, such as ``"out/"``, without those below it; or the plain path, such as
+            ``"out/model.pkl"``, as the function was called with it.
+
+    Returns:
+        A list of :class:`Record` that shows itself as a table; its ``rows()`` go into a DataFrame. What cannot be
+        read is warned of, and left out.
+
+    Raises:
+        TypeError: the path is of another type.
+        ValueError: the path has no file name, or is a URL, a pattern or the path of one artifact.
+
+    Example:
+        ``pandas.DataFrame(records("out/model.pkl").rows())``
+    """
+    split = _split(path, "records", takes_directory=True)
+    text = os.fsdecode(path)
+    is_name = not split.tail and split.name not in ("", ".", "..")
+    directory = split.head
+    names = [one.name for one in _artifacts_of(split, SUFFIX)] if is_name else []
+    if not names and os.path.isdir(text):
+        directory, names = text, [name for name in os.listdir(text) if name.endswith(SUFFIX)]
+    if not names:
+        _refuse_one_artifact(text, split)
+        _refuse_pattern(text)
+    read: list[Record] = []
+    for name in names:
+        try:
+            read.append(read_record(os.path.join(directory, name)))
+        except RecordError as error:
+            _logger.warning("a record is left out: %s", error)
+    return Records(sorted(read, key=lambda record: (record.started, record.path), reverse=True))
+
+
+def _split(path: Any, function: str, *, takes_directory: bool = False) -> SplitPath:
     if not isinstance(path, (str, bytes, os.PathLike)):
+        accepted = "a directory or a plain path" if takes_directory else "one plain path"
         raise TypeError(
-            f"find takes one plain path, a str, bytes or os.PathLike, not {path!r} of type {type(path).__name__}"
+            f"{function} takes {accepted}, a str, bytes or os.PathLike, not {path!r} of type {type(path).__name__}"
         )
     text = os.fsdecode(path)
     if "://" in text:
         raise ValueError(
-            f"{path!r} is a URL; find lists local directories, list this one with the library that writes to it"
+            f"{path!r} is a URL; {function} lists local directories, list this one with the library that writes to it"
         )
     split = split_path(text, accepted="a str")
-    if split.name in ("", ".", ".."):
+    if split.name in ("", ".", "..") and not (takes_directory and text):
         raise ValueError(f"{path!r} has no file name; pass the plain path of an artifact, like 'out/model.pkl'")
-    wanted = None if config is None else config_hash(config)[:DIGITS]
+    return split
+
+
+def _artifacts_of(split: SplitPath, ending: str = "") -> Iterator[_Found]:
+    """The artifacts of a plain path, or what stands beside them with another ending; in no order."""
     stem, suffix = split_suffix(split.name)
-    found: list[tuple[int, str, Tag]] = []
     try:
         names = os.listdir(split.head or os.curdir)
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return
     for name in names:
-        if not (name.startswith(stem) and name.endswith(suffix)):
-            continue
-        try:
-            tag = Tag.from_path(name)
-            if name != f"{stem}-{tag}{suffix}" or wanted not in (None, tag.config):
-                continue
-            modified = os.stat(os.path.join(split.head, name)).st_mtime_ns
-        except (NotTaggedError, FileNotFoundError):
-            continue  # another file, or one that was removed meanwhile
-        found.append((-modified, name, tag))
-    return [tag.put(path) for _, _, tag in sorted(found, key=lambda item: item[:2])]
+        if name.startswith(stem) and name.endswith(suffix + ending):
+            with contextlib.suppress(NotTaggedError):  # it is another file
+                tag = Tag.from_path(name)
+                if name == f"{stem}-{tag}{suffix}{ending}":
+                    yield _Found(name, tag)
+
+
+def _refuse_what_is_not_plain(text: str, split: SplitPath) -> None:
+    """Refuse a path that no function is called with.
+
+    Asked where nothing is found. A plain path may look like these: an artifact of one function is what another one is
+    called with, names hold brackets, and a link without a tag leads to the newest directory.
+    """
+    _refuse_one_artifact(text, split)
+    if os.path.isdir(text):
+        raise ValueError(
+            f"{text!r} is a directory; pass the plain path of an artifact in it, like "
+            f"{os.path.join(text, 'model.pkl')!r}; records({text!r}) lists what is recorded there"
+        )
+    _refuse_pattern(text)
+
+
+def _refuse_one_artifact(text: str, split: SplitPath) -> None:
+    plain = plain_name(split.name.removesuffix(SUFFIX))
+    if plain is not None:
+        raise ValueError(
+            f"{text!r} is the path of one artifact; pass its plain path {split.head + plain!r}, or read_record of it"
+        )
+
+
+def _refuse_pattern(text: str) -> None:
+    if any(sign in text for sign in "*?") or ("[" in text and glob.glob(text)):
+        raise ValueError(
+            f"{text!r} is a pattern; pass the plain path of an artifact, like 'out/model.pkl', once for each of several"
+        )
+
+
+def _wanted_values(where: Mapping[str, Any] | None) -> dict[str, str]:
+    """The digests of the values that are asked for, by dotted key."""
+    if where is None:
+        return {}
+    if not isinstance(where, Mapping):
+        raise TypeError(
+            f"where takes a mapping of keys to values, like {{'alpha': 2.0}}, not {where!r} of type "
+            f"{type(where).__name__}"
+        )
+    form = json_form(dict(where))
+    return {key: digest_of_value(value) for key, value in leaves_of(form).items()} if form else {}
+
+
+def _values_of(target: Target, tag: Tag, wanted: Iterable[str]) -> dict[str, str]:
+    """The digests of the values that an artifact was made with, by dotted key; what nobody kept is missing."""
+    marker = marker_of(target)
+    # The name tells which configuration it is: another one is that of something else.
+    values = dict(marker.origin.keys) if marker is not None and marker.origin.config.startswith(tag.config) else {}
+    if values.keys() >= {*wanted}:
+        return values
+    # RecordError: there is none, or it cannot be read; then it says nothing.
+    with contextlib.suppress(RecordError):
+        record = read_record(target.path + SUFFIX)
+        recorded: JSON = json_form(record.call["arguments"])
+        values = (
+            _digests(recorded) | (_digests(record.config) if record.config_hash.startswith(tag.config) else {}) | values
+        )
+    return values
+
+
+def _digests(form: JSON) -> dict[str, str]:
+    return {key: digest_of_value(value) for key, value in leaves_of(form).items()}
+
+
+def _check_keys(path: object, wanted: Iterable[str], known: Collection[Mapping[str, str]]) -> None:
+    there = {key for values in known for key in values} - {""}
+    for key in wanted:
+        if known and key not in there:
+            what = (
+                f"they have {', '.join(sorted(there))}"
+                if there
+                else "none has a marker or a record, which cache=True and record=True write"
+            )
+            raise ValueError(
+                f"where={key!r}: looked in the configurations and recorded arguments of the {len(known)} artifacts of "
+                f"{path!r}: {what}"
+            )
+
+
+def _has(values: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(values.get(key) == digest for key, digest in wanted.items())

@@ -150,6 +150,13 @@ def _last_tag_in(name: str) -> Tag | None:
     return Tag(dirty[1].lower(), first, last) if dirty else Tag(first, None, last)
 
 
+def plain_name(name: str) -> str | None:
+    """The name of an artifact without its tag; None where no tag stands right before the suffix, as pyrepro puts it."""
+    stem, suffix = split_suffix(name)
+    tag = _last_tag_in(stem)
+    return f"{stem.removesuffix(f'-{tag}')}{suffix}" if tag is not None and stem.endswith(f"-{tag}") else None
+
+
 @functools.lru_cache(maxsize=256)
 def split_suffix(name: str) -> tuple[str, str]:
     """A name as its stem and its suffix: ``run.v1.2.csv.gz`` is ``run.v1.2`` and ``.csv.gz``."""

@@ -121,3 +121,18 @@ def test_what_the_gallery_shows_is_what_its_records_say(path: Path) -> None:
     artifact = path.with_name(record.artifact["name"])
     assert hashlib.sha256(artifact.read_bytes()).hexdigest() == record.artifact["sha256"]
     assert Tag.from_path(artifact) == Tag(record.code["commit"][:12], None, config_hash(record.config)[:12])
+
+
+def test_find_load_compare_and_remove(guide: Guide) -> None:
+    repository = guide("recorded.py", "find.py", "load_newest.py", "differences.py", "clean_up.py")
+    one, other = (repository.run("recorded.py", alpha).stdout.strip() for alpha in ("1", "100"))
+    lines = repository.run("find.py").stdout.splitlines()
+    assert lines[0] == one
+    assert [line.split()[-1] for line in lines[1:]] == ["alpha", "100", "1"]
+    assert repository.run("load_newest.py").stdout == "a model with 1.0\n"
+    assert "config alpha: 1 | 100" in repository.run("differences.py", one, other).stdout.splitlines()
+    repository.commit()
+    newest = repository.run("recorded.py", "1").stdout.strip()
+    assert repository.run("clean_up.py", "--remove").stdout == f"{one}\n"
+    left = {path.name for path in (repository.path / "out").glob("model*")}
+    assert left == {os.path.basename(path) + end for path in (newest, other) for end in ("", ".pyrepro.json")}

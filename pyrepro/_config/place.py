@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from pyrepro.errors import ConfigError
 
@@ -83,6 +84,21 @@ class Place:
     def error(self, found: str, remedy: str) -> ConfigError:
         place = str(self)
         return ConfigError(f"{place} {found}; {remedy}", place=place)
+
+
+def leaves_of(form: Any, key: str = "") -> dict[str, Any]:
+    """The values in a JSON form by their dotted keys: what is no object, and objects that are empty.
+
+    Args:
+        form: the JSON form; what is no object has an empty key.
+        key: where it stands.
+    """
+    if not isinstance(form, dict) or not form:
+        return {key: form}
+    found: dict[str, Any] = {}
+    for name, value in form.items():
+        found |= leaves_of(value, f"{key}.{name}" if key else name)
+    return found
 
 
 def type_of(value: object) -> str:

@@ -26,7 +26,6 @@ from pyrepro._publish.marker_files import (
     newest_file,
     pointed_name,
     read_whole,
-    remove_markers_directory,
 )
 from pyrepro._value import is_hex
 from pyrepro.errors import ArtifactMismatchError
@@ -301,9 +300,14 @@ def _put_names(names: list[str], path: str, directory: str) -> None:
         new_file.put(os.fsencode(os.sep.join(names)), path)
 
 
-def remove_marker(target: Target) -> None:
-    """Remove the marker of an artifact, and what leads to it."""
-    marker = _known_marker(target)[0]
+def marker_of(target: Target) -> Marker | None:
+    """The marker of an artifact; None if there is none that can be read."""
+    return _known_marker(target)[0]
+
+
+def remove_marker(target: Target) -> bool:
+    """Remove the marker of an artifact, and what leads to it; whether there was one."""
+    marker = marker_of(target)
     if marker is not None:
         newest = newest_file(target.directory, marker.plain)
         if pointed_name(newest) == target.name:
@@ -317,10 +321,11 @@ def remove_marker(target: Target) -> None:
                 # OSError: it is another user's, and what it leads to is looked at before it is used.
                 with contextlib.suppress(OSError):
                     _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
-    # OSError: there is none, or it is another user's; then it says what something else was.
-    with contextlib.suppress(OSError):
+    try:
         os.unlink(marker_file(target))
-        remove_markers_directory(target.directory)  # if it was the last one
+    except OSError:  # there is none, or it is another user's; then it says what something else was
+        return False
+    return True
 
 
 def is_completed(path: str) -> bool:
@@ -349,7 +354,7 @@ def newest_marker(target: Target, tag: str) -> Marker | None:
         tag: the tag in its name.
     """
     name = pointed_name(newest_file(target.directory, _without(target.name, tag)))
-    return _known_marker(target._replace(name=name))[0] if name else None
+    return marker_of(target._replace(name=name)) if name else None
 
 
 def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
@@ -364,7 +369,7 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
         return
     plain = _without(target.name, tag)
     for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
-        marker = _known_marker(target._replace(name=name))[0]
+        marker = marker_of(target._replace(name=name))
         if (
             marker is not None
             and marker.plain == plain

@@ -119,12 +119,9 @@ def make_markers_directory(directory: str) -> None:
 
 
 def remove_markers_directory(directory: str) -> None:
-    """Remove the directory for the markers of a directory with artifacts, if there are none.
-
-    Raises:
-        OSError: there are markers.
-    """
-    # OSError: there is none, or it is not empty.
-    with contextlib.suppress(OSError):
-        os.rmdir(spare_directory(directory))
-    os.rmdir(markers_directory(directory))
+    """Remove the directory for the markers of a directory with artifacts, if there are none."""
+    # Not with each marker of many: where many were, it takes a file system long to see that some are left.
+    for path in (spare_directory(directory), markers_directory(directory)):
+        # OSError: there is none, or it is not empty.
+        with contextlib.suppress(OSError):
+            os.rmdir(path)

@@ -36,6 +36,7 @@ from pyrepro._publish.marker import (
     remove_marker,
     why_not_completed,
 )
+from pyrepro._publish.marker_files import remove_markers_directory
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
 from pyrepro._publish.staging import Staging, tidy
@@ -301,7 +302,8 @@ class Publication:
 
     def _remove_old_markers(self, targets: list[Target]) -> None:
         for target in targets:
-            remove_marker(target)
+            if remove_marker(target):
+                remove_markers_directory(target.directory)
 
     def _is_whole(self, target: Target, side_files: SideFiles) -> bool:
         """Whether everything that carries the tag of an artifact is in place beside it."""

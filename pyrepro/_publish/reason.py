@@ -8,6 +8,7 @@ import json
 from pyrepro._code.difference import changes_of, paths_between
 from pyrepro._code.state import Reading
 from pyrepro._config.forms import JSON
+from pyrepro._config.place import leaves_of
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import Origin, first_of, newest_marker
 
@@ -28,18 +29,13 @@ def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str, code_k
     state, changes = reading.state, changes_of(reading)
     # Declared changes are in no reading; very many would make each marker long.
     is_told = len(changes) <= _MOST_CHANGES and bool(changes) == (state.changes is not None)
-    keys: dict[str, str] = {}
-    _add_keys(form, "", keys)
+    keys = {key: digest_of_value(value) for key, value in leaves_of(form).items()}
     return Origin(maker, str(state), changes if is_told else None, config_hash, keys, code_key)
 
 
-def _add_keys(form: JSON, key: str, keys: dict[str, str]) -> None:
-    """The digest of each value by its dotted key; not the value, which may be long, or a secret."""
-    if isinstance(form, dict) and form:
-        for name, value in form.items():
-            _add_keys(value, f"{key}.{name}" if key else name, keys)
-    else:
-        keys[key] = hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+def digest_of_value(form: JSON) -> str:
+    """The digest of a value of a configuration; not the value, which may be long, or a secret."""
+    return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: str | None) -> str | None:

@@ -9,6 +9,7 @@ import os
 from typing import Any, TypedDict
 
 from pyrepro._config.forms import JSON
+from pyrepro._record.differences import Differences, differences_of
 from pyrepro._record.schema import first_violation
 from pyrepro._tag import DIGITS, Tag
 from pyrepro._value import Value
@@ -129,6 +130,25 @@ class Record(Value):
         """Whether the same code and the same configuration made both, by their full hashes."""
         ours, theirs = ((record.code["commit"], record.code["changes"], record.config_hash) for record in (self, other))
         return ours == theirs
+
+    def differences(self, other: Record) -> Differences:
+        """What differs between two artifacts: code, configuration, inputs, arguments and versions.
+
+        Args:
+            other: the record of the other artifact.
+
+        Returns:
+            The differences, part by part; their text says all of them.
+
+        Raises:
+            TypeError: ``other`` is not a record.
+
+        Example:
+            ``print(read_record("a.png").differences(read_record("b.png")))``
+        """
+        if not isinstance(other, Record):
+            raise TypeError(f"differences takes a Record, as read_record gives it, not {other!r}")
+        return differences_of(self, other)
 
     def __str__(self) -> str:
         rows = self._rows()

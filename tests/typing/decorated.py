@@ -11,7 +11,9 @@ from typing_extensions import assert_type
 from pyrepro import (
     Artifact,
     CodeState,
+    Differences,
     Record,
+    Records,
     Reproduction,
     Tag,
     canonical_json,
@@ -20,8 +22,11 @@ from pyrepro import (
     file_hash,
     find,
     read_record,
+    records,
+    remove,
     reproduce,
     tag,
+    unused,
 )
 
 
@@ -158,6 +163,14 @@ assert_type(tag().put(None), None)
 assert_type(Tag.from_path(b"foo"), Tag)
 assert_type(find(Path("foo"), {"lr": 0.1}), list[Path])
 assert_type(find("foo"), list[str])
+assert_type(find("foo", where={"lr": 0.1}, dirty=False), list[str])
+assert_type(records("out/"), Records)
+assert_type(records(Path("out"))[0], Record)
+assert_type(records(b"out")[:2], Records)
+assert_type(read_record("foo").differences(read_record("bar")), Differences)
+assert_type(remove("foo"), list[str])
+assert_type(remove([Path("foo")]), list[Path])
+assert_type(unused(Path("out"), keep=2, repo="."), list[Path])
 assert_type(code_state(), CodeState)
 assert_type(config_hash([1]), str)
 assert_type(canonical_json({}), bytes)

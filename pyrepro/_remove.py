@@ -1,0 +1,430 @@
+"""remove and unused: what is not needed any more.
+
+Sources: rename(2), unlink(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pyrepro._code.commits import Commits
+from pyrepro._paths import paths_in, split_path
+from pyrepro._publish.files import (
+    STATE_DIRECTORY,
+    Target,
+    is_real_directory,
+    remove_state_directory,
+    rename,
+)
+from pyrepro._publish.lock import Locks
+from pyrepro._publish.marker import marker_of, remove_marker
+from pyrepro._publish.marker_files import remove_markers_directory
+from pyrepro._publish.staging import Staging
+from pyrepro._record.record import SUFFIX, read_record
+from pyrepro._tag import DIGITS, Tag, plain_name
+from pyrepro.errors import NotTaggedError, RecordError
+
+_logger = logging.getLogger("pyrepro")
+
+_PATCH = re.compile(r"[0-9a-f]{40,64}-dirty-[0-9a-f]{64}\.patch")
+_PATIENCE = 3.0
+"""Seconds after which it is logged how far something has come."""
+
+_AnyPath = TypeVar("_AnyPath", bound="str | bytes | os.PathLike[Any]")
+
+
+def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
+    """Remove an artifact with all that belongs to it, and nothing that another one needs.
+
+    That is its marker, its side files as far as the marker tells them, its record, and the patch of its state where no
+    other record in the directory names it.
+
+    Args:
+        path: the tagged path of an artifact, or a list or tuple of them, such as :func:`unused` gives; many at once
+            are quicker than one by one. Where the artifact is gone, what is left of it is removed.
+
+    Returns:
+        The paths that were removed, in the type that was passed.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        NotTaggedError: the name carries no tag, so it is no artifact.
+        RuntimeError: a call is making it now.
+        TypeError: the path is of another type.
+        ValueError: the path is a URL, a record, a patch, a side file, a part of an artifact, or what a call is writing.
+            After these errors nothing was removed, of a list neither.
+
+    Example:
+        ``remove(unused("out/"))``
+    """
+    many = isinstance(path, (list, tuple))
+    wanted = dict.fromkeys(paths_in(path) if many else [path])
+    directories: dict[str, _Directory] = {}
+    targets: dict[Target, Any] = {}
+    for one in wanted:
+        target = _target_of(one)
+        directory = directories.setdefault(target.directory, _Directory(target.directory))
+        _refuse_what_is_no_artifact(directory, target)
+        targets[target] = one
+    removed: list[_AnyPath] = []
+    progress = _Progress("removed %d of %d artifacts", len(targets))
+    patches: dict[tuple[str, str], Any] = {}
+    for target, one in targets.items():
+        split = split_path(one, accepted="a path")._replace(tail="")
+        removal = _Removal(directories[target.directory], target)
+        removed += [split.joined(name) for name in removal.carry_out()]
+        if removal.patch is not None:
+            patches[target.directory, removal.patch] = split
+        progress.step()
+    # When all the records are gone, so that each patch is asked after once; and by a new look at what is there, since
+    # others may have been published meanwhile.
+    now = {place: _Directory(place) for place in directories}
+    for (place, patch), split in patches.items():
+        if not now[place].is_named(patch) and _unlink(place + patch):
+            removed.append(split.joined(patch))
+    for place in directories:
+        remove_markers_directory(place)
+        remove_state_directory(place)
+    return removed
+
+
+def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPath]:
+    """The artifacts in a directory that a cleaning may remove; nothing is removed.
+
+    These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
+    each plain path and configuration. What the code would name as it is now, committed or not, is never among them, and
+    neither is what a commit made that the clone does not have.
+
+    Args:
+        directory: the directory with the artifacts, without those below it.
+        keep: how many of each plain path and configuration are kept, the newest by modification time.
+        repo: a path in the work tree of the code; by default the one that holds the directory, or else the working
+            directory.
+
+    Returns:
+        The paths, sorted by name, in the type that was passed, for :func:`remove`; an empty list where there is no
+        such directory.
+
+    Raises:
+        CodeStateError: there is no such work tree, the clone is shallow, or git cannot say.
+        TypeError: an argument is of another type.
+        ValueError: the path is a URL or no directory, or ``keep`` is negative.
+
+    Example:
+        ``for path in unused("out/", keep=2): print(path)``
+    """
+    if not isinstance(directory, (str, bytes, os.PathLike)):
+        raise TypeError(f"unused takes a directory, not {directory!r} of type {type(directory).__name__}")
+    if not isinstance(keep, int) or isinstance(keep, bool):
+        raise TypeError(f"keep={keep!r} of unused is a number of artifacts; pass an int, like 1")
+    if keep < 0:
+        raise ValueError(f"keep={keep!r} of unused is a number of artifacts; pass 0 or more")
+    text = os.fsdecode(directory)
+    if "://" in text:
+        raise ValueError(f"{directory!r} is a URL; unused looks into local directories")
+    if os.path.lexists(text) and not os.path.isdir(text):
+        raise ValueError(f"{directory!r} is not a directory; pass the one that holds the artifacts, like 'out/'")
+    # Before the directory is looked at: what cannot be told must not depend on what is there.
+    commits = Commits.of(text, None if repo is None else os.fsdecode(repo))
+    names = sorted(_unused_names(_Directory(os.path.join(text, "")), keep, commits))
+    found: list[Any] = [os.path.join(text, name) for name in names]
+    if isinstance(directory, bytes):
+        found = list(map(os.fsencode, found))
+    elif hasattr(directory, "with_name"):
+        found = [directory / name for name in names]  # type: ignore[operator]
+    return found
+
+
+def _unused_names(directory: _Directory, keep: int, commits: Commits) -> list[str]:
+    found = directory.artifacts()
+    full = commits.full(tag.commit for tag in found.values())
+    unreachable = commits.unreachable(full.values())
+    present = {(state.commit[:DIGITS], state.changes and state.changes[:DIGITS]) for state in commits.present}
+    # Of what is loaded from files that are not tracked only the process that loads it knows the digest.
+    heads = {commit for commit, _ in present} if commits.loadable_untracked() else set()
+    unused_names: list[str] = []
+    kept: defaultdict[tuple[str | None, str], list[str]] = defaultdict(list)
+    protected: set[str] = set()
+    for name, tag in found.items():
+        if (tag.commit, tag.changes) in present or (tag.changes is not None and tag.commit in heads):
+            protected.add(name)
+        elif tag.commit not in full:
+            continue  # unknown, and so neither unused nor a newer one for whose sake others may go
+        elif full[tag.commit] in unreachable:
+            unused_names.append(name)
+            continue
+        kept[plain_name(name), tag.config].append(name)
+    for names in kept.values():
+        if len(names) > keep:
+            names.sort(key=lambda name: (_time_of(directory.place + name), name), reverse=True)
+            unused_names += [name for name in names[keep:] if name not in protected]
+    return unused_names
+
+
+def _time_of(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:  # a link that leads nowhere, or what was removed meanwhile
+        return 0
+
+
+class _Directory:
+    """A directory with artifacts, listed once, and only when that is needed.
+
+    Args:
+        place: its path, which ends in a separator or is empty.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @functools.cached_property
+    def names(self) -> dict[Tag, list[str]]:
+        """The names in it that carry a tag, by tag."""
+        found: defaultdict[Tag, list[str]] = defaultdict(list)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in os.listdir(self.place or os.curdir):
+                with contextlib.suppress(NotTaggedError):
+                    found[Tag.from_path(name)].append(name)
+        return found
+
+    @functools.cached_property
+    def _records(self) -> dict[tuple[str, str | None], list[str]]:
+        """The names of records, those that mailers gave them included, by commit and changes."""
+        found: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
+        for tag, names in self.names.items():
+            found[tag.commit, tag.changes] += [name for name in names if ".pyrepro" in name and ".json" in name]
+        return found
+
+    def artifacts(self) -> dict[str, Tag]:
+        """The artifacts, without side files and records."""
+        found = {}
+        total = sum(map(len, self.names.values()))
+        progress = _Progress(f"looked at %d of %d names in {self.place or os.curdir}", total)
+        for tag, names in self.names.items():
+            named = [name for name in names if plain_name(name) is not None]
+            for name in named:
+                # Only what carries the same tag can be a side file of it.
+                if len(named) == 1 or self.owner_of(name, tag) is None:
+                    found[name] = tag
+            progress.step(len(names))
+        return found
+
+    def owner_of(self, name: str, tag: Tag) -> str | None:
+        """The artifact that something is a side file of; None if it is an artifact of its own."""
+        return None if self.is_its_own(name) else next(iter(self.owners_of(name, tag)), None)
+
+    def owners_of(self, part: str, tag: Tag) -> list[str]:
+        """The artifacts that are there whose markers name something as a part of them."""
+        owners = []
+        for name in self.names.get(tag, []):
+            if name != part and plain_name(name) is not None and os.path.lexists(self.place + name):
+                marker = marker_of(Target(self.place, name))
+                if marker is not None and part in marker.parts:
+                    owners.append(name)
+        return owners
+
+    def is_its_own(self, name: str) -> bool:
+        """Whether something has a marker or a record, and so is an artifact whatever names it as a part."""
+        target = Target(self.place, name)
+        return marker_of(target) is not None or os.path.lexists(target.path + SUFFIX)
+
+    def is_named(self, patch: str) -> bool:
+        """Whether a record that is there names a patch, or cannot be read, so that it may."""
+        commit, _, changes = patch.removesuffix(".patch").partition("-dirty-")
+        for name in self._records.get((commit[:DIGITS], changes[:DIGITS]), []):
+            try:
+                if read_record(self.place + name).code["patch"] == patch:
+                    return True
+            except RecordError:
+                if os.path.lexists(self.place + name):
+                    return True
+        return False
+
+
+def _target_of(path: Any) -> Target:
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"remove takes the path of an artifact, or a list of them, not {path!r} of type {type(path).__name__}"
+        )
+    text = os.fsdecode(path)
+    if "://" in text:
+        raise ValueError(
+            f"{path!r} is a URL; remove takes local paths, remove this one with the library that writes to it"
+        )
+    return Target.of(path)
+
+
+def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
+    path, name = target.path, target.name
+    absolute = target.absolute().path
+    if STATE_DIRECTORY in os.path.normpath(absolute).split(os.sep):
+        raise ValueError(f"{path!r} is in {STATE_DIRECTORY}, where calls keep what is no artifact; pass the artifact")
+    if name.endswith(SUFFIX):
+        raise ValueError(f"{path!r} is a record; pass its artifact {path.removesuffix(SUFFIX)!r}")
+    if _PATCH.fullmatch(name):
+        raise ValueError(
+            f"{path!r} is the patch of a state; pass the artifacts whose records name it: it goes with the last of them"
+        )
+    try:
+        tag = Tag.from_path(name)
+    except NotTaggedError:
+        raise NotTaggedError(
+            f"{path!r} carries no tag, so it is no artifact; pass one that find({path!r}) lists", name=name
+        ) from None
+    if plain_name(name) is None:
+        owner = next(iter(directory.owners_of(name, tag)), None)
+        raise ValueError(
+            f"{path!r} is a side file of {target.directory + owner!r}; pass that"
+            if owner is not None
+            else f"{path!r} carries a tag, and is not a name that an artifact was given, which ends in the tag and "
+            f"the suffix; remove it by hand"
+        )
+    whole = _artifact_around(absolute)
+    if whole is not None:
+        raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
+    if directory.is_its_own(name):
+        return
+    owner = directory.owner_of(name, tag)
+    if owner is not None:
+        raise ValueError(f"{path!r} is a side file of {target.directory + owner!r}; pass that")
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"there is no {path!r}; find lists the artifacts of a plain path")
+
+
+def _artifact_around(path: str) -> str | None:
+    """The artifact, a directory, that a path is a part of."""
+    above = os.path.dirname(path)
+    while above != os.path.dirname(above):
+        target = Target.of(above)
+        if plain_name(target.name) is not None:
+            inside = os.path.relpath(path, above).replace(os.sep, "/")
+            marker = marker_of(target)
+            if marker is not None and {f"{target.name}/{inside}", f"{target.name}/{inside}/"} & marker.files.keys():
+                return above
+            with contextlib.suppress(RecordError):
+                digests = read_record(target.path + SUFFIX).artifact["sha256"]
+                if isinstance(digests, dict) and any(f"{file}/".startswith(f"{inside}/") for file in digests):
+                    return above
+        above = os.path.dirname(above)
+    return None
+
+
+class _Removal:
+    """One artifact on its way out.
+
+    Args:
+        directory: where it is.
+        target: the artifact.
+    """
+
+    def __init__(self, directory: _Directory, target: Target) -> None:
+        self._directory = directory
+        self._target = target
+        self.patch: str | None = None
+        """The patch that its record names."""
+
+    def carry_out(self) -> list[str]:
+        """Remove the artifact with what is its own.
+
+        Returns:
+            The names that were removed.
+
+        Raises:
+            OSError: something may not be removed.
+            RuntimeError: a call is making it now.
+        """
+        target = self._target
+        # Where there is no lock file no call is at it, and to make one for each of many artifacts takes time. A call
+        # that begins after this look finds what is gone when it has ended, and writes no marker of it.
+        if not os.path.lexists(target.absolute().state_file(".lock")):
+            return self._removed()
+        locks = Locks([target.absolute()], "remove")
+        try:
+            for attempt, _ in enumerate(locks.wait(lambda: False)):
+                # The first one fails, too, where a call that ended has just removed the directory of the locks.
+                if attempt:
+                    raise RuntimeError(f"{target.path} is being made by another call; remove it when that has ended")
+            return self._removed()
+        finally:
+            locks.release()
+
+    def _removed(self) -> list[str]:
+        target, record = self._target, self._target.path + SUFFIX
+        # RecordError: there is none, or it cannot be read; then it does not say which patch is its own.
+        with contextlib.suppress(RecordError):
+            patch = read_record(record).code["patch"]
+            # A record is somebody else's text: it could name any file.
+            self.patch = patch if patch is not None and _PATCH.fullmatch(patch) else None
+        side_files = self._side_files()
+        # First: what is half removed must not be taken for complete.
+        remove_marker(target)
+        names = [name for name in (target.name, *side_files) if _remove_whole(target.directory, name)]
+        if _unlink(record):
+            names.append(target.name + SUFFIX)
+        return names
+
+    def _side_files(self) -> list[str]:
+        marker = marker_of(self._target)
+        if marker is None:
+            return []
+        parts = [part for part in marker.parts if part != self._target.name]
+        if not parts:
+            return []
+        tag = Tag.from_path(self._target.name)
+        directory = self._directory
+        # A marker is a file that anybody may have written: what it names lies beside the artifact, under its tag.
+        return [
+            part
+            for part in parts
+            if part in directory.names.get(tag, [])
+            and not directory.is_its_own(part)
+            and directory.owners_of(part, tag) == [self._target.name]
+        ]
+
+
+def _remove_whole(place: str, name: str) -> bool:
+    """Remove a file, or a directory so that no half of it is ever there; whether there was something."""
+    path = place + name
+    if not is_real_directory(path):
+        return _unlink(path)
+    # Where calls stage: what a kill leaves of it is removed as what it leaves of them.
+    staging = Staging(os.path.join(os.path.abspath(place), ""))
+    try:
+        staging.make()
+        rename(path, os.path.join(staging.path, name))
+    finally:
+        staging.discard()
+    return True
+
+
+def _unlink(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+class _Progress:
+    """Logs every few seconds how far something has come."""
+
+    def __init__(self, text: str, total: int) -> None:
+        self._text = text
+        self._total = total
+        self._done = 0
+        self._next = time.monotonic() + _PATIENCE
+
+    def step(self, count: int = 1) -> None:
+        self._done += count
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PATIENCE
+            _logger.info(self._text, self._done, self._total)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import json
 import logging
 import math
 import os
@@ -20,7 +19,6 @@ from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.inputs import Input, put_content, value_in
-from pyrepro._config.plain import plain_bytes
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._paths import paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
@@ -70,6 +68,8 @@ class _Configuration:
 
     @functools.cached_property
     def form(self) -> JSON:
+        import json
+
         return json.loads(self._canonical)  # type: ignore[no-any-return]
 
 
@@ -197,6 +197,8 @@ class Naming:
         last = self._last
         if last is not None and last[0].is_still(config):
             return last[1], []
+        from pyrepro._config.plain import plain_bytes  # json is slow to import
+
         options = self.options
         inputs: list[Input] = []
         canonical = None if options.inputs or options.ignore else plain_bytes(config)

@@ -5,9 +5,7 @@ Sources: the Python Packaging User Guide on direct_url.json (PEP 610) and on REC
 
 from __future__ import annotations
 
-import csv
 import functools
-import json
 import os
 import re
 import sys
@@ -120,6 +118,8 @@ def _root_in(information: str, top: str, others: Iterable[str], is_tracked: Call
 
 def _source_of(direct_url: str) -> str | None:
     """The directory that a distribution was installed from, None where it was no directory, or nobody knows."""
+    import json  # for what is installed only, and slow to import
+
     try:
         with open(direct_url, encoding="utf-8") as file:
             found: Any = json.load(file)
@@ -152,6 +152,8 @@ def _normalized(name: str) -> str:
 
 def _modules_in(record: str) -> dict[str, list[str]]:
     """The source files of an installed distribution, relative to where it is installed, by top-level name."""
+    import csv  # for what is installed from a project of one's own only
+
     found: dict[str, list[str]] = {}
     try:
         with open(record, encoding="utf-8", newline="") as file:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ import git as gitpython
 from measure import Cases, git, repository, side_by_side
 
 from pyrepro import Artifact, code_state, config_hash, file_hash
+from pyrepro._publish.files import Target
+from pyrepro._publish.marker import Origin, StagedContents
+from pyrepro._publish.reuse import reusable
 
 # Heavy libraries are imported where they are measured, after the code state was read in a process without them.
 
@@ -325,6 +329,28 @@ def many_artifacts(tree: Path, directory: Path) -> list[Row]:
     return [Row("10,000 cached artifacts", "joblib.Memory, each synced", median["pyrepro"] / median["joblib"], "≤ 1.3")]
 
 
+def lookups(directory: Path) -> list[Row]:
+    """The lookup of what another commit made, among few markers and many."""
+    cases: Cases = {}
+    for amount in (10, 100_000):
+        out = directory / f"markers{amount}"
+        out.mkdir()
+        tag, origin = f"{'0' * 12}-{'1' * 12}", Origin("a.py:f:1", "0" * 40, {}, "1" * 64, {}, "2" * 64)
+        target = Target.of(str(out / f"foo-{tag}.txt"))
+        Path(target.path).write_text("good job")
+        (out / ".pyrepro").mkdir()
+        StagedContents.of(target.directory, target, [target.name]).mark(tag, origin)
+        marker = next((out / ".pyrepro/markers").glob("*.json")).read_text()
+        for number in range(amount // 2):
+            (out / f".pyrepro/markers/{number:032}.json").write_text(marker)
+            (out / f".pyrepro/markers/{number:032}.key").write_text(target.name)
+        today = target._replace(name=f"foo-{'3' * 12}-{'1' * 12}.txt")
+        cases[str(amount)] = partial(reusable, today, f"{'3' * 12}-{'1' * 12}", origin, "")
+        assert cases[str(amount)]() is not None
+    median = side_by_side(cases, rounds=100, number=100)
+    return [Row("looking up by code key among 100,000 markers", "among 10", median["100000"] / median["10"], "≤ 1.2")]
+
+
 def _returns_text(number: int) -> str:
     return "good job"
 
@@ -603,7 +629,7 @@ def main() -> None:
         curves += [configurations(trees[100]), many_calls(trees[100])]
         rows += hashing(trees[100], out)
         rows += cache_hits(trees[100], out) + publishing(trees[100], out)
-        rows += cache_misses(trees[100], out) + many_artifacts(trees[100], out)
+        rows += cache_misses(trees[100], out) + many_artifacts(trees[100], out) + lookups(out)
         rows += processes(trees[100], out) + imports_of_others() + memory(trees[100], out)
         os.chdir(top)
     RESULTS.mkdir(exist_ok=True)

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pyrepro._code.git import run_git
-from pyrepro._code.porcelain import ABSENT, SUBMODULE, parse_entries
-from pyrepro._code.state import Reading, digested_path, loaded_paths
+from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
+from pyrepro._code.state import CodeState, Reading, digested_path, loaded_paths
 from pyrepro._code.work_tree import directories_above, in_portions, on_disk
+from pyrepro._paths import is_inside, relative_to
 
 
 class CodePaths(NamedTuple):
@@ -36,7 +37,7 @@ class CodePaths(NamedTuple):
     @property
     def texts(self) -> list[str]:
         """The paths as they were given."""
-        return [os.fsdecode(path) or "." for path in self.included] + ["!" + os.fsdecode(p) for p in self.excluded]
+        return [*map(_text, self.included), *("!" + _text(path) for path in self.excluded)]
 
 
 EVERYTHING = CodePaths((), ())
@@ -52,13 +53,19 @@ def code_paths_of(texts: Iterable[str]) -> CodePaths:
     excluded: list[bytes] = []
     for text in texts:
         path = os.path.normpath(text.removeprefix("!")) if text.removeprefix("!") else ""
-        if not path or os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
+        if not path or "\0" in path or os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
             raise ValueError(
                 f"code={text!r} is not a path in the work tree; "
                 f"pass paths from its top, such as 'src' or '!docs', or '.' for all of it"
             )
         name = b"" if path == os.curdir else os.fsencode(path.replace(os.sep, "/"))
         (excluded if text.startswith("!") else included).append(name)
+    for one in included or [b""]:
+        for out in excluded:
+            if _is_below(one, [out]):
+                raise ValueError(
+                    f"code={'!' + _text(out)!r} leaves out {_text(one)!r}, so no key would cover it; leave out less"
+                )
     return CodePaths(tuple(included), tuple(excluded))
 
 
@@ -86,6 +93,8 @@ def check_code_paths(reading: Reading, code: CodePaths) -> None:
         text = os.fsdecode(path)
         if submodule is not None:
             found = f"is in the submodule {os.fsdecode(submodule)}, which counts as its commit; pass that"
+        elif (target := _behind_link(top, path)) is not None:
+            found = f"is behind a link; pass {target!r}"
         elif os.path.lexists(on_disk(top, path)):
             found = f"is not tracked, so no key would cover it; type: git add {text}"
         else:
@@ -95,40 +104,80 @@ def check_code_paths(reading: Reading, code: CodePaths) -> None:
         raise ValueError(f"code={text!r}: looked in the work tree {top} at commit {reading.state.commit[:12]}: {found}")
 
 
-def unguarded_modules(reading: Reading, code: CodePaths) -> list[str]:
-    """The files of loaded modules of the work tree that are neither covered nor left out."""
-    paths = loaded_paths(reading) - reading.snapshot.ignored
-    return [os.fsdecode(path) for path in sorted(paths) if not code.cover(path) and not code.leave_out(path)]
+def _behind_link(top: str, path: bytes) -> str | None:
+    """Where a path is that leads through a link, relative to the top of the work tree; None if it is none."""
+    above = os.path.dirname(on_disk(top, path))
+    target = os.path.join(os.path.realpath(above), os.path.basename(on_disk(top, path)))
+    return relative_to(target, top) if os.path.realpath(above) != above and is_inside(target, top) else None
 
 
-def code_key(reading: Reading, code: CodePaths) -> str | None:
-    """The code key, 64 hex digits: SHA-256 over the canonical JSON of ``[path, mode, id]`` of everything covered.
+class CodeKey(NamedTuple):
+    """What an artifact depends on in one state of the code.
 
-    Args:
-        reading: which commit is checked out, and what differs from it.
-        code: what the artifact depends on.
-
-    Returns:
-        The key; None where nobody knows what runs, or no work tree can be read.
-
-    Raises:
-        CodeStateError: git cannot say.
+    Attributes:
+        state: the state.
+        paths: what counts: what ``code=`` names, and what links in it lead to.
+        text: the key, 64 hex digits: SHA-256 over the canonical JSON of ``[path, mode, id]`` of everything that counts;
+            None where nobody knows what runs, or no work tree can be read.
     """
-    top = reading.work_tree
-    if top is None or reading.snapshot.unknown:
-        return None
+
+    state: CodeState
+    paths: CodePaths
+    text: str | None
+
+    @classmethod
+    def of(cls, reading: Reading, code: CodePaths) -> CodeKey:
+        """The key of what is checked out and what differs from it.
+
+        Raises:
+            CodeStateError: git cannot say.
+        """
+        top = reading.work_tree
+        if top is None or reading.snapshot.unknown:
+            return cls(reading.state, code, None)
+        entries = _covered(reading, code)
+        # What a link holds is only where it leads to, and a function reads what is there.
+        while links := _targets(top, entries, code):
+            code = code._replace(included=(*code.included, *links))
+            entries = _covered(reading, code)
+        found = sorted([digested_path(path), *entry] for path, entry in entries.items())
+        # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
+        text = json.dumps(found, separators=(",", ":"))
+        return cls(reading.state, code, hashlib.sha256(text.encode()).hexdigest())
+
+    def unguarded_modules(self, reading: Reading) -> list[str]:
+        """The files of loaded modules of the work tree that neither count nor are left out."""
+        paths = loaded_paths(reading) - reading.snapshot.ignored
+        return [
+            os.fsdecode(path) for path in sorted(paths) if not self.paths.cover(path) and not self.paths.leave_out(path)
+        ]
+
+
+def _covered(reading: Reading, code: CodePaths) -> dict[bytes, Entry]:
+    """What counts: the entries of the commit, with the changes laid over them."""
+    assert reading.work_tree is not None
     listed = ["ls-tree", "-r", "-z", "--full-tree", reading.state.commit]
-    covered = [] if b"" in code.included else [os.fsdecode(path) for path in sorted(code.included)]
-    entries = dict(parse_entries(run_git(top, [*listed, "--", *covered] if covered else listed)))
+    named = [] if b"" in code.included else sorted(code.included)
+    entries: dict[bytes, Entry] = {}
+    for some in in_portions(named) if named else [[]]:
+        entries.update(parse_entries(run_git(reading.work_tree, [*listed, *(["--", *some] if some else [])])))
     entries.update(reading.changes)
-    found = sorted(
-        [digested_path(path), mode, object_id]
-        for path, (mode, object_id) in entries.items()
-        # What was typed has no path.
-        if (not path or code.cover(path)) and (mode, object_id) != ABSENT
-    )
-    # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
-    return hashlib.sha256(json.dumps(found, separators=(",", ":")).encode()).hexdigest()
+    # What was typed has no path.
+    return {path: entry for path, entry in entries.items() if (not path or code.cover(path)) and entry != ABSENT}
+
+
+def _targets(top: str, entries: dict[bytes, Entry], code: CodePaths) -> set[bytes]:
+    """What links lead to in the work tree, as far as it does not count yet."""
+    found = set()
+    for path, (mode, _) in entries.items():
+        target = os.path.realpath(on_disk(top, path)) if mode == LINK else ""
+        if target == top or is_inside(target, top):
+            found.add(os.fsencode(relative_to(target, top)))
+    return {path for path in found if not code.cover(path) and not code.leave_out(path)}
+
+
+def _text(path: bytes) -> str:
+    return os.fsdecode(path) or os.curdir
 
 
 def _is_below(path: bytes, directories: Iterable[bytes]) -> bool:

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import rfc8785
@@ -224,8 +224,12 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     return _with_snapshot(reading._replace(copies=files), snapshot)
 
 
-def changed_on_disk(reading: Reading) -> tuple[str, ...]:
+def changed_on_disk(reading: Reading, counts: Callable[[bytes], bool] | None = None) -> tuple[str, ...]:
     """The tracked files, and those that a reading looked at, which the disk does not hold as it did then.
+
+    Args:
+        reading: what was read.
+        counts: whether a path is to be told, by default each.
 
     Raises:
         CodeStateError: git cannot say.
@@ -235,7 +239,8 @@ def changed_on_disk(reading: Reading) -> tuple[str, ...]:
     # Without the modules, since it is not asked here what was loaded.
     looked_at: Sources = {path: [] for path in (*reading.snapshot.disk, *loaded_paths(reading))}
     after = work_tree.read_snapshot(top, lambda: looked_at, reading.own)
-    return tuple(map(printable_path, sorted(work_tree.changed_paths(top, reading.snapshot, after))))
+    changed = sorted(work_tree.changed_paths(top, reading.snapshot, after))
+    return tuple(map(printable_path, changed if counts is None else filter(counts, changed)))
 
 
 def loaded_paths(reading: Reading) -> set[bytes]:

@@ -29,7 +29,7 @@ from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
-    from pyrepro._code.key import CodePaths
+    from pyrepro._code.key import CodeKey, CodePaths
     from pyrepro._code.patch import Patch
     from pyrepro._code.session import TypedCode
 
@@ -150,7 +150,7 @@ class Tracker:
         self._repo = repo
         self._records = records
         self._code = code
-        self._key: tuple[CodeState, str | None] | None = None
+        self._key: CodeKey | None = None
         typed = modules.typed_code_of(function)
         self._typed = None if typed is None else _typed_code(self.qualname, typed)
         self._is_interactive = typed is not None or modules.is_interactive()
@@ -260,7 +260,9 @@ class Tracker:
         if seconds < _LONG * reading.seconds or reading.work_tree is None:
             return ()
         try:
-            return changed_on_disk(reading)
+            # What does not count cannot have been other code.
+            paths = self._code if self._key is None else self._key.paths
+            return changed_on_disk(reading, None if paths is None else paths.cover)
         except Exception as error:  # the work is done, and must not be lost
             _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
             return None
@@ -270,26 +272,24 @@ class Tracker:
         code, reading = self._code, self.reading
         if code is None:
             return None
-        from pyrepro._code.key import EVERYTHING, code_key, unguarded_modules  # for misses only
+        from pyrepro._code.key import CodeKey  # for misses only
 
-        paths = [] if code == EVERYTHING else unguarded_modules(reading, code)
-        if paths:
-            if (self.qualname, *paths) not in _unguarded_warned_of:
-                _unguarded_warned_of.add((self.qualname, *paths))
-                more = f"\n  and {len(paths) - 10} more" if len(paths) > 10 else ""
-                _logger.warning(
-                    "what %s makes is not reused after a commit, since loaded modules of the work tree %s are neither "
-                    "in code=%r nor left out:\n  %s%s\nAdd them, or leave them out with a '!' before each.",
-                    *(self.qualname, reading.work_tree, code.texts, "\n  ".join(paths[:10]), more),
-                )
-            return None
-        if self._key is None or self._key[0] != reading.state:
+        if self._key is None or self._key.state != reading.state:
             try:
-                self._key = reading.state, code_key(reading, code)
+                self._key = CodeKey.of(reading, code)
             except CodeStateError as error:  # to run again is right, too, and what has run must not be lost
                 _logger.warning("the code key of %s cannot be determined: %s", self.qualname, error)
                 return None
-        return self._key[1]
+        paths = self._key.unguarded_modules(reading)
+        if paths and (self.qualname, *paths) not in _unguarded_warned_of:
+            _unguarded_warned_of.add((self.qualname, *paths))
+            more = f"\n  and {len(paths) - 10} more" if len(paths) > 10 else ""
+            _logger.warning(
+                "what %s makes is not reused after a commit, since loaded modules of the work tree %s are neither "
+                "in code=%r nor left out:\n  %s%s\nAdd them, or leave them out with a '!' before each.",
+                *(self.qualname, reading.work_tree, code.texts, "\n  ".join(paths[:10]), more),
+            )
+        return None if paths else self._key.text
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""

@@ -34,7 +34,7 @@ _logger = logging.getLogger("pyrepro")
 
 _FORMAT = 1
 _TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
-_KEPT = 8
+_KEPT = 100
 """How many artifacts of one code key are known: one is enough, and any may be removed."""
 _WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
 

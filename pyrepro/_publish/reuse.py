@@ -21,6 +21,7 @@ from pyrepro.errors import ArtifactMismatchError, NotTaggedError
 _logger = logging.getLogger("pyrepro")
 
 _FICLONE = 0x40049409
+_SHORTEST = 7  # what git abbreviates a commit to
 
 
 class Source(NamedTuple):
@@ -104,17 +105,25 @@ def _is_as_it_was(source: Source, staging_directory: str, tag: str, names: dict[
     """Whether the copies hold what the marker says, and nothing in them is of the old name."""
     found = fingerprints_of(staging_directory, names.values())
     held = {_renamed(name, source, tag): digest for name, (_, digest) in source.marker.files.items()}
+    commit = source.marker.origin.state.partition("-")[0].encode()
     return found.keys() == held.keys() and all(
         # A link that leads to what was renamed has another target.
         (os.path.islink(staging_directory + name) or digest_of(staging_directory + name) == held[name])
-        and not _mentions(staging_directory + name, source.tag)
+        and not _mentions(staging_directory + name, commit)
         for name in found
     )
 
 
-def _mentions(path: str, tag: str) -> bool:
-    """Whether a file holds a tag: running would have written another one there."""
+def _mentions(path: str, commit: bytes) -> bool:
+    """Whether a file holds a commit, alone or in a name, abbreviated or not: to run would have written another."""
     if os.path.islink(path) or not os.path.isfile(path) or not os.path.getsize(path):
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(tag.encode()) >= 0
+        start = content.find(commit[:_SHORTEST])
+        while start >= 0:
+            found = content[start : start + len(commit) + 1]
+            # Where other digits follow, it is something else.
+            if commit.startswith(found[: len(found) - len(found.lstrip(b"0123456789abcdef"))]):
+                return True
+            start = content.find(commit[:_SHORTEST], start + 1)
+    return False

@@ -233,12 +233,15 @@ def changed_on_disk(reading: Reading) -> tuple[str, ...]:
     top = reading.work_tree
     assert top is not None
     # Without the modules, since it is not asked here what was loaded.
-    looked_at: Sources = {
-        path: []
-        for path in (*reading.snapshot.disk, *_by_path(top, modules_of_work_tree(top, reading.loaded)), *reading.own)
-    }
+    looked_at: Sources = {path: [] for path in (*reading.snapshot.disk, *loaded_paths(reading))}
     after = work_tree.read_snapshot(top, lambda: looked_at, reading.own)
     return tuple(map(_printable_path, sorted(work_tree.changed_paths(top, reading.snapshot, after))))
+
+
+def loaded_paths(reading: Reading) -> set[bytes]:
+    """The files of the loaded modules of the work tree, relative to its top, ignored ones included."""
+    top = reading.work_tree
+    return set() if top is None else {*_by_path(top, modules_of_work_tree(top, reading.loaded)), *reading.own}
 
 
 def work_tree_of(path: str) -> str:
@@ -338,11 +341,12 @@ def _with_snapshot(reading: Reading, snapshot: work_tree.Snapshot) -> Reading:
 
 def _digest(changes: dict[bytes, Entry]) -> str | None:
     """The changes digest, None of a clean work tree."""
-    entries = sorted([_digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
+    entries = sorted([digested_path(path), mode, object_id] for path, (mode, object_id) in changes.items())
     return hashlib.sha256(rfc8785.dumps(entries)).hexdigest() if entries else None
 
 
-def _digested_path(path: bytes) -> str:
+def digested_path(path: bytes) -> str:
+    """A path among changes, percent-encoded from its bytes, as the digests have it."""
     from urllib.parse import quote  # for changes only, and slow to import
 
     return SESSION if path == _SESSION_PATH else quote(path)
@@ -350,7 +354,7 @@ def _digested_path(path: bytes) -> str:
 
 def _printable_path(path: bytes) -> str:
     text = os.fsdecode(path)
-    return text if text and text.isprintable() else _digested_path(path)
+    return text if text and text.isprintable() else digested_path(path)
 
 
 def modules_of_work_tree(top: str, loaded: Iterable[LoadedModule]) -> list[LoadedModule]:

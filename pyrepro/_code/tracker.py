@@ -29,6 +29,7 @@ from pyrepro._paths import is_inside
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
+    from pyrepro._code.key import CodePaths
     from pyrepro._code.patch import Patch
     from pyrepro._code.session import TypedCode
 
@@ -40,6 +41,7 @@ _LONG = 50
 """How many readings a call takes that is long enough for another one to cost nothing beside it."""
 
 _states_warned_of: set[CodeState] = set()
+_unguarded_warned_of: set[tuple[str, ...]] = set()
 
 
 class _ModulesThen:
@@ -130,7 +132,15 @@ class Tracker:
             user's own program.
     """
 
-    def __init__(self, function: object, repo: str | None, is_allowed: bool, *, records: bool = False) -> None:
+    def __init__(
+        self,
+        function: object,
+        repo: str | None,
+        is_allowed: bool,
+        *,
+        records: bool = False,
+        code: CodePaths | None = None,
+    ) -> None:
         function = modules.without_partials(function)
         self.qualname: str = getattr(function, "__qualname__", repr(function))
         self._module = getattr(function, "__module__", None)
@@ -139,12 +149,18 @@ class Tracker:
         self._files = (file, modules.caller_file())
         self._repo = repo
         self._records = records
+        self._code = code
+        self._key: tuple[CodeState, str | None] | None = None
         typed = modules.typed_code_of(function)
         self._typed = None if typed is None else _typed_code(self.qualname, typed)
         self._is_interactive = typed is not None or modules.is_interactive()
         self._is_allowed = is_allowed
         self._is_too_late_to_refuse = False
         self._reading, self._modules, self._patch = self._observe_once_per_body()
+        if code and isinstance(self._reading, Reading):
+            from pyrepro._code.key import check_code_paths  # where code= is given
+
+            check_code_paths(self._reading, code)
         try:
             self._is_allowed = is_allowed or _environ.allows_dirty()
             self._checked_reading()
@@ -253,6 +269,32 @@ class Tracker:
         except Exception as error:  # the work is done, and must not be lost
             _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
             return None
+
+    def code_key(self) -> str | None:
+        """The code key of what runs; None where none may be written or used, with a warning where that has a remedy."""
+        code, reading = self._code, self.reading
+        if code is None:
+            return None
+        from pyrepro._code.key import EVERYTHING, code_key, unguarded_modules  # for misses only
+
+        paths = [] if code == EVERYTHING else unguarded_modules(reading, code)
+        if paths:
+            if (self.qualname, *paths) not in _unguarded_warned_of:
+                _unguarded_warned_of.add((self.qualname, *paths))
+                more = f"\n  and {len(paths) - 10} more" if len(paths) > 10 else ""
+                _logger.warning(
+                    "what %s makes is not reused after a commit, since loaded modules of the work tree %s are neither "
+                    "in code=%r nor left out:\n  %s%s\nAdd them, or leave them out with a '!' before each.",
+                    *(self.qualname, reading.work_tree, code.texts, "\n  ".join(paths[:10]), more),
+                )
+            return None
+        if self._key is None or self._key[0] != reading.state:
+            try:
+                self._key = reading.state, code_key(reading, code)
+            except CodeStateError as error:  # to run again is right, too, and what has run must not be lost
+                _logger.warning("the code key of %s cannot be determined: %s", self.qualname, error)
+                return None
+        return self._key[1]
 
     def refusal(self) -> DirtyRepositoryError | None:
         """The error that says that the state is dirty, None where that is allowed."""

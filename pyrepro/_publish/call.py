@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
+from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import all_completed_by
@@ -176,6 +177,12 @@ class PublishedCall:
         is_cacheable = not returned_value and meanwhile == ()
         # Published even if the value is refused: what took hours to compute must not be lost.
         self._publication.publish(str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars)
+        if REPRODUCTION is not None:
+            from pyrepro._record.replay import end_with  # where an artifact is made again
+
+            written = [os.fsdecode(path) for path in paths_in(paths)]
+            configuration, tracker = self._call.configuration, naming.tracker
+            end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "

@@ -436,8 +436,8 @@ def test_a_module_outside_the_commit_is_not_run(module: str, repository: Reposit
     assert refusal(path, repo=repository.path) == f"its function is in {module}, which the commit does not hold"
 
 
-@pytest.mark.parametrize("outpath", ["../../evil.txt", "/etc/evil.txt", "~/evil.txt"])
-def test_a_hostile_output_path_stays_where_reproductions_go(
+@pytest.mark.parametrize("outpath", ["../../foo.txt", "/etc/foo.txt", "~/foo.txt"])
+def test_an_output_path_that_leads_elsewhere_stays_where_reproductions_go(
     outpath: str, repository: Repository, out: pathlib.Path
 ) -> None:
     path = made(repository, out)
@@ -445,8 +445,23 @@ def test_a_hostile_output_path_stays_where_reproductions_go(
     document = json.loads(record.read_text())
     document["call"]["paths"]["outpath"] = outpath
     record.write_text(json.dumps(document))
-    reason = refusal(path, repo=repository.path)
-    assert re.match(r"its function did not write it, but evil-\w{12}-\w{12}\.txt", reason)
+    before = sorted([*pathlib.Path("/etc").glob("foo*"), *pathlib.Path("~").expanduser().glob("foo*")])
+    assert reproduce(path, repo=repository.path).same
+    assert sorted([*pathlib.Path("/etc").glob("foo*"), *pathlib.Path("~").expanduser().glob("foo*")]) == before
+
+
+@pytest.mark.parametrize("outpath", ["../../evil.txt", "/etc/evil.txt", "~/evil.txt", "..", "/"])
+def test_an_output_path_that_does_not_become_the_name_is_refused(
+    outpath: str, repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["paths"]["outpath"] = outpath
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path) == (
+        f"its function was given {outpath!r}, which does not become this name"
+    )
     assert not os.path.exists("/etc/evil.txt")
 
 

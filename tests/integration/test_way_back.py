@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Repository
+from conftest import GUIDES, PATIENCE, Repository
 from systems import needs, needs_program
 
 from pyrepro import ReproduceError, read_record, reproduce
@@ -387,6 +388,19 @@ if __name__ == "__main__":
     result = reproduce(mail / Path(model).name, clone.path)
     assert result.same, result
     assert json.loads((mail / f"{Path(model).name}.pyrepro.json").read_text())["inputs"]["table"]["artifact"]
+
+
+def test_what_differs_in_a_date_alone_is_the_same(repository: Repository, out: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="the package pillow is not installed")
+    compare = runpy.run_path(str(GUIDES / "compare.py"))
+    for number, (date, text) in enumerate([("D:2024", "a"), ("D:2025", "a"), ("D:2024", "b")]):
+        content = f"%PDF\n/CreationDate ({date})\n/ID [<{number}>]\n{text}"
+        (out / f"{number}.pdf").write_text(content)
+        image = pillow.new("RGB", (2, 2), (text == "a" and "white") or "black")
+        image.save(out / f"{number}.png", compress_level=number)
+    for suffix, same in (("pdf", compare["same_pdf"]), ("png", compare["same_png"])):
+        files = [out / f"{number}.{suffix}" for number in range(3)]
+        assert (same(files[0], files[1]), same(files[0], files[2])) == (True, False)
 
 
 # The recorded environment

@@ -154,6 +154,8 @@ class Naming:
         for name in (*self.options.paths, *self.options.inputs):
             if name not in arguments:
                 raise TypeError(f"tagged() was not given the argument {name!r}, which is part of the name; pass it")
+        if REPRODUCTION is not None:
+            self._take_recorded_inputs(arguments)
         for name in self.signature.parameters:
             arguments.setdefault(name, _NotGiven(name))
         self._put_tag(tag_of(state, self._configuration(arguments).hash), arguments)

@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 from pyrepro._code import state as _code
 from pyrepro._code import work_tree as _work_tree
-from pyrepro._code.git import run_git
+from pyrepro._code.git import run_git, words_of
 from pyrepro._paths import is_url
 from pyrepro._record.record import Record
 from pyrepro.errors import CodeStateError, ReproduceError
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 """Hooks of a template would run code that is not the function's."""
+
+_PATIENCE = 24 * 3600.0
+"""Seconds that git may take to fetch or check out a repository, of whatever size it is."""
 
 _LOCAL_SETTINGS = r"^(filter\..*|core\.(autocrlf|eol|safecrlf|symlinks|filemode)|lfs\..*)$"
 """The settings of a repository that decide what a checkout holds, and what counts as changed."""
@@ -57,19 +60,22 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
     if repo is not None and not os.path.exists(repo) and (is_url(repo) or _SCP_LIKE.fullmatch(repo)):
         return _fetched(record, repo, os.path.join(scratch, "fetched.git"))
     looked_at: list[Repository] = []
+    words = ""
     for place in [repo] if repo is not None else [os.path.dirname(os.path.abspath(record.path)), os.curdir]:
         # A place in no repository, or in one without the commit: the next may have it.
-        with contextlib.suppress(CodeStateError, OSError):
+        try:
             found = _repository_at(place)
             # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(found)
             run_git(found.git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"])
             return found
+        except CodeStateError as error:
+            words = words_of(error)
     remote = record.code["remote"]
     source = shlex.quote(remote) if remote and _REMOTE.fullmatch(remote) else None
     if not looked_at:
         clone = f"type git clone {source}, and pass its path as repo=" if source else "pass its path or URL as repo="
-        where = f"at {repo}" if repo is not None else "beside it or around the working directory"
+        where = f"at {repo}: {words}" if repo is not None else "beside it or around the working directory"
         raise reproduce_error(record, f"no repository was found {where}; {clone}")
     places = list(dict.fromkeys(one.top or one.git_dir for one in looked_at))
     raise reproduce_error(
@@ -98,13 +104,13 @@ def _fetched(record: Record, url: str, git_dir: str) -> Repository:
     fetch = ["fetch", "--quiet", "--no-tags"]
     try:
         try:
-            run_git(git_dir, [*fetch, "--depth=1", "--", url, commit], environment=quiet)
+            run_git(git_dir, [*fetch, "--depth=1", "--", url, commit], environment=quiet, seconds=_PATIENCE)
         except CodeStateError:
-            run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=quiet)
+            run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=quiet, seconds=_PATIENCE)
         run_git(git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"])
     except CodeStateError as error:
-        words = str(error).partition(": ")[2].partition("\n")[0] or str(error)
-        raise reproduce_error(record, f"the commit {commit} cannot be fetched from {url}: {words}") from error
+        reason = f"the commit {commit} cannot be fetched from {url}: {words_of(error)}"
+        raise reproduce_error(record, reason) from error
     run_git(git_dir, ["config", "remote.origin.url", url])
     return Repository(url, git_dir, None)
 
@@ -126,11 +132,20 @@ def check_out(record: Record, repository: Repository, tree: str) -> None:
     Raises:
         ReproduceError: it cannot be made.
     """
+    code = record.code
     try:
-        _check_out(repository, record.code["commit"], tree)
+        _check_out(repository, code["commit"], tree)
+        state = _code.state_of_work_tree(tree)
     except CodeStateError as error:
-        raise reproduce_error(record, str(error)) from error
-    if record.code["changes"] is not None:
+        raise reproduce_error(record, f"its commit cannot be checked out: {words_of(error)}") from error
+    # Git goes on where an object is missing, and so it does where a filter is.
+    if (state.commit, state.changes) != (code["commit"], None):
+        raise reproduce_error(
+            record,
+            f"its commit cannot be checked out whole, since objects or filters of {repository.place} are missing; "
+            f"see what 'git -C {shlex.quote(repository.git_dir)} fsck' says",
+        )
+    if code["changes"] is not None:
         _apply_patch(record, tree)
 
 
@@ -152,7 +167,7 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
         shutil.copyfile(attributes, os.path.join(tree, ".git", "info", "attributes"))
     # Where filters such as git-lfs look for what this clone does not hold.
     run_git(tree, ["config", "remote.origin.url", _origin_of(repository)])
-    run_git(tree, [*_NO_HOOKS, "checkout", "--quiet", "--detach", commit])
+    run_git(tree, [*_NO_HOOKS, "checkout", "--quiet", "--detach", commit], seconds=_PATIENCE)
     for path, submodule in _work_tree.submodules_of(tree):
         source = _submodule_at(repository, tree, path, submodule)
         # A submodule that was never fetched cannot be checked out here, and the function may not need it.
@@ -163,7 +178,7 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
             # Fetched by their URLs as the repository was; git itself refuses transports that run commands.
             with contextlib.suppress(CodeStateError):
                 command = ["submodule", "--quiet", "update", "--init", "--recursive", "--", path]
-                run_git(tree, [*_NO_HOOKS, *command], environment={"GIT_TERMINAL_PROMPT": "0"})
+                run_git(tree, [*_NO_HOOKS, *command], environment={"GIT_TERMINAL_PROMPT": "0"}, seconds=_PATIENCE)
 
 
 def _origin_of(repository: Repository) -> str:
@@ -210,7 +225,7 @@ def _apply_patch(record: Record, tree: str) -> None:
             # count as changes; --whitespace, since apply.whitespace of the user could change or refuse the patch.
             run_git(tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
         except CodeStateError as error:
-            problem = problem or str(error)
+            problem = problem or f"its patch {code['patch']} cannot be applied: {words_of(error)}"
             continue
         # The patch may have been edited, or be that of another commit: only the recorded state is run.
         state = _code.state_of_work_tree(tree)

@@ -386,9 +386,11 @@ def test_where_no_clone_is_at_hand_the_line_that_makes_one_is_quoted(
         record.write_text(json.dumps(document))
         monkeypatch.chdir(out)
         assert refusal(path) == f"no repository was found beside it or around the working directory; {line}"
-    assert refusal(path, tmp_path / "none") == (
-        f"no repository was found at {tmp_path / 'none'}; pass its path or URL as repo="
+    assert refusal(path, out) == (
+        f"no repository was found at {out}: fatal: not a git repository (or any of the parent directories): .git; "
+        f"pass its path or URL as repo="
     )
+    assert refusal(path, tmp_path / "none").startswith(f"no repository was found at {tmp_path / 'none'}: ")
 
 
 def test_a_url_is_fetched_with_its_submodules(
@@ -444,6 +446,19 @@ def test_a_module_of_the_repository_that_the_script_takes_from_elsewhere_is_refu
         f"its module model was loaded from {repository.path / 'lib' / 'model.py'}, and not from the recorded commit; "
         f"uninstall that copy, or pass environment='recorded'"
     )
+
+
+def test_a_commit_whose_files_are_missing_says_so(repository: Repository, out: Path) -> None:
+    path = saved(repository, out)
+    blob = repository.git("rev-parse", "HEAD:step.py")
+    (repository.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    assert refusal(path, repository.path) == (
+        f"its commit cannot be checked out whole, since objects or filters of {repository.path} are missing; "
+        f"see what 'git -C {repository.path / '.git'} fsck' says"
+    )
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    (repository.path / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    assert refusal(path, repository.path).startswith("its commit cannot be checked out: ")
 
 
 # The environment

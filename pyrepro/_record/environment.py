@@ -197,12 +197,12 @@ def _origins() -> dict[str, str | None]:
     """
     from importlib.metadata import distributions
 
-    found: dict[str, str | None] = {}
+    found: dict[str | None, str | None] = {}
     for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:  # what is half removed has none
-            found.setdefault(name, _origin_in(distribution.read_text("direct_url.json")))
-    return found
+        # What is half removed has no metadata, which is another error in each version of Python.
+        with contextlib.suppress(Exception):
+            found.setdefault(distribution.metadata["Name"], _origin_in(distribution.read_text("direct_url.json")))
+    return {name: origin for name, origin in found.items() if name}
 
 
 def _origin_in(text: str | None) -> str | None:

@@ -244,6 +244,42 @@ def test_what_is_installed_after_a_record_is_in_the_next(
     assert packages("develop.txt") == {"late_two": "2.0"}
 
 
+def test_where_a_distribution_came_from_is_recorded(
+    save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(site)
+    commit = "0" * 40
+    direct: dict[str, Any] = {
+        "origin_a": {"url": f"file://{os.path.expanduser('~')}/lab", "dir_info": {"editable": True}},
+        "origin_b": {"url": "https://me:secret@example.org/b.git", "vcs_info": {"vcs": "git", "commit_id": commit}},
+        "origin_c": {"url": "file:///wheels/c.whl", "archive_info": {}},
+        "origin_d": [],
+    }
+    for name, found in direct.items():
+        install(site, name, "1.0")
+        (site / f"{name}-1.0.dist-info" / "direct_url.json").write_text(json.dumps(found))
+    (site / "half_removed-1.0.dist-info").mkdir()
+    (site / "nameless-1.0.dist-info").mkdir()
+    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
+    environment = save("foo.txt")["environment"]
+    assert {name: text for name, text in environment["origins"].items() if name.startswith("origin_")} == {
+        "origin_a": "editable file://~/lab",
+        "origin_b": f"git+https://example.org/b.git@{commit}",
+        "origin_c": "file:///wheels/c.whl",
+        "origin_d": "unknown",
+    }
+    assert environment["packages"]["origin_a"] == "1.0"
+    assert not {"half_removed", "nameless"} & environment["packages"].keys()
+
+
+def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:
+    assert save("none.txt")["environment"]["lock"] is None
+    repository.write("uv.lock", "version = 1\n")
+    repository.commit()
+    assert save("uv.txt")["environment"]["lock"] == "uv.lock"
+
+
 def test_what_is_installed_is_read_again_only_after_a_change(
     save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,12 +114,19 @@ def _install(
 
 
 def _without(lines: list[str], missing: set[str]) -> list[str]:
-    """Requirements without what no index has; of a local version (2.1+cpu), the public one may be there."""
-    return [
-        line.partition("+")[0] if _name_in(line) in missing else line
-        for line in lines
-        if _name_in(line) not in missing or ("+" in line and "@" not in line)
-    ]
+    """Requirements without what no index has.
+
+    Of a local version (2.1+cpu) the public one may be there, and of what pyrepro itself needs any version will do.
+    """
+    left = []
+    for line in lines:
+        if _name_in(line) not in missing:
+            left.append(line)
+        elif "+" in line and "@" not in line:
+            left.append(line.partition("+")[0])
+        elif _name_in(line) in map(str.lower, _ITSELF):
+            left.append(line.partition("=")[0])
+    return left
 
 
 def _name_in(line: str) -> str:

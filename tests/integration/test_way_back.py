@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import GUIDES, PATIENCE, Repository
-from systems import needs, needs_program
+from systems import needs
 
 from pyrepro import ReproduceError, read_record, reproduce
 
@@ -401,77 +401,3 @@ def test_what_differs_in_a_date_alone_is_the_same(repository: Repository, out: P
     for suffix, same in (("pdf", compare["same_pdf"]), ("png", compare["same_png"])):
         files = [out / f"{number}.{suffix}" for number in range(3)]
         assert (same(files[0], files[1]), same(files[0], files[2])) == (True, False)
-
-
-# The recorded environment
-
-LOCK_PROJECT = """\
-[project]
-name = "lab"
-version = "1"
-requires-python = ">=3.10"
-dependencies = ["iniconfig==2.0.0", "GitPython", "filelock", "rfc8785"]
-"""
-
-
-def with_versions(path: Path, lock: str | None = None, **versions: str) -> None:
-    """Let the record of an artifact say that other versions made it."""
-    record = Path(f"{path}.pyrepro.json")
-    document = json.loads(record.read_text())
-    environment = document["environment"]
-    environment["packages"] |= versions
-    environment["loaded"] = sorted({"GitPython", "filelock", "rfc8785", *versions})
-    environment["lock"] = lock
-    record.write_text(json.dumps(document))
-
-
-VERSION_OF = (
-    HEAD
-    + """
-import importlib.metadata, sys
-
-@Artifact("outpath", record=True)
-def save(outpath):
-    Path(outpath).write_text(importlib.metadata.version("iniconfig"))
-    return outpath
-
-if __name__ == "__main__":
-    print(save("out/foo.txt"))
-"""
-)
-
-
-@needs_program("uv")
-@pytest.mark.parametrize("lock", [None, "uv.lock"])
-def test_uv_makes_the_recorded_environment_where_it_is_installed(
-    lock: str | None, repository: Repository, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
-    repository.write(".gitignore", "out/\n")
-    if lock is not None:
-        repository.write("pyproject.toml", LOCK_PROJECT)
-        if subprocess.run(["uv", "lock", "-q"], cwd=repository.path, capture_output=True, check=False).returncode:
-            pytest.skip("no package index can be reached")
-    repository.commit(step=VERSION_OF)
-    path = repository.path / repository.run("step.py").stdout.strip()
-    with_versions(path, lock, iniconfig="2.0.0", **{} if lock else {"no-such-distribution": "1"})
-    result = reproduce(path, environment="recorded")
-    assert Path(result.reproduced).read_text() == "2.0.0"
-    assert result.environment == ({} if lock else {"no-such-distribution": ("1", None)})
-
-
-def test_pip_makes_the_recorded_environment_and_what_cannot_be_had_is_named(
-    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    git = shutil.which("git")
-    assert git is not None
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "git").symlink_to(git)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    repository.write(".gitignore", "out/\n")
-    repository.commit(step=VERSION_OF)
-    path = repository.path / repository.run("step.py").stdout.strip()
-    with_versions(path, iniconfig="2.0.0+local", **{"no-such-distribution": "1"})
-    result = reproduce(path, environment="recorded")
-    assert Path(result.reproduced).read_text() == "2.0.0"
-    assert result.environment == {"iniconfig": ("2.0.0+local", "2.0.0"), "no-such-distribution": ("1", None)}

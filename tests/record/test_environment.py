@@ -160,7 +160,7 @@ def test_the_lock_file_of_the_commit_is_followed(
 ) -> None:
     with_uv(monkeypatch)
     repository.write("pyproject.toml", PROJECT.format(*sys.version_info))
-    subprocess.run(["uv", "lock", "-q"], cwd=repository.path, check=True)
+    subprocess.run(["uv", "lock", "-q", "--python", sys.executable], cwd=repository.path, check=True)
     repository.commit()
     done = repository.run("step.py", env={"PYTHONPATH": str(tmp_path / "then")})
     locked = repository.path / done.stdout.strip()

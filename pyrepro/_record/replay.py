@@ -39,10 +39,11 @@ def request() -> dict[str, Any]:
 def in_scratch(path: Any) -> Any:
     """Where a call writes in place of a path: the same below the clone, else below the scratch directory."""
     tree, scratch = request()["tree"], request()["scratch"]
-    text = os.fsdecode(path)
+    text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
     stripped = text.rstrip("/") if is_url(text) else text.rstrip(os.sep)
     if is_url(text):
-        place = os.path.join(scratch, "elsewhere", *filter(None, stripped.replace(":", "").split("/")))
+        steps = [step for step in stripped.replace(":", "").split("/") if step not in ("", ".", "..")]
+        place = os.path.join(scratch, "elsewhere", *steps)
     else:
         place = os.path.abspath(stripped)
         parent = os.path.realpath(os.path.dirname(place))
@@ -82,10 +83,10 @@ def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: li
     wanted = request()
     files = [path.rstrip(os.sep) for path in written]
     named = [path for path in files if os.path.basename(path) == wanted["artifact"]]
-    is_it = bool(named) and config_hash == wanted["config_hash"] and qualname == wanted["qualname"]
+    is_it = config_hash == wanted["config_hash"] and qualname == wanted["qualname"]
     if is_it:
         _refuse_other_code(reading)
-    path = _most_alike(named, wanted["sha256"]) if is_it else None
+    path = _most_alike(named, wanted["sha256"]) if is_it and named else None
     # With the recorded paths there is no doubt; else another call may fit better, and the end of the program decides.
     if path is not None and wanted["paths"] in (None, _recorded(plain, wanted["tree"])):
         answer_and_exit({"written": path})

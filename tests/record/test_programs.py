@@ -7,6 +7,7 @@ import os
 import site
 import subprocess
 import sys
+import tempfile
 import textwrap
 import venv
 from pathlib import Path
@@ -404,9 +405,11 @@ class Trainer:
     def __init__(self, name):
         self.name = name
 
+Point = __import__("collections").namedtuple("Point", "x y")
+
 @Artifact("outpath", config={}, record=True)
 def save(outpath, *values, **named):
-    Path(outpath).write_text(repr((values, named)))
+    Path(outpath).write_text(repr((values, named)).replace(str(Path(__file__).parent), ""))
     return outpath
 
 if __name__ == "__main__":
@@ -424,6 +427,9 @@ if __name__ == "__main__":
         "when=datetime.timedelta(days=2, microseconds=3)",
         "Mode.FAST",
         "Settings(0.5, (1, 2))",
+        "Path(__file__)",
+        "__import__('pathlib').PurePosixPath('a'), __import__('types').SimpleNamespace(a=1)",
+        "Point(1, (2,))",
         "{1: 'a', (2, 3): {4}}",
         "float('nan'), float('-inf'), 1 + 2j, b'\\xff', range(3), slice(1, None), decimal.Decimal('1.10')",
         "__import__('argparse').Namespace(lr=(0.1,))",
@@ -513,3 +519,157 @@ def test_the_interpreter_is_started_as_it_was(repository: Repository, out: Path,
     path = artifact_of(done, repository.path)
     assert record_of(path)["call"]["flags"] == ["-O"]
     assert made_by_colleague(repository, path, tmp_path).same
+
+
+# Where it writes, and what it reads
+
+NOTES = """
+import os
+
+class Remote:
+    def __init__(self, text):
+        self.text = text
+        self.name = text.rpartition("/")[2]
+
+    def with_name(self, name):
+        return Remote(self.text.rpartition("/")[0] + "/" + name)
+
+    def __str__(self):
+        return self.text
+
+@Artifact("path")
+def note(path):
+    text = os.fsdecode(path) if isinstance(path, (bytes, str, os.PathLike)) else str(path)
+    if "://" not in text:
+        Path(text).write_text("note")
+    return type(path)
+
+@Artifact("outpath", record=True, config={})
+def save(outpath, hook):
+    Path(outpath).write_text("good job")
+    return outpath
+
+if __name__ == "__main__":
+    out = sys.argv[1]
+    for path in (f"{out}/a.txt".encode(), Path(out, "b.txt"), f"{out}/c.txt", "s3://bucket/../../d.txt"):
+        assert note(path) is type(path)
+    note(Remote("s3://bucket/e.txt"))
+    print(save(f"{out}/foo.txt", print))
+"""
+
+
+def test_whatever_decorated_calls_write_on_the_way_goes_into_the_temporary_directory(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=NOTES)
+    path = artifact_of(repository.run("step.py", out), out)
+    before = {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()}
+    assert len(before) == 5
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
+
+
+READS = """
+import os
+
+@Artifact("outpath", inputs=["table", "more"], record=True, config={})
+def save(table, outpath, hook, more=None):
+    Path(outpath).write_text(Path(os.fsdecode(table)).read_text())
+    return outpath
+
+if __name__ == "__main__":
+    print(save(%s, "foo.txt", print))
+"""
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sys.argv[1]",
+        "sys.argv[1].encode()",
+        "Path(sys.argv[1])",
+        "os.path.join(os.environ.get('TABLES', 'nowhere'), 'table.csv')",
+    ],
+)
+def test_a_program_reads_its_input_where_the_colleague_has_it(
+    table: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=READS % table)
+    (out / "table.csv").write_text("1,2")
+    path = artifact_of(repository.run("step.py", out / "table.csv", env={"TABLES": str(out)}), repository.path)
+    (out / "here").mkdir()
+    (out / "table.csv").rename(out / "here" / "table.csv")
+    assert made_by_colleague(repository, path, tmp_path, inputs={"table": out / "here" / "table.csv"}).same
+
+
+def test_a_coroutine_function_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import asyncio
+
+        @Artifact("outpath", record=True)
+        async def save(outpath):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            print(asyncio.run(save("foo.txt")))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_program_that_ends_otherwise_says_how(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import os
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            if os.environ.get("PYREPRO_REPRODUCTION"):
+                exec(os.environ["HOW"])
+            print(save("foo.txt", print))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    for how, said in (
+        ("sys.exit('not today')", "its program failed:\nnot today"),
+        ("sys.exit(0)", "its program did not write it, but nothing"),
+        ("os._exit(3)", "its program failed:\n3"),
+        (
+            "os.chdir('/'); Path(sys.argv[0]).with_name('gone.py').write_text(''); import gone",
+            "the code that ran is at",
+        ),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOW", how)
+            with pytest.raises(ReproduceError) as error:
+                made_by_colleague(repository, path, Path(tempfile.mkdtemp(dir=tmp_path)))
+        assert said in str(error.value)
+
+
+def test_a_type_that_the_code_does_not_have_any_more_is_left_to_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=ARGUMENTS % "Settings(0.5, (1, 2))")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    for form in (
+        {"type": "dataclass", "class": "__main__:Settings", "fields": {}},
+        {"type": "dataclass", "class": "__main__:save", "fields": {}},
+        {"type": "dataclass", "class": "no_such_module:Settings", "fields": {}},
+        {"type": "enum", "class": "__main__:Mode", "text": "SLOW"},
+        {"type": "nothing", "class": "__main__:Mode"},
+        {"type": "range", "items": 3},
+    ):
+        document = json.loads(record.read_text())
+        document["call"]["typed"]["values"] = form
+        record.write_text(json.dumps(document))
+        assert made_by_colleague(repository, path, Path(tempfile.mkdtemp(dir=tmp_path))).same

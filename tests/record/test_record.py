@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import hashlib
 import importlib
 import importlib.metadata
@@ -24,6 +26,17 @@ from conftest import Repository
 
 import pyrepro
 from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
+
+
+class Flags(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+@dataclasses.dataclass
+class Carrying:
+    x: int
+
 
 SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "_record" / "schema.json").read_text())
 DIGEST = hashlib.sha256(b"good job").hexdigest()
@@ -133,6 +146,43 @@ def test_arguments_that_json_does_not_give_back_are_recorded_with_their_types(
     assert call["typed"] == {"sizes": {"type": "tuple", "items": [1, 2]}}
     assert call["defaults"] == ["hook"]
     assert call["unrecorded"] == {"net": "builtins.object"}
+
+
+def test_what_cannot_be_given_back_is_named_with_its_type(repository: Repository, out: pathlib.Path) -> None:
+    import datetime
+    import zoneinfo
+
+    import omegaconf
+
+    class Access(enum.Flag):
+        READ = 1
+        WRITE = 2
+
+    @dataclasses.dataclass
+    class Local:
+        x: int = 1
+
+    @Artifact("outpath", config={}, repo=repository.path, record=True)
+    def save(outpath: str, **given: Any) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    carrying = Carrying(1)
+    carrying.more = object()  # type: ignore[attr-defined]
+    circle: list[Any] = []
+    circle.append(circle)
+    values = {
+        "circle": circle,
+        "time": datetime.datetime(2024, 5, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        "flags": Flags.READ | Flags.WRITE,
+        "local": Local(),
+        "local_flag": Access.READ,
+        "carrying": carrying,
+        "missing": omegaconf.OmegaConf.create({"a": "???", "b": "${nowhere}"}),
+        "file": object(),
+    }
+    for name, value in values.items():
+        assert document(save(f"{name}.txt", x=value))["call"]["unrecorded"] == {"given": "builtins.dict"}, name
 
 
 def test_the_record_of_a_directory_holds_the_digest_of_each_file(repository: Repository, out: pathlib.Path) -> None:

@@ -168,11 +168,12 @@ def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str |
     typed: dict[str, JSON] = {}
     unrecorded: dict[str, str] = {}
     for name, value in arguments.items():
-        if is_exact(value):
-            recorded[name] = value
-            continue
         with contextlib.suppress(ConfigError):
             recorded[name] = json_form(value)
+            # Only now: what contains itself has no form, and would be followed without an end.
+            if is_exact(value):
+                recorded[name] = value
+                continue
         if name in defaults:  # a default comes back from the code
             continue
         try:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypedDict
 
 from pyrepro._record.secrets import without_credentials
@@ -83,18 +83,6 @@ def python_now() -> PythonVersion:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": f"{platform.system()} {platform.machine()}",
     }
-
-
-def packages_now(names: Iterable[str]) -> dict[str, str]:
-    """The versions of distributions that are installed now.
-
-    Args:
-        names: the names of distributions, as in an index of packages.
-
-    Returns:
-        The version by name, without those that are not installed.
-    """
-    return _versions_of(list(names), _installed_distributions())
 
 
 def packages_of_process() -> Packages:

@@ -211,6 +211,9 @@ def _run(
     if made is not None:
         return made["written"], _differences(record, made["environment"])
     text = "\n".join(dict.fromkeys(reasons))
+    for package, state in record.code["others"].items():
+        if f"No module named {package!r}" in text:
+            text += f"\n{package} was loaded from another work tree, at {state}; clone it, and put it into PYTHONPATH"
     now = answer.get("environment")
     differences = lines_of(_differences(record, now)) if now else []
     if differences:

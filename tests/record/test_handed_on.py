@@ -315,6 +315,15 @@ def test_lists_of_inputs_are_said_as_lists(repository: Repository, out: Path, tm
     )
 
 
+def test_an_input_that_cannot_be_read_says_why(repository: Repository, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("a")
+    path = plotted(repository, out, tmp_path / "table")
+    (tmp_path / "table").unlink()
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "loop").symlink_to(tmp_path / "table")
+    assert f"  {tmp_path / 'table'}: cannot be read: " in refusal(path, repository.path)
+
+
 # The repository
 
 
@@ -425,6 +434,11 @@ def test_a_lab_library_that_has_moved_on_is_refused(
     path = artifact_of(repository.run("step.py", "save", out / "foo.txt"), out)
     assert reproduce(path, repository.path).same
     before = lab.head
+    monkeypatch.delenv("PYTHONPATH")
+    assert refusal(path, repository.path).endswith(
+        f"\nlablib was loaded from another work tree, at {before}; clone it, and put it into PYTHONPATH"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(lab.path))
     lab.commit(lablib="X = 2\n")
     assert refusal(path, repository.path) == (
         f"lablib was loaded from the work tree {lab.path}, which is at {lab.head}, and was at {before}; "

@@ -384,6 +384,61 @@ def test_a_declared_state_whose_function_is_in_no_file_of_the_commit_is_refused(
         made_by_colleague(repository, path, tmp_path)
 
 
+def test_a_declared_state_whose_function_several_files_may_hold_is_refused(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, one__step=UNGUARDED, two__step=UNGUARDED)
+    container = tmp_path / "container"
+    container.mkdir()
+    (container / "step.py").write_text(HEAD + UNGUARDED)
+    done = repository.run(container / "step.py", "foo.txt", cwd=out, env={"PYREPRO_CODE_STATE": repository.head})
+    path = artifact_of(done, out)
+    with pytest.raises(ReproduceError, match=r"several files of the commit may be: one/step\.py, two/step\.py$"):
+        made_by_colleague(repository, path, tmp_path)
+
+
+# A record that was edited
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("program", {"kind": "script", "name": "../step.py"}, "its program ../step.py is not in the commit"),
+        ("program", {"kind": "script", "name": "a\0b"}, "is not in the commit"),
+        ("program", {"kind": "script", "name": "/etc/hostname"}, "its program /etc/hostname is not in the commit"),
+        ("program", {"kind": "module", "name": "antigravity"}, "its program antigravity is not in the commit"),
+        ("program", {"kind": "entry", "name": "os:abort"}, "its program os:abort is not in the commit"),
+        ("program", {"kind": "entry", "name": "step:a b"}, "its program step:a b is not in the commit"),
+    ],
+)
+def test_only_programs_of_the_commit_are_run(
+    field: str, value: object, said: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=ARGUMENTS % "Trainer('ada')")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"][field] = value
+    record.write_text(json.dumps(document))
+    with pytest.raises(ReproduceError) as error:
+        made_by_colleague(repository, path, tmp_path)
+    assert str(error.value).endswith(said)
+
+
+@pytest.mark.parametrize("name", ["antigravity", "no.such.module"])
+def test_only_modules_of_the_commit_are_imported(name: str, repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(repository, step=ARGUMENTS % "1")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["code"]["import"] = name
+    document["call"]["program"] = None
+    record.write_text(json.dumps(document))
+    with pytest.raises(ReproduceError) as error:
+        made_by_colleague(repository, path, tmp_path)
+    assert f"the module {name} of its function is not step.py in the commit" in str(error.value)
+
+
 # Arguments
 
 ARGUMENTS = """

@@ -134,7 +134,8 @@ def request_of(
         | given,
         "typed": call["typed"] | typed,
         "arguments_of_paths": {
-            **{name: _placed(argument, scratch, name) for name, argument in call["paths"].items()},
+            # By their numbers: a record can be edited, and a name must not lead out of the directory.
+            **{name: _placed(path, scratch, str(number)) for number, (name, path) in enumerate(call["paths"].items())},
             **inputs,
         },
         "types": call["types"],

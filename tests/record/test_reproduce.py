@@ -465,6 +465,20 @@ def test_an_output_path_that_does_not_become_the_name_is_refused(
     assert not os.path.exists("/etc/evil.txt")
 
 
+@pytest.mark.parametrize("name", ["../../../outside", "{out}/outside"])
+def test_a_name_of_a_parameter_makes_no_directory_elsewhere(
+    name: str, repository: Repository, out: pathlib.Path
+) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["program"] = None
+    document["call"]["paths"][name.format(out=out)] = "foo.txt"
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path).startswith("__main__:save has no parameter ")
+    assert not (out / "outside").exists()
+
+
 def test_without_a_record_there_is_nothing_to_go_by(out: pathlib.Path) -> None:
     with pytest.raises(RecordError):
         reproduce(out / "foo.txt")

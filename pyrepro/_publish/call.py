@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
+from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
@@ -228,6 +229,12 @@ class PublishedCall:
         # Published even if the value is refused: what took hours to compute must not be lost.
         origin = None if returned_value or meanwhile != () else self._origin()
         self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
+        if REPRODUCTION is not None:
+            from pyrepro._record.replay import end_with  # where an artifact is made again
+
+            written = [os.path.join(self._call.directory, os.fsdecode(path)) for path in paths_in(paths)]
+            configuration, tracker = self._call.configuration, naming.tracker
+            end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if naming.maker is not None:
             verb = "copied" if self._sources else "made"
             _logger.info("%s %s %s: %s", naming.name, verb, _shown(paths), self._why)

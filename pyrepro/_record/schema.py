@@ -17,6 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "array": (list,),
     "object": (dict,),
+    "boolean": (bool,),
 }
 
 
@@ -60,8 +61,10 @@ def _violations(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[s
 
 def _check_type(value: Any, names: str | list[str], place: str) -> Iterator[str]:
     accepted = [names] if isinstance(names, str) else names
-    # To Python true is 1, and to JSON it is not; no field of a record is a boolean.
-    if isinstance(value, bool) or not any(isinstance(value, _TYPES[name]) for name in accepted):
+    # To Python true is 1, and to JSON it is not.
+    if isinstance(value, bool) != ("boolean" in accepted) or not any(
+        isinstance(value, _TYPES[name]) for name in accepted
+    ):
         yield f"{place} is not of type {' or '.join(accepted)}"
 
 

@@ -44,6 +44,10 @@ class Artifact(Generic[_IsCached]):
             :class:`InputChangedError`.
         ignore: the names of parameters and of top-level configuration keys
             that do not change the artifact.
+        secret: the names of parameters, and of configuration keys, dotted into
+            nested ones, whose values a ``record`` leaves out, beyond those that
+            are called like a secret, such as ``hf_token``. They are part of the
+            configuration hash unless ``ignore`` names them.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
         cache: whether a call whose artifact this very function has completed
@@ -72,6 +76,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: Literal[False] = False,
         record: bool = False,
@@ -87,6 +92,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: Literal[True],
         record: bool = False,
@@ -101,6 +107,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: bool = False,
         record: bool = False,
@@ -112,6 +119,7 @@ class Artifact(Generic[_IsCached]):
             repo=repo,
             inputs=inputs,
             ignore=ignore,
+            secret=secret,
             atomic=atomic,
             cache=cache,
             record=record,

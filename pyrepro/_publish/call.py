@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 import sys
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pyrepro._code.tracker import Tracker
     from pyrepro.errors import InputChangedError
 
+_logger = logging.getLogger("pyrepro")
+
 _MAX_NAME_BYTES = 255
 
 
@@ -35,6 +38,9 @@ class _Options(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def secret(self) -> tuple[str, ...]: ...
 
     @property
     def records(self) -> bool: ...
@@ -176,6 +182,8 @@ class PublishedCall:
         is_cacheable = not returned_value and meanwhile == ()
         # Published even if the value is refused: what took hours to compute must not be lost.
         self._publication.publish(str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars)
+        if naming.options.records and naming.tracker.patch is not None and naming.tracker.patch.content is not None:
+            _tell_of_patch(patch_name(naming.tracker.reading), naming.name)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -208,6 +216,7 @@ class PublishedCall:
             inputs={name: self._arguments[name] for name in options.inputs},
             arguments=others,
             defaults=[name for name, value in others.items() if value is parameters[name].default],
+            secret=options.secret,
             directory=self._directory,
             form=configuration.form,
             config_hash=configuration.hash,
@@ -222,6 +231,16 @@ class PublishedCall:
             return files | {name + SUFFIX: document}
 
         return sidecars
+
+
+@functools.lru_cache(maxsize=None)
+def _tell_of_patch(patch: str, function: str) -> None:
+    """One line for each state: who hands a record on hands its patch on, too."""
+    _logger.warning(
+        "%s was put beside the record of what %s made; it holds every local edit of a tracked or loaded file, passwords and "
+        "tokens included: read it before you hand it on",
+        *(patch, function),
+    )
 
 
 def _children_ended() -> int:

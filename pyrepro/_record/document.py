@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 import os
 import sys
@@ -18,8 +20,11 @@ from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import is_inside, paths_in, relative_to
 from pyrepro._record.environment import loaded_packages, python_now
 from pyrepro._record.record import RecordedInput
-from pyrepro._record.secrets import without_credentials, without_home
+from pyrepro._record.secrets import clean, without_credentials, without_home
 from pyrepro.errors import CodeStateError, ConfigError
+
+
+_logger = logging.getLogger("pyrepro")
 
 
 class RecordedCall(NamedTuple):
@@ -30,6 +35,7 @@ class RecordedCall(NamedTuple):
     inputs: Mapping[str, Any]
     arguments: Mapping[str, Any]
     defaults: list[str]
+    secret: tuple[str, ...]
     directory: str
     form: JSON
     config_hash: str
@@ -102,8 +108,26 @@ def document_of(
         "started": f"{when.isoformat(timespec='milliseconds')}Z",
         "seconds": seconds,
     }
+    document, in_hash, unknown = clean(document, call.secret)
+    _warn_of_secrets(call.function, in_hash, unknown)
     text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
+
+
+@functools.lru_cache(maxsize=None)
+def _warn_of_secrets(function: str, in_hash: tuple[str, ...], unknown: tuple[str, ...]) -> None:
+    """Warn once for each function of what its records cannot hide."""
+    if in_hash:  # where there are few guesses, a hash tells which is right
+        _logger.warning(
+            "the records of %s leave out %s, whose values are part of the configuration hash; "
+            "where they do not change the artifact, pass ignore=%r",
+            *(function, ", ".join(in_hash), list(in_hash)),
+        )
+    if unknown:
+        _logger.warning(
+            "secret names %s, which is neither a parameter of %s nor a key of its configuration; correct the name",
+            *(" and ".join(map(repr, unknown)), function),
+        )
 
 
 def patch_name(reading: Reading) -> str:

@@ -26,8 +26,9 @@ from pyrepro.errors import (
 
 if TYPE_CHECKING:
     from pyrepro._find import find
+    from pyrepro._record.comparison import Reproduction
     from pyrepro._record.record import Record, read_record
-    from pyrepro._record.reproduce import Reproduction, reproduce
+    from pyrepro._record.reproduce import reproduce
 
 __all__ = [
     "Artifact",
@@ -63,7 +64,7 @@ _note_loaded_modules(_modules_loaded_before_pyrepro())
 # Imported when they are first asked for: what writes artifacts does not need them.
 _LATER = {
     "Record": "_record.record",
-    "Reproduction": "_record.reproduce",
+    "Reproduction": "_record.comparison",
     "find": "_find",
     "read_record": "_record.record",
     "reproduce": "_record.reproduce",

@@ -17,7 +17,8 @@ from pyrepro._code.tracker import Tracker
 from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, hash_of_form, json_form, to_json
 from pyrepro._config.unchanged import KnownConfig
-from pyrepro._paths import paths_in, split_text
+from pyrepro._environ import REPRODUCTION
+from pyrepro._paths import change_paths, paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
 
@@ -116,6 +117,8 @@ class Naming:
         started, clock = time.time_ns(), time.perf_counter()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
+        if REPRODUCTION is not None:
+            self._take_recorded_inputs(arguments)
         directory = _working_directory()
         inputs: list[_Input] = []
         for name in self.options.inputs:
@@ -169,6 +172,17 @@ class Naming:
     def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
         for name in self._paths:
             arguments[name] = tag.put(arguments[name])
+            if REPRODUCTION is not None:
+                from pyrepro._record.replay import in_scratch  # where an artifact is made again
+
+                arguments[name] = change_paths(in_scratch, arguments[name])
+
+    def _take_recorded_inputs(self, arguments: dict[str, Any]) -> None:
+        """Put where the recorded inputs are now in the place of where they were."""
+        from pyrepro._record.replay import recorded_input  # where an artifact is made again
+
+        for name in self.options.inputs:
+            arguments[name] = change_paths(functools.partial(recorded_input, name), arguments[name])
 
     def _configuration(self, arguments: Mapping[str, Any]) -> _Configuration:
         """The configuration of a call, computed when it is not that of the last one."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
+from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import all_completed_by
@@ -184,6 +185,12 @@ class PublishedCall:
         self._publication.publish(str(old), str(new), is_cacheable=is_cacheable, sidecars=sidecars)
         if naming.options.records and naming.tracker.patch is not None and naming.tracker.patch.content is not None:
             _tell_of_patch(patch_name(naming.tracker.reading), naming.name)
+        if REPRODUCTION is not None:
+            from pyrepro._record.replay import end_with  # where an artifact is made again
+
+            written = [os.fsdecode(path) for path in paths_in(paths)]
+            configuration, tracker = self._call.configuration, naming.tracker
+            end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if returned_value:
             raise TypeError(
                 f"{naming.name} returned {returned!r}, which a later call could not return without running "
@@ -233,12 +240,12 @@ class PublishedCall:
         return sidecars
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _tell_of_patch(patch: str, function: str) -> None:
     """One line for each state: who hands a record on hands its patch on, too."""
     _logger.warning(
-        "%s was put beside the record of what %s made; it holds every local edit of a tracked or loaded file, passwords and "
-        "tokens included: read it before you hand it on",
+        "%s was put beside the record of what %s made: it holds every local edit of the code, also of a password or "
+        "token in it; read it before you hand it on",
         *(patch, function),
     )
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 WITHHELD = "<withheld>"
 """Stands in a text for what was left out of it."""
 
-# A name is called like a secret when it ends in one of these, whatever stands before and however words are joined. In the
-# plural too, but for "tokens", which people count: max_tokens=512.
+# A name is called like a secret when it ends in one of these, whatever stands before and however words are joined. In
+# the plural too, but for "tokens", which people count: max_tokens=512.
 _WORDS = r"(password|passwd|passphrase|secret|(api|access|private|secret)key|credential|auth|authorization)s?|token"
 _CALLED_LIKE_A_SECRET = re.compile(rf".*({_WORDS})\d*")
 # argparse takes --pass for --password where no other option begins so.
@@ -33,7 +33,9 @@ _URL = re.compile(rf"({_SCHEME})((?:(?!{_SCHEME})\S)*)")
 # In these schemes no credentials stand before an @: paths, and containers of an Azure account.
 _SCHEMES_WITHOUT_USER = ("file", "local", "memory", "sqlite", "abfs", "abfss", "wasb", "wasbs")
 # A host, so that an @ further on belongs to the path: "https://example.org:8443/@scope/package".
-_HOST_ALONE = re.compile(r"(\[[\da-fA-F:.]*\]|localhost(?=[:/?#]|$)|[\w-]+(\.[\w-]+)+|[\w-]*(?=[/?#]|$))(:\d+)?([/?#].*)?$")
+_HOST_ALONE = re.compile(
+    r"(\[[\da-fA-F:.]*\]|localhost(?=[:/?#]|$)|[\w-]+(\.[\w-]+)+|[\w-]*(?=[/?#]|$))(:\d+)?([/?#].*)?$"
+)
 _HOST = r"(\[[\da-fA-F:.]+\]|localhost|[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}|\d+(\.\d+){3}|tcp\(|[\w-]+[:/])"
 # "user:password@host", but no digest of a container image, drive of Windows, or address to write to.
 _USER = re.compile(r"(?<![^/@:'\"=,;({])(?!(?:mailto|sips?|xmpp|acct):|[A-Za-z]:[/\\])([^\s/@:'\"=,;({]+):")
@@ -41,7 +43,9 @@ _PASSWORD = re.compile(rf"\S+@(?!sha(256|384|512):)(?={_HOST})")
 _BEARER = re.compile(r"\b(Bearer|Basic) [\w.~+/=-]{16,}$", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 # name=value, "name": value, and name: value where a line or an item begins; not name == value.
-_ASSIGNED = re.compile(r"""(?<![\w.])(["']?)([A-Za-z_][\w.-]{0,100})\1\]?\s*(=(?![=~])|:=|(?P<colon>:(?!/)))\s*(?=\S)""")
+_ASSIGNED = re.compile(
+    r"""(?<![\w.])(["']?)([A-Za-z_][\w.-]{0,100})\1\]?\s*(=(?![=~])|:=|(?P<colon>:(?!/)))\s*(?=\S)"""
+)
 _BEFORE_AN_ITEM = ("", "\n", *"=,;{[('\"")
 _OPTION_AND_VALUE = re.compile(r"(?<!\S)--?([A-Za-z][\w.-]{0,100})\s+(?=[^-\s])")
 # Shorter texts stand by chance where a secret does.
@@ -57,7 +61,7 @@ class Cleaned(NamedTuple):
 
 
 def is_called_like_a_secret(name: str) -> bool:
-    """Whether a parameter, a key, an option or a variable has the name of a secret, such as "hf_token" or "--api-key"."""
+    """Whether a parameter, key, option or variable has the name of a secret, such as "hf_token" or "--api-key"."""
     last = name.rpartition(".")[2]
     return _CALLED_LIKE_A_SECRET.fullmatch(re.sub(r"[\W_]", "", last).lower()) is not None
 
@@ -77,7 +81,8 @@ def clean(document: dict[str, Any], names: Collection[str] = ()) -> Cleaned:
     call = document["call"]
     config = cleaning.tree(document["config"])
     in_hash = tuple(sorted(cleaning.withheld))
-    arguments, argv = cleaning.tree(call["arguments"]), cleaning.command_line(call["argv"])
+    arguments = cleaning.arguments(call)
+    argv = cleaning.command_line(call["argv"])
     # Once all are known: what is a secret in one place is one in the others, whatever it is called there.
     cleaned = {
         name: _changed_texts(_without_url_credentials_and_home, value)
@@ -90,6 +95,7 @@ def clean(document: dict[str, Any], names: Collection[str] = ()) -> Cleaned:
         "arguments": cleaning.without_known(arguments, ""),
         "argv": cleaning.without_known(argv, "argv"),
     }
+    cleaned["call"] |= cleaning.not_given_back(call)
     known = cleaning.met.union(*(call[field] for field in ("paths", "types", "unrecorded", "defaults")))
     return Cleaned(cleaned | {"withheld": sorted(cleaning.withheld)}, in_hash, tuple(sorted({*names} - known)))
 
@@ -106,6 +112,7 @@ class _Cleaning:
         self.withheld: set[str] = set()
         self.met: set[str] = set()
         self._known: set[str] = set()
+        self._homeless: set[str] = set()  # texts in which the home directory stands where it is not found again
 
     def _is_secret(self, place: str, name: str) -> bool:
         return place in self._names or is_called_like_a_secret(name)
@@ -128,11 +135,29 @@ class _Cleaning:
             return [self.tree(item, f"{place}[{index}]") for index, item in enumerate(value)]
         return self._text(value, place) if isinstance(value, str) else value
 
+    def arguments(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call without secrets, those with types looked through, too."""
+        for name, form in call["typed"].items():
+            self.tree({name: _plain(form)})
+        left: dict[str, Any] = self.tree(call["arguments"])
+        return left
+
+    def not_given_back(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with types, and those that are unrecorded: what has lost something is no argument any more."""
+        lost = {re.split(r"[.\[]", place)[0] for place in self.withheld | self._homeless}
+        recorded = {*call["arguments"], *call["typed"]} - {*call["defaults"]}
+        kinds = {name: _kind_of(call["typed"].get(name, call["arguments"].get(name))) for name in lost & recorded}
+        typed = {name: form for name, form in call["typed"].items() if name not in lost}
+        return {"typed": _changed_texts(without_home, typed), "unrecorded": {**kinds, **call["unrecorded"]}}
+
     def _text(self, text: str, place: str) -> str:
         left = without_secrets(text, self._names)
         if left != text:
             self.withheld.add(place or "config")
-        return without_home(left)
+        portable = without_home(left)
+        if with_home(portable) != left and portable != left:
+            self._homeless.add(place)
+        return portable
 
     def command_line(self, argv: list[str]) -> list[str]:
         """The arguments of a program without the values of options that are called like secrets."""
@@ -163,7 +188,10 @@ class _Cleaning:
     def _assigned(self, argument: str) -> str | None:
         """``--option=value`` or ``NAME=value`` without the value; None where it is no secret's."""
         found = re.match(r"([-+~]*)([\w.@/-]+)=(?=.)", argument, re.DOTALL)
-        if found is None or not (self._is_option_of_a_secret(f"--{found[2]}") or _ABBREVIATED.fullmatch(found[1] + found[2])):
+        if found is None:
+            return None
+        is_abbreviated = _ABBREVIATED.fullmatch(found[1] + found[2]) is not None
+        if not is_abbreviated and not self._is_option_of_a_secret(f"--{found[2]}"):
             return None
         self.withheld.add(found[1] + found[2] if found[1].startswith("-") else found[2])
         self._known.add(argument[found.end() :])
@@ -188,6 +216,26 @@ class _Cleaning:
             return pattern.sub(WITHHELD, item)
 
         return changed(value, place)
+
+
+def _kind_of(form: Any) -> str:
+    """The type of an argument, as far as its form tells."""
+    if isinstance(form, dict) and "type" in form:
+        return str(form.get("class", form["type"])).replace(":", ".")
+    return f"builtins.{type(form).__name__}"
+
+
+def _plain(form: Any) -> Any:
+    """What a form of :mod:`pyrepro._record.typed` holds, without the types."""
+    if isinstance(form, list):
+        return [_plain(item) for item in form]
+    if not isinstance(form, dict):
+        return form
+    if "fields" in form:
+        return {name: _plain(item) for name, item in form["fields"].items()}
+    if form["type"] == "dict":
+        return {str(_plain(key)): _plain(item) for key, item in form["items"]}
+    return _plain(form["items"]) if "items" in form else form["text"]
 
 
 def _texts_in(value: Any) -> Iterable[str]:
@@ -283,7 +331,7 @@ def _without_user(rest: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """The URL of a remote without user, password, query and fragment; the user "git" stays, since it is nobody's name."""
+    """The URL of a remote without user, password, query and fragment; the user "git" stays: it is nobody's name."""
     scheme, separator, rest = url.partition("://")
     if separator:
         return without_home(f"{scheme}://{re.split('[?#]', _without_user(rest))[0]}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -36,6 +36,8 @@ _SCHEMES_WITHOUT_USER = ("file", "local", "memory", "sqlite", "abfs", "abfss", "
 _HOST_ALONE = re.compile(
     r"(\[[\da-fA-F:.]*\]|localhost(?=[:/?#]|$)|[\w-]+(\.[\w-]+)+|[\w-]*(?=[/?#]|$))(:\d+)?([/?#].*)?$"
 )
+_SCHEMES_OF_HOSTS = ("http", "https", "ssh", "git", "ftp", "sftp")
+_TOKEN_WITH_SLASH = re.compile(r"(?!localhost/)[\w-]+/.*@(?=[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}([:/]|$))")
 _HOST = r"(\[[\da-fA-F:.]+\]|localhost|[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}|\d+(\.\d+){3}|tcp\(|[\w-]+[:/])"
 # "user:password@host", but no digest of a container image, drive of Windows, or address to write to.
 _USER = re.compile(r"(?<![^/@:'\"=,;({])(?!(?:mailto|sips?|xmpp|acct):|[A-Za-z]:[/\\])([^\s/@:'\"=,;({]+):")
@@ -77,27 +79,39 @@ def clean(document: dict[str, Any], names: Collection[str] = ()) -> Cleaned:
         The document, which lists under ``withheld`` what is not in it: names of parameters, dotted keys, options and
         variables, and places in ``argv`` such as "argv[2]".
     """
-    cleaning = _Cleaning(names)
     call = document["call"]
-    config = cleaning.tree(document["config"])
-    in_hash = tuple(sorted(cleaning.withheld))
-    arguments = cleaning.arguments(call)
-    argv = cleaning.command_line(call["argv"])
+    cleaning = _Cleaning(names)
+    config, in_config = cleaning.scope(lambda: cleaning.tree(document["config"]))
+    arguments, in_arguments = cleaning.scope(lambda: cleaning.arguments(call))
+    argv, in_argv = cleaning.scope(lambda: cleaning.command_line(call["argv"]))
     # Once all are known: what is a secret in one place is one in the others, whatever it is called there.
+    config, more_in_config = cleaning.scope(lambda: cleaning.without_known(config, ""))
+    arguments, more_in_arguments = cleaning.scope(lambda: cleaning.without_known(arguments, ""))
+    argv, more_in_argv = cleaning.scope(lambda: cleaning.without_known(argv, "argv"))
+    in_config, in_arguments = in_config | more_in_config, in_arguments | more_in_arguments
     cleaned = {
         name: _changed_texts(_without_url_credentials_and_home, value)
         for name, value in document.items()
         if name not in ("artifact", "config")
     }
-    cleaned["artifact"] = document["artifact"]
-    cleaned["config"] = cleaning.without_known(config, "")
-    cleaned["call"] |= {
-        "arguments": cleaning.without_known(arguments, ""),
-        "argv": cleaning.without_known(argv, "argv"),
-    }
-    cleaned["call"] |= cleaning.not_given_back(call)
+    cleaned["call"] |= {"arguments": arguments, "argv": argv, **_given_back(call, in_arguments | cleaning.homeless)}
+    withheld = sorted(in_config | in_arguments | in_argv | more_in_argv)
     known = cleaning.met.union(*(call[field] for field in ("paths", "types", "unrecorded", "defaults")))
-    return Cleaned(cleaned | {"withheld": sorted(cleaning.withheld)}, in_hash, tuple(sorted({*names} - known)))
+    return Cleaned(
+        {**cleaned, "artifact": document["artifact"], "config": config, "withheld": withheld},
+        tuple(sorted(in_config)),
+        tuple(sorted({*names} - known)),
+    )
+
+
+def _given_back(call: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
+    """The arguments with types, and those that are unrecorded: what has lost something is the argument no more."""
+    # A default comes back from the code.
+    lost = {re.split(r"[.\[]", place)[0] for place in changed} - {*call["defaults"]}
+    typed = {name: form for name, form in call["typed"].items() if name not in lost}
+    values = {**call["arguments"], **call["typed"]}
+    kinds = {name: f"builtins.{type(value).__name__}" for name, value in values.items() if name in lost}
+    return {"typed": _changed_texts(without_home, typed), "unrecorded": {**kinds, **call["unrecorded"]}}
 
 
 def _without_url_credentials_and_home(text: str) -> str:
@@ -112,10 +126,10 @@ class _Cleaning:
         self.withheld: set[str] = set()
         self.met: set[str] = set()
         self._known: set[str] = set()
-        self._homeless: set[str] = set()  # texts in which the home directory stands where it is not found again
+        self.homeless: set[str] = set()  # arguments in which the home directory stands where it is not found again
 
     def _is_secret(self, place: str, name: str) -> bool:
-        return place in self._names or is_called_like_a_secret(name)
+        return not self._names.isdisjoint((place, name)) or is_called_like_a_secret(name)
 
     def tree(self, value: Any, place: str = "") -> Any:
         """A JSON value without secrets."""
@@ -135,29 +149,26 @@ class _Cleaning:
             return [self.tree(item, f"{place}[{index}]") for index, item in enumerate(value)]
         return self._text(value, place) if isinstance(value, str) else value
 
-    def arguments(self, call: dict[str, Any]) -> dict[str, Any]:
+    def scope(self, changed: Callable[[], Any]) -> tuple[Any, set[str]]:
+        """What a step gives, and the places that it withheld."""
+        self.withheld = set()
+        return changed(), self.withheld
+
+    def arguments(self, call: Mapping[str, Any]) -> Any:
         """The arguments of a call without secrets, those with types looked through, too."""
         for name, form in call["typed"].items():
             self.tree({name: _plain(form)})
-        left: dict[str, Any] = self.tree(call["arguments"])
-        return left
-
-    def not_given_back(self, call: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with types, and those that are unrecorded: what has lost something is no argument any more."""
-        lost = {re.split(r"[.\[]", place)[0] for place in self.withheld | self._homeless}
-        recorded = {*call["arguments"], *call["typed"]} - {*call["defaults"]}
-        kinds = {name: _kind_of(call["typed"].get(name, call["arguments"].get(name))) for name in lost & recorded}
-        typed = {name: form for name, form in call["typed"].items() if name not in lost}
-        return {"typed": _changed_texts(without_home, typed), "unrecorded": {**kinds, **call["unrecorded"]}}
+        for name, value in {**call["arguments"], **call["typed"]}.items():
+            portable = _changed_texts(without_home, value)
+            if portable != value and with_home(portable) != value:
+                self.homeless.add(name)
+        return self.tree(call["arguments"])
 
     def _text(self, text: str, place: str) -> str:
         left = without_secrets(text, self._names)
         if left != text:
             self.withheld.add(place or "config")
-        portable = without_home(left)
-        if with_home(portable) != left and portable != left:
-            self._homeless.add(place)
-        return portable
+        return without_home(left)
 
     def command_line(self, argv: list[str]) -> list[str]:
         """The arguments of a program without the values of options that are called like secrets."""
@@ -207,7 +218,7 @@ class _Cleaning:
 
         def changed(item: Any, at: str) -> Any:
             if isinstance(item, dict):
-                return {key: changed(inner, f"{at}.{key}" if at else key) for key, inner in item.items()}
+                return {changed(key, at): changed(inner, f"{at}.{key}" if at else key) for key, inner in item.items()}
             if isinstance(item, list):
                 return [changed(inner, f"{at}[{index}]") for index, inner in enumerate(item)]
             if not isinstance(item, str) or not pattern.search(item):
@@ -216,13 +227,6 @@ class _Cleaning:
             return pattern.sub(WITHHELD, item)
 
         return changed(value, place)
-
-
-def _kind_of(form: Any) -> str:
-    """The type of an argument, as far as its form tells."""
-    if isinstance(form, dict) and "type" in form:
-        return str(form.get("class", form["type"])).replace(":", ".")
-    return f"builtins.{type(form).__name__}"
 
 
 def _plain(form: Any) -> Any:
@@ -297,9 +301,12 @@ def _without_user_and_password(word: re.Match[str]) -> str:
 
 def _clean_url(url: str) -> str:
     scheme, _, rest = url.partition("://")
-    if scheme.rpartition("+")[2].lower() not in _SCHEMES_WITHOUT_USER or ":" in rest.partition("@")[0]:
-        rest = _without_user(rest)
-    return f"{scheme}://{_PARAMETER.sub(_without_value, rest)}"
+    # Parameters first: one may hold an @.
+    rest = _PARAMETER.sub(_without_value, rest)
+    transport = scheme.rpartition("+")[2].lower()
+    if transport not in _SCHEMES_WITHOUT_USER or ":" in rest.partition("@")[0]:
+        rest = _without_user(rest, transport)
+    return f"{scheme}://{rest}"
 
 
 _PARAMETER = re.compile(r"([?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
@@ -313,10 +320,14 @@ def _without_value(parameter: re.Match[str]) -> str:
     return f"{parameter[1]}{parameter[2]}={WITHHELD}" if is_secret and parameter[3] else parameter[0]
 
 
-def _without_user(rest: str) -> str:
+def _without_user(rest: str, transport: str) -> str:
     """What stands behind ``://``, without ``user:password@``."""
-    if rest.startswith("/") or "@" not in rest or _HOST_ALONE.match(rest):
+    if rest.startswith("/") or "@" not in rest:
         return rest
+    if _HOST_ALONE.match(rest):
+        # A token with a slash looks like a host without a domain; a bucket is one.
+        token = _TOKEN_WITH_SLASH.match(rest) if transport in _SCHEMES_OF_HOSTS else None
+        return rest[token.end() :] if token else rest
     authority = rest.partition("/")[0]
     user, at, host = authority.rpartition("@")
     # A digest behind the @ is no host: docker://ubuntu@sha256:...
@@ -334,7 +345,7 @@ def without_credentials(url: str) -> str:
     """The URL of a remote without user, password, query and fragment; the user "git" stays: it is nobody's name."""
     scheme, separator, rest = url.partition("://")
     if separator:
-        return without_home(f"{scheme}://{re.split('[?#]', _without_user(rest))[0]}")
+        return without_home(f"{scheme}://{re.split('[?#]', _without_user(rest, scheme.rpartition('+')[2].lower()))[0]}")
     if not url.startswith(("/", ".", "~")) and not url.startswith("git@"):
         url = re.sub(r"^([^/@:]+(:.*)?@(?=[^/@:\s]+:)|[^/@:]+:[^/]*@)", "", url)
     return without_home(url)

@@ -295,7 +295,7 @@ def _records_in(directory: str) -> Iterator[Record]:
 
 def printable(text: str) -> str:
     """A text in one line, in which what is not printable stands as an escape of Python."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in text)
 
 
 def _json_text(value: object) -> str:

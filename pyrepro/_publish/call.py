@@ -188,7 +188,7 @@ class PublishedCall:
         if REPRODUCTION is not None:
             from pyrepro._record.replay import end_with  # where an artifact is made again
 
-            written = [os.fsdecode(path) for path in paths_in(paths)]
+            written = [os.path.join(self._directory, os.fsdecode(path)) for path in paths_in(paths)]
             configuration, tracker = self._call.configuration, naming.tracker
             end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if returned_value:

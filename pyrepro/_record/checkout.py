@@ -137,7 +137,7 @@ def check_out(record: Record, repository: Repository, tree: str) -> None:
 
 
 def _check_out(repository: Repository, commit: str, tree: str) -> None:
-    # What git clone --shared does; but that needs a commit that a branch leads to, and a repository that is not shallow.
+    # As git clone --shared does, which needs a branch that leads to the commit, and a repository that is not shallow.
     _init(tree, commit)
     borrowed = os.path.join(tree, ".git", "objects", "info", "alternates")
     os.makedirs(os.path.dirname(borrowed), exist_ok=True)

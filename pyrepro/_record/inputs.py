@@ -29,6 +29,7 @@ class Inputs:
     def __init__(self, record: Record, given: Mapping[str, Any], top: str | None, tree: str, again: Again) -> None:
         self._record, self._given, self._top, self._tree, self._again = record, given, top, tree, again
         self.places: dict[str, str] = {}  # by the path that a program in the clone names
+        self.missing: list[str] = []  # what is said of artifacts that only the program may make on its way
 
     def found(self) -> dict[str, Any]:
         """The paths of the inputs by parameter, a list of a list, None of None.
@@ -51,12 +52,14 @@ class Inputs:
             return [self._one(name, item, path) for item, path in zip(entry, paths, strict=True)]
         return None if entry is None else self._one(name, entry, given)
 
-    def _one(self, name: str, entry: RecordedInput, given: Any) -> str:
+    def _one(self, name: str, entry: RecordedInput, given: Any) -> str | None:
         path = self._path_of(name, entry, given)
+        if path is None:
+            return None
         self.places[os.path.normpath(os.path.join(self._tree, os.path.expanduser(entry["path"])))] = path
         return path
 
-    def _path_of(self, name: str, entry: RecordedInput, given: Any) -> str:
+    def _path_of(self, name: str, entry: RecordedInput, given: Any) -> str | None:
         if given is not None:
             path = os.path.abspath(os.fsdecode(given))
             found = _hash_or_reason(path)
@@ -70,13 +73,17 @@ class Inputs:
                 return path
             looked_at.append(f"{path}: {found}")
         record = next((path + SUFFIX for path in self._recorded(entry) if os.path.isfile(path + SUFFIX)), None)
-        if record is None:
-            lines = "\n  ".join(dict.fromkeys(looked_at))
-            raise self._error(
-                f"its input {name}, {entry['path']} with the content {entry['hash']}, was not found:\n  {lines}\n"
-                f"pass inputs={{{name!r}: <path of a file of that content>}}"
-            )
-        return self._made_again(name, entry, record)
+        if record is not None:
+            return self._made_again(name, entry, record)
+        lines = "\n  ".join(dict.fromkeys(looked_at))
+        reason = (
+            f"its input {name}, {entry['path']} with the content {entry['hash']}, was not found:\n  {lines}\n"
+            f"pass inputs={{{name!r}: <path of a file of that content>}}"
+        )
+        if entry["artifact"] is None:
+            raise self._error(reason)
+        self.missing.append(reason)
+        return None
 
     def _made_again(self, name: str, entry: RecordedInput, record: str) -> str:
         try:

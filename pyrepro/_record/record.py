@@ -113,8 +113,8 @@ class Record(Value):
             ``packages``, ``others``, ``patch``, ``patch_size``, ``left_out`` and ``changed_meanwhile``.
         config: the configuration in its JSON form.
         config_hash: its SHA-256, 64 hex digits.
-        inputs: by parameter, the ``path`` and the ``hash`` of what was read, and its name as an ``artifact`` where it is
-            a recorded one; a list for several, None for none.
+        inputs: by parameter, the ``path`` and the ``hash`` of what was read, and its name as an ``artifact`` where it
+            is a recorded one; a list for several, None for none.
         call: ``function``, ``paths``, ``types``, ``argv``, ``program``, ``directory``, ``flags``, ``hash_seed``,
             ``timezone``, ``arguments``, ``typed``, ``defaults`` and ``unrecorded``.
         environment: ``python``, ``platform``, ``packages``, ``loaded``, ``origins`` and ``lock``.
@@ -208,8 +208,8 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     """The record of an artifact. Nothing is run to read it.
 
     Args:
-        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``. Where a mailer or
-            a browser has renamed one of them, the record is found by the tag and the content of the artifact.
+        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``. Where a mailer
+            or a browser has renamed one of them, the record is found by the tag and the content of the artifact.
 
     Returns:
         The record.

@@ -120,9 +120,9 @@ def write_answer(answer: dict[str, Any]) -> None:
     os.replace(temporary, file)
 
 
-def refuse(reason: str, *, way: str = "") -> NoReturn:
-    """End, and say why the artifact cannot be made again; ``way`` names another way that may lead there."""
-    answer_and_exit({"refusal": reason, "way": way})
+def refuse(reason: str, *, is_final: bool = True) -> NoReturn:
+    """End, and say why the artifact cannot be made again; where that is not final, its program may make it."""
+    answer_and_exit({"refusal": reason, "final": is_final})
 
 
 def refuse_other_modules() -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pyrepro._code.git import run_git
-from pyrepro._paths import is_inside
+from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.checkout import reproduce_error
+from pyrepro._record.inputs import Inputs
 from pyrepro._record.record import Record
 from pyrepro._record.secrets import WITHHELD, with_home
 from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
@@ -58,7 +59,7 @@ def request_of(
     tree: str,
     top: str | None,
     inputs: Mapping[str, Any],
-    places: Mapping[str, str],
+    sources: Inputs,
 ) -> dict[str, Any] | str:
     """What the worker reads.
 
@@ -69,7 +70,7 @@ def request_of(
         tree: the clone.
         top: the user's work tree, None where there is none.
         inputs: the paths of the inputs by parameter.
-        places: those by the path that a program in the clone names.
+        sources: where they were found.
 
     Returns:
         The request, or why this way does not lead to the artifact.
@@ -90,13 +91,13 @@ def request_of(
     program = _program(record, known, [own, *roots, *late]) if way == PROGRAM else None
     if isinstance(program, str):
         return program
-    reason = _missing(record, making) if way == CALL else None
+    reason = "\n".join(sources.missing) or _missing(record, making) if way == CALL else None
     if reason is not None:
         return reason
     typed, given = _arguments_of_user(record, making)
     directory = known.of(call["directory"] or ".")
     is_there = directory is not None and os.path.isdir(directory)
-    _lay_inputs(places, tree)
+    _lay_inputs(sources.places, tree)
     return {
         "scratch": scratch,
         "answer": os.path.join(scratch, "answer.json"),
@@ -133,8 +134,8 @@ def request_of(
             **inputs,
         },
         "types": call["types"],
-        "inputs": {name: _flat(argument) for name, argument in inputs.items()},
-        "places": places,
+        "inputs": {name: paths_in(argument) for name, argument in inputs.items()},
+        "places": sources.places,
         "flags": call["flags"],
         "hash_seed": call["hash_seed"],
         "timezone": call["timezone"],
@@ -289,7 +290,3 @@ def _lay_inputs(places: Mapping[str, str], tree: str) -> None:
         if inside and expected != place and not os.path.lexists(expected) and not is_inside(expected, f"{tree}/.git"):
             os.makedirs(parent, exist_ok=True)
             os.symlink(place, expected)
-
-
-def _flat(argument: Any) -> list[str]:
-    return [] if argument is None else list(argument) if isinstance(argument, list) else [argument]

@@ -25,8 +25,8 @@ def run_worker(record: Record, request: Mapping[str, Any], interpreter: str) -> 
         interpreter: the Python that runs it.
 
     Returns:
-        ``written``, the path of the artifact; or ``refusal``, why not, and ``way``, another way that may lead there.
-        With both, the ``environment`` that it ran in, where it could tell.
+        ``written``, the path of the artifact; or ``refusal``, why not, which is ``final`` where no other way can lead
+        there. With both, the ``environment`` that it ran in, where it could tell.
 
     Raises:
         ReproduceError: it cannot be started.
@@ -88,10 +88,7 @@ def _answer(request: Mapping[str, Any], output: str, status: int) -> dict[str, A
         named, others = _made_by(request)
         if len({*named}) == 1:
             return answer | {"written": named[0]}
-        made = ", ".join(named or others) or "nothing"
-        answer["refusal"] = f"its {what} ended and did not write it, but {made}"
-    elif answer.get("way") and output:
-        answer["refusal"] = f"{answer['refusal']}\n{output}"
+        answer["refusal"] = f"its {what} did not write it, but {', '.join(named or others) or 'nothing'}"
     return answer
 
 

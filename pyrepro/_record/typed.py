@@ -94,7 +94,10 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
     if kind is dict:
         return {"type": "dict", "items": [[inner(key), inner(item)] for key, item in value.items()]}
     if kind in _PATHS:
-        return {"type": "path", "text": portable(os.fspath(value))}
+        # A relative one stays as it was passed; what is absolute stands elsewhere on another computer.
+        is_absolute = value.is_absolute()
+        text = os.fspath(value)
+        return {"type": "place", "text": portable(text)} if is_absolute else {"type": "path", "text": text}
     if kind in _PURE_PATHS.values():
         return {"type": next(name for name, one in _PURE_PATHS.items() if one is kind), "text": os.fspath(value)}
     if kind in _NAMESPACES.values():
@@ -148,9 +151,9 @@ def _form_of_library(value: Any, inner: Callable[[Any], JSON]) -> JSON:
             return {"type": "omegaconf", "items": [inner(OmegaConf.to_container(value, resolve=True))]}
         except Exception as error:  # a value that is missing, or an interpolation that leads nowhere
             raise UnrecordedError from error
-    if kind.__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        if value.dtype.kind in "biuf" and kind.__name__ not in ("ndarray", "longdouble"):
-            return {"type": "numpy", "class": value.dtype.str, "items": [inner(value.item())]}
+    is_scalar = kind.__module__ == "numpy" and kind.__name__ not in ("ndarray", "longdouble")
+    if is_scalar and getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u", "f"):
+        return {"type": "numpy", "class": value.dtype.str, "items": [inner(value.item())]}
     raise UnrecordedError
 
 
@@ -189,8 +192,8 @@ def _read(
             return make([inner(item) for item in form["items"]])
     if kind == "dict":
         return {inner(key): inner(item) for key, item in form["items"]}
-    if kind == "path":
-        return pathlib.Path(located(form["text"]))
+    if kind in ("path", "place"):
+        return pathlib.Path(form["text"] if kind == "path" else located(form["text"]))
     if kind in _PURE_PATHS:
         return _PURE_PATHS[kind](form["text"])
     if kind in _NAMESPACES:

@@ -21,8 +21,6 @@ from pyrepro._record.replay import refuse, refuse_other_modules, request, write_
 from pyrepro._record.typed import UnrecordedError, value_of
 
 _TYPES: dict[str, Any] = {"str": str, "bytes": os.fsencode, "path": Path}
-_PROGRAM = "program"
-"""The other way, where the function alone does not lead to the artifact."""
 
 
 def _lay_out() -> None:
@@ -68,7 +66,7 @@ def _call_function() -> None:
         refuse(
             f"the configuration of the call hashes to {config_hash}, and the record says {request()['config_hash']}; "
             f"what else it depends on is not recorded",
-            way=_PROGRAM,
+            is_final=False,
         )
     result = naming.binding.call(decorated, arguments)
     if inspect.iscoroutine(result):
@@ -80,17 +78,18 @@ def _call_function() -> None:
 def _decorated_function() -> Any:
     try:
         found = _imported_module()
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
         # What the program puts into sys.path, or imports first, may be missing.
-        traceback.print_exc()
-        refuse(f"{request()['file']} cannot be imported: {error}", way=_PROGRAM)
+        refuse(f"{request()['file']} cannot be imported: {type(error).__name__}: {error}", is_final=False)
     for step in request()["qualname"].split("."):
         if not hasattr(found, step):
-            refuse(f"{request()['file']} has no {request()['qualname']}, or makes it only while it runs", way=_PROGRAM)
+            refuse(
+                f"{request()['file']} has no {request()['qualname']}, or makes it only while it runs", is_final=False
+            )
         found = getattr(found, step)
     # The decorator may have been taken off, or another one put around it.
     if getattr(found, "_naming", None) is None:
-        refuse(f"{request()['function']} is no decorated function of {request()['file']} any more", way=_PROGRAM)
+        refuse(f"{request()['function']} is no decorated function of {request()['file']} any more", is_final=False)
     return found
 
 
@@ -111,7 +110,7 @@ def _imported_module() -> Any:
     found = importlib.import_module(name)
     if os.path.realpath(getattr(found, "__file__", None) or "") != file:
         refuse_other_modules()
-        refuse(f"the module {name} is {getattr(found, '__file__', None)}, and not {file}", way=_PROGRAM)
+        refuse(f"the module {name} is {getattr(found, '__file__', None)}, and not {file}", is_final=False)
     return found
 
 
@@ -127,7 +126,7 @@ def _laid_out_arguments(signature: inspect.Signature) -> dict[str, Any]:
         try:
             given[name] = value_of(form, _class_named, _located)
         except UnrecordedError as error:
-            refuse(f"the argument {name} cannot be given back: {error}", way=_PROGRAM)
+            refuse(f"the argument {name} cannot be given back: {error}", is_final=False)
     for name, value in wanted["arguments_of_paths"].items():
         given[name] = _as_passed(value, wanted["types"].get(name, "str"))
     unknown = [name for name in given if name not in arguments]
@@ -150,10 +149,8 @@ def _class_named(name: str) -> Any:
 
 def _located(path: str) -> str:
     """Where a recorded path is here."""
-    if path.startswith("~/"):
-        return os.path.expanduser(path)
-    place = os.path.join(request()["tree"], path)
-    return request()["places"].get(place, place if os.path.lexists(place) else path)  # type: ignore[no-any-return]
+    place = os.path.normpath(os.path.join(request()["tree"], os.path.expanduser(path)))
+    return request()["places"].get(place, place)  # type: ignore[no-any-return]
 
 
 def _as_passed(value: Any, kind: str) -> Any:
@@ -172,7 +169,7 @@ def main() -> None:
             _run_program()
     except SystemExit as error:
         if error.code not in (None, 0):
-            print(error.code, file=sys.stderr)
+            sys.stderr.write(f"{error.code}\n")
             write_answer({"failed": True})
             return
     except BaseException:

@@ -301,7 +301,10 @@ def printable(text: str) -> str:
 def _json_text(value: object) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a configuration can be as deep as Python can follow, from where it was written
+        return "nested too deeply to be shown"
 
 
 def _finite(text: str) -> float:

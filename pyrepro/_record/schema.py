@@ -23,10 +23,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-_DEEPEST = 200
-"""How deep what is in a record may be nested: what can be read must also be shown, compared and passed on."""
-
-
 def first_violation(document: Any) -> str | None:
     """What is wrong with a record.
 
@@ -41,9 +37,9 @@ def first_violation(document: Any) -> str | None:
 
 
 def _violation_anywhere(document: Any) -> str | None:
-    """What no schema says: a text that cannot be written, or what is nested too deeply for others to read."""
+    """What no schema says: a text that cannot be written or shown. Level by level, since a configuration can be deep."""
     level = [document]
-    for _ in range(_DEEPEST):
+    while level:
         keys = (key for item in level if isinstance(item, dict) for key in item)
         texts = (item for item in level if isinstance(item, str))
         if any(map(_LONE_SURROGATE.search, (*keys, *texts))):
@@ -54,9 +50,7 @@ def _violation_anywhere(document: Any) -> str | None:
             if isinstance(item, (dict, list))
             for inner in (item.values() if isinstance(item, dict) else item)
         ]
-        if not level:
-            return None
-    return f"record is nested more than {_DEEPEST} deep"
+    return None
 
 
 @functools.lru_cache(maxsize=1)

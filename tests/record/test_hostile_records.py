@@ -187,7 +187,8 @@ def mutated(good: str, chance: random.Random) -> Any:
         elif how < 0.85:
             holder[place[-1]] = chance.choice(FORMS)
         elif how < 0.9:
-            holder[place[-1]] = nested(chance.choice([20, 190, 900, 3000]))
+            holder[place[-1]] = nested(chance.choice([20, 200, 900]))
+            break  # nothing else can follow it down
         else:
             holder[place[-1]] = chance.choice(VALUES)
     return document
@@ -233,7 +234,8 @@ def hostile(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     monkeypatch.setenv("TMPDIR", str(scratch))
     path = pathlib.Path(done.stdout.strip())
-    return {"path": path, "log": log, "scratch": scratch, "kept": (repository.path, out, home, site)}
+    good = pathlib.Path(f"{path}.pyrepro.json").read_text(encoding="utf-8")
+    return {"path": path, "good": good, "log": log, "scratch": scratch, "kept": (repository.path, out, home, site)}
 
 
 def test_a_good_record_is_made_again_and_the_watch_sees_what_is_done_elsewhere(
@@ -257,12 +259,9 @@ def test_a_record_with_changed_fields_is_refused_or_harmless(
 ) -> None:
     path, chance = hostile["path"], random.Random(seed)
     record = pathlib.Path(f"{path}.pyrepro.json")
-    good = record.read_text(encoding="utf-8")
+    changed = json.dumps(mutated(hostile["good"], chance))
+    record.write_text(changed)
     before = snapshot(*hostile["kept"])
-    record.unlink()
-    record.write_text(json.dumps(mutated(good, chance)))
-    del before[str(record)]
-    changed = record.read_bytes()
     try:
         shown = str(read_record(path)) + read_record(path)._repr_html_()
         assert is_printable(shown)
@@ -270,8 +269,5 @@ def test_a_record_with_changed_fields_is_refused_or_harmless(
     except (RecordError, ReproduceError) as error:
         shown = str(error)
     assert is_printable(shown)
-    assert record.read_bytes() == changed
-    record.unlink()
     assert snapshot(*hostile["kept"]) == before
-    record.write_text(good, encoding="utf-8")
     assert not hostile["log"].exists(), hostile["log"].read_text()

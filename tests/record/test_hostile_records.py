@@ -238,6 +238,78 @@ def hostile(
     return {"path": path, "good": good, "log": log, "scratch": scratch, "kept": (repository.path, out, home, site)}
 
 
+def changed(hostile: dict[str, Any], *place: Any, to: Any) -> None:
+    """Write the good record with one field changed."""
+    document = json.loads(hostile["good"])
+    holder = document
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = to
+    pathlib.Path(f"{hostile['path']}.pyrepro.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("place", "to", "problem"),
+    [
+        (("config",), "\ud800", "record holds a text that is no Unicode"),
+        (("config",), {"\udfff": 1}, "record holds a text that is no Unicode"),
+        (("call", "paths"), {"../x": "a"}, "record['call']['paths'] '../x' does not match "),
+        (("call", "paths"), {"/tmp/x": "a"}, "record['call']['paths'] '/tmp/x' does not match "),
+        (("call", "arguments"), {"a.b": 1}, "record['call']['arguments'] 'a.b' does not match "),
+        (("call", "function"), "...evil:save", "record['call']['function'] does not match "),
+        (("call", "function"), "../evil:save", "record['call']['function'] does not match "),
+        (("call", "paths", "outpath"), "a\x00b", "record['call']['paths']['outpath'] does not match "),
+        (("call", "argv"), ["a\x00b"], "record['call']['argv'][0] does not match "),
+        (("code", "remote"), "\x1b[2Jhttps://h", "record['code']['remote'] does not match "),
+        (("code", "module"), "x" * 10_001, "record['code']['module'] is longer than 10000"),
+        (("environment", "python"), "CPython\n3", "record['environment']['python'] does not match "),
+        (("artifact", "name"), "..", "record['artifact']['name'] does not match "),
+        (("artifact", "name"), "x" * 256, "record['artifact']['name'] is longer than 255"),
+    ],
+    ids=str,
+)
+def test_a_field_that_no_call_gives_is_refused(place: Any, to: Any, problem: str, hostile: dict[str, Any]) -> None:
+    changed(hostile, *place, to=to)
+    with pytest.raises(RecordError) as error:
+        read_record(hostile["path"])
+    assert f" is no record of this version of pyrepro: {problem}" in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_is_none_in_json_is_refused(number: str, hostile: dict[str, Any]) -> None:
+    text = hostile["good"].replace('"seconds": ', f'"seconds": {number}, "x": ')
+    pathlib.Path(f"{hostile['path']}.pyrepro.json").write_text(text)
+    with pytest.raises(RecordError, match=f"cannot be read: {number} is no JSON; take it from a backup"):
+        read_record(hostile["path"])
+
+
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(hostile: dict[str, Any]) -> None:
+    changed(hostile, "config", to={"note": "\x1b[2J\x9b2J\u202egnp.\x7f\n", "deep": "日本語 é"})
+    record = read_record(hostile["path"])
+    assert r'{"note": "\u001b[2J\x9b2J\u202egnp.\x7f\n", "deep": "日本語 é"}' in str(record)
+    assert is_printable(str(record) + record._repr_html_())
+    changed(hostile, "code", "module", to="evil\x1b[2J.py")
+    with pytest.raises(ReproduceError, match=r"its function is in evil\\x1b\[2J\.py, which the commit does not hold$"):
+        reproduce(hostile["path"], hostile["kept"][0])
+
+
+@pytest.mark.parametrize("name", ["नाम", "größe", "变量", "_x1"])
+def test_names_of_parameters_in_any_script_are_innocent(name: str, hostile: dict[str, Any]) -> None:
+    changed(hostile, "call", "arguments", to={name: 1})
+    assert read_record(hostile["path"]).call["arguments"] == {name: 1}
+
+
+def test_a_configuration_as_deep_as_python_can_follow_is_read_and_refused_where_it_cannot_be_passed_on(
+    hostile: dict[str, Any],
+) -> None:
+    changed(hostile, "config", to=nested(900))
+    assert read_record(hostile["path"]).config == nested(900)
+    text = hostile["good"].replace('"x": [', '"x": [' + "[" * 3_000 + "]" * 3_000 + ", ")
+    pathlib.Path(f"{hostile['path']}.pyrepro.json").write_text(text)
+    with pytest.raises((RecordError, ReproduceError)):
+        reproduce(hostile["path"], hostile["kept"][0])
+
+
 def test_a_good_record_is_made_again_and_the_watch_sees_what_is_done_elsewhere(
     hostile: dict[str, Any], repository: Repository
 ) -> None:

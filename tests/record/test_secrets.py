@@ -97,7 +97,7 @@ class Login:
         {"logins": [Login("me", SECRET)]},
         {1: {"password": SECRET}},
         ({"password": SECRET},),
-        {"password": [SECRET, {"old": SECRET}]},
+        {"password": [SECRET, {"old": SECRET}, None, True]},
         {"password": SECRET, "note": f"it is {SECRET}."},
         {SECRET: 1, "password": SECRET},
     ],
@@ -439,6 +439,6 @@ def test_what_is_withheld_is_asked_for_and_the_home_directory_is_that_of_today(
         reproduce(path, repository.path)
     assert str(error.value) == (
         f"{pathlib.Path(path).name} cannot be made again: the arguments api_key (a builtins.str) were not recorded; pass "
-        f"them as arguments=; nor can its program be run: its command line held a secret, which is not recorded"
+        f"them as arguments=\nits command line held a secret, which is not recorded"
     )
     assert reproduce(path, repository.path, arguments={"api_key": "another"}).same

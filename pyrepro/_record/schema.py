@@ -37,7 +37,7 @@ def first_violation(document: Any) -> str | None:
 
 
 def _violation_anywhere(document: Any) -> str | None:
-    """What no schema says: a text that cannot be written or shown. Level by level, since a configuration can be deep."""
+    """What no schema says: a text that cannot be shown. Level by level, since a configuration can be deep."""
     level = [document]
     while level:
         keys = (key for item in level if isinstance(item, dict) for key in item)

@@ -90,7 +90,7 @@ def import_layout(top: str | None, loaded: Iterable[LoadedModule]) -> Layout:
     for entry in [os.path.realpath(entry) for entry in sys.path if isinstance(entry, str)]:
         if is_installed(os.path.join(entry, "")):
             # What .pth files of editable installs add stands behind it, and must not come before it again.
-            seen = late if entry.endswith(("site-packages", "dist-packages")) else seen
+            seen = late if is_site(entry) else seen
         elif top is None and os.path.isdir(entry):
             seen.setdefault(entry)
         elif top is not None and (entry == top or is_inside(entry, top)):
@@ -102,6 +102,11 @@ def import_layout(top: str | None, loaded: Iterable[LoadedModule]) -> Layout:
         if is_inside(file, top) and module.name not in ("__main__", "__mp_main__") and file.endswith(".py"):
             _add_root(module.name.split("."), relative_to(file, top), {**path, **late}, late, packages)
     return {"path": list(path), "path_late": [entry for entry in late if entry not in path], "packages": packages}
+
+
+def is_site(entry: str) -> bool:
+    """Whether an entry of sys.path is where distributions are installed."""
+    return os.path.basename(entry) in ("site-packages", "dist-packages")
 
 
 def _add_root(

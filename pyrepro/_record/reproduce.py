@@ -10,6 +10,7 @@ from typing import Any
 
 from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import digests_of
+from pyrepro._paths import paths_in
 from pyrepro._record.checkout import check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
 from pyrepro._record.inputs import Inputs
@@ -166,12 +167,25 @@ def _refuse_incomplete(record: Record) -> None:
         raise reproduce_error(
             record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
         )
+    given = [path for argument in record.call["paths"].values() for path in paths_in(argument)]
+    if not any(_is_name_of(record, path) for path in given):
+        raise reproduce_error(
+            record,
+            f"its function was given {', '.join(map(repr, given)) or 'no path'}, which does not become this name",
+        )
     # A patch can be too large to be kept; the commit alone would run other code than was recorded.
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
         raise reproduce_error(
             record, f"the patch of its uncommitted changes {size}; commit before you make what you keep"
         )
+
+
+def _is_name_of(record: Record, path: str) -> bool:
+    try:
+        return os.path.basename(record.tag.put(path).rstrip("/")) == record.artifact["name"]
+    except ValueError:  # no path of an artifact
+        return False
 
 
 def _run(

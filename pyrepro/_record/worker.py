@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pyrepro._code.modules import is_installed
+from pyrepro._record.program import is_site
 from pyrepro._record.replay import refuse, refuse_other_modules, request, write_answer
 from pyrepro._record.typed import UnrecordedError, value_of
 
@@ -27,9 +27,10 @@ def _lay_out() -> None:
     # Before anything of the tree is imported: a module may read sys.argv and open files while it is loaded.
     wanted = request()
     sys.argv = [*wanted["argv"]]
-    last = max((index for index, entry in enumerate(sys.path) if is_installed(os.path.join(entry, ""))), default=0)
-    # After what is installed, as then, and before what .pth files of editable installs add there.
-    sys.path[last + 1 : last + 1] = wanted["late"]
+    # Behind what is installed, as then, and before what .pth files of editable installs add there.
+    ends = [index + 1 for index, entry in enumerate(sys.path) if is_site(entry)]
+    place = ends[0] if ends else len(sys.path)
+    sys.path[place:place] = wanted["late"]
     # In the place of the directory that this was started in, and before the chdir, after which a relative entry would
     # mean another directory.
     sys.path[:1] = wanted["path"]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import subprocess
 import sys
 import textwrap
+import venv
 from pathlib import Path
 
 import pytest
 from colleague import artifact_of, made_by_colleague
 from conftest import PATIENCE, Repository
 
-from pyrepro import ReproduceError
+from pyrepro import ReproduceError, reproduce
 
 HEAD = "import sys\nfrom pathlib import Path\nfrom pyrepro import Artifact\n"
 
@@ -264,38 +266,46 @@ def test_a_path_from_the_variable_is_laid_out_in_the_clone(repository: Repositor
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment in which something can be installed, with all that this one has."""
-    path = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
-    site = next(path.glob("lib/python*/site-packages"), path / "Lib" / "site-packages")
-    (site / "all.pth").write_text("\n".join(entry for entry in sys.path if "site-packages" in entry) + "\n")
-    import pyrepro
-
-    (site / "pyrepro.pth").write_text(str(Path(pyrepro.__file__).parent.parent) + "\n")
+    path = tmp_path_factory.mktemp("environment").resolve() / "venv"
+    venv.create(path, with_pip=False, symlinks=os.name != "nt")
+    [packages] = path.rglob("site-packages")
+    lines = [f"import site; site.addsitedir({entry!r})" for entry in site.getsitepackages()]
+    (packages / "outer.pth").write_text("\n".join(lines) + "\n")
     return path
 
 
-def in_environment(environment: Path, *command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def in_environment(environment: Path, program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    directory = environment / ("Scripts" if os.name == "nt" else "bin")
     return subprocess.run(
-        [environment / "bin" / command[0], *command[1:]],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
+        [directory / program, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
 PROJECT = """\
 [build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-[project]
-name = "lab"
-version = "1"
-[project.scripts]
-lab-train = "lab.cli:main"
-[tool.setuptools.packages.find]
-where = ["src"]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+BACKEND = """\
+import os
+import zipfile
+
+FILES = {
+    "lab-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: lab\\nVersion: 1\\n",
+    "lab-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "lab-1.dist-info/entry_points.txt": "[console_scripts]\\nlab-train = lab.cli:main\\n",
+    "lab-1.dist-info/RECORD": "",
+    "lab.pth": os.path.abspath("src") + "\\n",
+}
+
+
+def build_editable(directory, settings=None, metadata=None):
+    with zipfile.ZipFile(os.path.join(directory, "lab-1-py3-none-any.whl"), "w") as wheel:
+        for name, text in FILES.items():
+            wheel.writestr(name, text)
+    return "lab-1-py3-none-any.whl"
 """
 
 CLI = """
@@ -316,12 +326,12 @@ def project(repository: Repository, environment: Path) -> Repository:
     """A project in src layout, installed editable in that environment."""
     repository.write("pyproject.toml", PROJECT)
     repository.write("src/lab/__init__.py", "")
-    repository.write(".gitignore", "*.egg-info/\nbuild/\n*.txt\n__pycache__/\n")
     repository.write("src/lab/model.py", "LAYERS = 2\n")
+    repository.commit(backend=BACKEND)
     committed(repository, src__lab__cli=CLI, scripts__step=STEP_OF_LAB)
-    command = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "-q", "--no-deps"]
-    done = subprocess.run([*command, "--no-build-isolation", "-e", repository.path], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
+    options = ["--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check", "--force-reinstall"]
+    command = [sys.executable, "-m", "pip", "--python", environment, "install", "-q", *options, "-e", "."]
+    subprocess.run(command, cwd=repository.path, check=True)
     return repository
 
 
@@ -331,8 +341,6 @@ def test_an_editable_install_does_not_bring_todays_package_to_the_recorded_scrip
     done = in_environment(environment, "python", "scripts/step.py", cwd=project.path)
     path = artifact_of(done, project.path)
     project.commit(src__lab__model="LAYERS = 'today'\n")
-    from pyrepro import reproduce
-
     result = reproduce(path, python=environment / "bin" / "python")
     assert (result.same, Path(result.reproduced).read_text()) == (True, "2")
 

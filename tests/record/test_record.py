@@ -65,6 +65,8 @@ def test_everything_that_made_the_artifact_is_recorded(
     packages = found["environment"].pop("packages")
     assert packages["pyrepro"] == version("pyrepro")
     assert packages["pytest"] == version("pytest")
+    assert {"pyrepro", "pytest"} <= {*found["environment"].pop("loaded")} <= {*packages}
+    assert found["environment"].pop("origins").keys() <= packages.keys()
     assert found == {
         "pyrepro": 1,
         "artifact": {"name": path, "size": 8, "sha256": DIGEST},
@@ -73,6 +75,11 @@ def test_everything_that_made_the_artifact_is_recorded(
             "changes": None,
             "remote": "https://example.org/lab/project.git",
             "module": __file__,
+            "import": __name__,
+            "declared": False,
+            "path": [],
+            "path_late": [],
+            "packages": {},
             "others": found["code"]["others"],
             "patch": None,
             "patch_size": 0,
@@ -81,25 +88,33 @@ def test_everything_that_made_the_artifact_is_recorded(
         },
         "config": config,
         "config_hash": config_hash(config),
-        "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table)}},
+        "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table), "artifact": None}},
         "call": {
             "function": f"{__name__}:{save.__qualname__}",
             "paths": {"outpath": "foo.txt"},
             "types": {"outpath": "path", "table": "str"},
             "argv": ["train.py", "--lr", "0.1"],
+            "program": found["call"]["program"],
+            "directory": None,
+            "flags": [],
+            "hash_seed": None,
+            "timezone": None,
             "arguments": {"lr": 0.1},
             "defaults": ["lr"],
-            "inexact": [],
+            "typed": {},
             "unrecorded": {},
         },
         "environment": {
             "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
             "platform": f"{platform.system()} {platform.machine()}",
+            "lock": None,
         },
     }
 
 
-def test_arguments_that_json_does_not_give_back_are_named(repository: Repository, out: pathlib.Path) -> None:
+def test_arguments_that_json_does_not_give_back_are_recorded_with_their_types(
+    repository: Repository, out: pathlib.Path
+) -> None:
     def default() -> None:
         """Has no JSON form where it stands, and need not."""
 
@@ -115,7 +130,8 @@ def test_arguments_that_json_does_not_give_back_are_named(repository: Repository
         "seed": 2**60,
         "kwargs": {"deep": {"a": [None, True]}},
     }
-    assert (call["inexact"], call["defaults"]) == (["sizes"], ["hook"])
+    assert call["typed"] == {"sizes": {"type": "tuple", "items": [1, 2]}}
+    assert call["defaults"] == ["hook"]
     assert call["unrecorded"] == {"net": "builtins.object"}
 
 
@@ -199,8 +215,8 @@ def test_what_is_installed_after_a_record_is_in_the_next(
     save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def packages(outpath: str) -> Any:
-        found = save(outpath)["environment"]["packages"]
-        return {name: version for name, version in found.items() if name.startswith("late_")}
+        found = save(outpath)["environment"]
+        return {name: found["packages"][name] for name in found["loaded"] if name.startswith("late_")}
 
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(site)

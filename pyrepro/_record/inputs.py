@@ -8,6 +8,7 @@ from typing import Any
 
 from pyrepro._config.file_hash import file_hash
 from pyrepro._paths import paths_in
+from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import SUFFIX, Record, RecordedInput
 from pyrepro.errors import ConfigError, PyreproError, ReproduceError
 
@@ -129,7 +130,7 @@ class Inputs:
                 yield os.path.join(os.path.dirname(path), os.path.basename(entry["artifact"]))
 
     def _error(self, reason: str) -> ReproduceError:
-        return ReproduceError(f"{self._record.artifact['name']} cannot be made again: {reason}", path=self._record.path)
+        return reproduce_error(self._record, reason)
 
 
 def _hash_or_reason(path: str) -> str:

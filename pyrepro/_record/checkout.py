@@ -205,14 +205,14 @@ def _apply_patch(record: Record, tree: str) -> None:
     assert code["patch"] is not None  # what has none is refused before
     beside = os.path.dirname(os.path.abspath(record.path))
     found: str | None = None
-    problem: CodeStateError | None = None
+    problem = ""  # as text: an error would keep its frames, and what they hold, until the next collection of garbage
     for content in _patches(record, beside, code["patch"]):
         try:
             # Git refuses paths that lead out of the work tree, into .git, or beyond a link. --index, so that new files
             # count as changes; --whitespace, since apply.whitespace of the user could change or refuse the patch.
             run_git(tree, ["apply", "--index", "--binary", "--whitespace=nowarn", "-"], stdin=content)
         except CodeStateError as error:
-            problem = problem or error
+            problem = problem or str(error)
             continue
         # The patch may have been edited, or be that of another commit: only the recorded state is run.
         state = _code.state_of_work_tree(tree)
@@ -222,7 +222,7 @@ def _apply_patch(record: Record, tree: str) -> None:
         run_git(tree, [*_NO_HOOKS, "reset", "--quiet", "--hard", code["commit"]])
         run_git(tree, ["clean", "--quiet", "-ffdx"])
     if found is None:
-        raise reproduce_error(record, str(problem)) from problem
+        raise reproduce_error(record, problem)
     raise reproduce_error(
         record, f"its patch {code['patch']} gives the changes {found}, and the record names {code['changes']}"
     )

@@ -88,7 +88,7 @@ def document_of(
             "changes": state.changes,
             "remote": None if top is None else _remote_url(top),
             "module": None if module is None else _portable(module, top),
-            "import": import_name(call.function.partition(":")[0]),
+            "import": import_name(call.function.partition(":")[0], module),
             "declared": top is None,
             **_portable_layout(import_layout(top, reading.loaded), top),
             "others": _other_states(reading),
@@ -109,7 +109,7 @@ def document_of(
                 if paths_in(argument)
             },
             "argv": [without_home(text) for text in _argv(top, call.directory)],
-            **_run(call.directory, top),
+            **_run(call, module, top),
             **_arguments(call.arguments, call.defaults, top),
             "defaults": sorted(call.defaults),
         },
@@ -158,14 +158,14 @@ def _argv(top: str | None, directory: str) -> list[str]:
     return argv
 
 
-def _run(directory: str, top: str | None) -> dict[str, Any]:
+def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:
     """How the program was run, apart from its arguments."""
     from pyrepro._record.program import interpreter_flags, program_now
 
-    program = program_now()
+    program = program_now(call.function.partition(":")[0], module)
     if program is not None and program["kind"] == "script":
         program["name"] = _portable(program["name"], top)
-    real = os.path.realpath(directory)
+    real = os.path.realpath(call.directory)
     is_within = top is not None and (real == top or is_inside(real, top))
     return {
         "program": program,

@@ -124,10 +124,11 @@ class Inputs:
 
     def _recorded(self, entry: RecordedInput) -> Iterator[str]:
         """Where the record of an input may be."""
-        if entry["artifact"] is not None:
-            for path in self._candidates(entry):
-                yield path
-                yield os.path.join(os.path.dirname(path), os.path.basename(entry["artifact"]))
+        name = entry["artifact"]
+        if name is not None:
+            # By its names alone: of other files beside it, this very artifact is one.
+            names = (os.path.basename(name), os.path.basename(entry["path"]))
+            yield from (path for path in self._candidates(entry) if os.path.basename(path) in names)
 
     def _error(self, reason: str) -> ReproduceError:
         return reproduce_error(self._record, reason)

@@ -20,7 +20,7 @@ _ITSELF = ("GitPython", "filelock", "rfc8785")
 """What pyrepro needs, which comes along itself."""
 
 _MISSING = re.compile(
-    r"(?:No matching distribution found for|there is no version of|Could not find a version that satisfies the "
+    r"(?i)(?:No matching distribution found for|there is no version of|Could not find a version that satisfies the "
     r"requirement|there are no versions of|cannot find) ([\w.-]+)|because ([\w.-]+) was not found"
 )
 
@@ -51,11 +51,7 @@ def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
     uv = shutil.which("uv")
     version = record.environment["python"].rpartition(" ")[2]
     if uv is not None:
-        # The very version where uv has it, else the newest of the same minor one.
-        for wanted in (version, version.rpartition(".")[0]):
-            made = _run([uv, "venv", "--quiet", "--python", wanted, environment])
-            if made.returncode == 0:
-                break
+        made = _virtual_environment_of_uv(uv, version, environment)
     else:
         made = _run([sys.executable, "-m", "venv", environment])
     if made.returncode:
@@ -72,10 +68,24 @@ def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
     wanted_lines = [line for line in lines if _name_in(line) != "pyrepro"]
     named = {_name_in(line) for line in wanted_lines}
     origins, packages = record.environment["origins"], record.environment["packages"]
-    constraints = [f"{name}=={version}" for name, version in packages.items() if name not in origins]
+    constraints = [
+        f"{name}=={version}" for name, version in packages.items() if name not in origins and name.lower() not in named
+    ]
     wanted_lines += [name for name in _ITSELF if name.lower() not in named]
     _install(record, uv, python, wanted_lines, constraints, scratch)
     return python
+
+
+def _virtual_environment_of_uv(uv: str, version: str, environment: str) -> Any:
+    """Of the very version where it is there or uv finds it, else of the same minor one, else of this one."""
+    import platform
+
+    own = [sys.executable] if platform.python_version() == version else []
+    for wanted in [*own, version, version.rpartition(".")[0], sys.executable]:
+        made = _run([uv, "venv", "--quiet", "--python", wanted, environment])
+        if made.returncode == 0:
+            break
+    return made
 
 
 def _install(
@@ -93,11 +103,23 @@ def _install(
             return
         found = [one or other for one, other in _MISSING.findall(made.stdout)]
         missing = {name.partition("=")[0].lower() for name in found}
-        left = [line for line in lines if _name_in(line) not in missing]
+        left = _without(lines, missing)
+        if left == lines and constraints:
+            # What the others need in turn: better in another version than not at all.
+            constraints = []
+            continue
         if left == lines:
             raise reproduce_error(record, f"its environment cannot be made:\n{made.stdout.strip()}")
-        constraints = [line for line in constraints if _name_in(line) not in missing]
-        lines = left
+        lines, constraints = left, _without(constraints, missing)
+
+
+def _without(lines: list[str], missing: set[str]) -> list[str]:
+    """Requirements without what no index has; of a local version (2.1+cpu), the public one may be there."""
+    return [
+        line.partition("+")[0] if _name_in(line) in missing else line
+        for line in lines
+        if _name_in(line) not in missing or ("+" in line and "@" not in line)
+    ]
 
 
 def _name_in(line: str) -> str:

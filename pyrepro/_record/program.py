@@ -15,6 +15,8 @@ from typing import Any, TypedDict
 from pyrepro._code.modules import LoadedModule, is_installed
 from pyrepro._paths import is_inside, relative_to
 
+_MAIN = ("__main__", "__mp_main__")
+
 
 class RecordedProgram(TypedDict):
     """What was started."""
@@ -31,19 +33,30 @@ class Layout(TypedDict):
     packages: dict[str, str]  # directories of packages whose names do not follow from an entry, by name
 
 
-def program_now() -> RecordedProgram | None:
-    """What this process, or the one that started it as a worker, was started with; None for what is in no file."""
+def program_now(module: str, file: str | None) -> RecordedProgram | None:
+    """What this process, or the one that started it as a worker, was started with; None for what is in no file.
+
+    Args:
+        module: the name of the function's module, as the function has it.
+        file: its real file.
+    """
     # A worker that was started anew has the program of its parent under this name.
-    main: Any = sys.modules.get("__mp_main__") or sys.modules.get("__main__")
-    file = getattr(main, "__file__", None)
-    if not isinstance(file, str) or file.startswith("<"):
+    main = _main()
+    found = getattr(main, "__file__", None)
+    found = os.path.realpath(found) if isinstance(found, str) and not found.startswith("<") else None
+    if module == "__main__" and file is not None and file != found:
+        return {"kind": "script", "name": file}  # a worker of another system, which was sent the function by its value
+    if found is None:
         return None
     name = getattr(getattr(main, "__spec__", None), "name", None) or "__main__"
-    if name not in ("__main__", "__mp_main__"):
+    if name not in _MAIN:
         return {"kind": "module", "name": name.removesuffix(".__main__")}
-    file = os.path.abspath(file)
-    target = _target_of_script(file) if is_installed(file) else None
-    return {"kind": "script", "name": file} if target is None else {"kind": "entry", "name": target}
+    target = _target_of_script(os.path.abspath(main.__file__)) if is_installed(os.path.abspath(main.__file__)) else None
+    return {"kind": "script", "name": found} if target is None else {"kind": "entry", "name": target}
+
+
+def _main() -> Any:
+    return sys.modules.get("__mp_main__") or sys.modules.get("__main__")
 
 
 @functools.lru_cache(maxsize=8)
@@ -66,15 +79,13 @@ def interpreter_flags() -> list[str]:
     return flags + ([f"-Xint_max_str_digits={digits}"] if digits >= 0 and digits != 4300 else [])
 
 
-def import_name(module: str) -> str | None:
+def import_name(module: str, file: str | None) -> str | None:
     """The name under which a function's module is imported; None for a script, which has only a file."""
-    if module not in ("__main__", "__mp_main__"):
+    if module not in _MAIN:
         return module
-    program = program_now()
-    if program is None or program["kind"] != "module":
-        return None
-    main: Any = sys.modules.get("__mp_main__") or sys.modules["__main__"]
-    return str(main.__spec__.name)
+    name = getattr(getattr(_main(), "__spec__", None), "name", None)
+    program = program_now(module, file)
+    return name if program is not None and program["kind"] == "module" else None
 
 
 def import_layout(top: str | None, loaded: Iterable[LoadedModule]) -> Layout:
@@ -99,7 +110,7 @@ def import_layout(top: str | None, loaded: Iterable[LoadedModule]) -> Layout:
     for module in loaded if top is not None else ():
         assert top is not None
         file = module.original or module.file
-        if is_inside(file, top) and module.name not in ("__main__", "__mp_main__") and file.endswith(".py"):
+        if is_inside(file, top) and module.name not in _MAIN and file.endswith(".py"):
             _add_root(module.name.split("."), relative_to(file, top), {**path, **late}, late, packages)
     return {"path": list(path), "path_late": [entry for entry in late if entry not in path], "packages": packages}
 

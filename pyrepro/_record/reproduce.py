@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Mapping
@@ -231,12 +232,22 @@ def _differences(record: Record, now: Mapping[str, Any]) -> dict[str, tuple[str 
     found: dict[str, tuple[str | None, str | None]] = {
         name: (then[name], now[name]) for name in ("python", "platform") if then[name] != now[name]
     }
-    before, after = {*then["loaded"]}, {*now["loaded"]}
-    for name in [*sorted(before & after), *sorted(before - after), *sorted(after - before)]:
-        versions = then["packages"].get(name), now["packages"].get(name)
+    (packages, loaded), (installed, present) = _by_normal_name(then), _by_normal_name(now)
+    names = {**loaded, **present}
+    both = loaded.keys() & present.keys()
+    for name in [*sorted(both), *sorted(loaded.keys() - both), *sorted(present.keys() - both)]:
+        versions = packages.get(name), installed.get(name)
         if versions[0] != versions[1]:
-            found[name] = versions
+            found[names[name]] = versions
     return found
+
+
+def _by_normal_name(environment: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """The versions of an environment, and the names of what is loaded, by what indexes take for the same name."""
+    # Source: the specification of names and normalization, PEP 503.
+    loaded = {re.sub(r"[-_.]+", "-", name).lower(): name for name in environment["loaded"]}
+    versions = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in environment["packages"].items()}
+    return versions, loaded
 
 
 def _move_with_side_files(record: Record, made: str, kept: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -86,11 +87,13 @@ def request_of(
     late = [root for root in map(known.of, code["path_late"]) if root is not None]
     own = _packages_of(code["packages"], known, os.path.join(scratch, "own"))
     name = code["import"]  # type: ignore[typeddict-item]
-    if name is not None and not _module_file(name, [own, *roots, *late]):
+    if name is not None and _module_file(name, [own, *roots, *late]) is None:
         roots.append(_import_root(name, file, tree))
     program = _program(record, known, [own, *roots, *late]) if way == PROGRAM else None
     if isinstance(program, str):
         return program
+    if way == CALL and name is not None and _module_file(name, [own, *roots, *late]) != file:
+        return f"the module {name} of its function is not {code['module']} in the commit"
     reason = "\n".join(sources.missing) or _missing(record, making) if way == CALL else None
     if reason is not None:
         return reason
@@ -201,7 +204,7 @@ def _packages_of(packages: Mapping[str, str], known: _Places, own: str) -> str:
     for name, directory in packages.items():
         place = known.of(directory)
         if _NAME.fullmatch(name) and name != "pyrepro" and place is not None and os.path.isdir(place):
-            os.symlink(place, os.path.join(own, name), target_is_directory=True)
+            link(place, os.path.join(own, name))
     return own
 
 
@@ -221,14 +224,16 @@ def _program(record: Record, known: _Places, roots: list[str]) -> list[str] | st
         return [kind, file]
     module, _, attribute = name.partition(":")
     is_named = _DOTTED.fullmatch(module) and (kind == "module" or _DOTTED.fullmatch(attribute))
-    if not is_named or not _module_file(module, roots):
+    if not is_named or _module_file(module, roots) is None:
         return f"its program {name} is not in the commit"
     return [kind, name]
 
 
-def _module_file(name: str, roots: list[str]) -> bool:
-    files = [os.path.join(root, *name.split(".")) for root in roots]
-    return any(os.path.isfile(file + ".py") or os.path.isfile(os.path.join(file, "__init__.py")) for file in files)
+def _module_file(name: str, roots: list[str]) -> str | None:
+    """The real file to which a path of imports leads."""
+    paths = (os.path.join(root, *name.split(".")) for root in roots)
+    files = (file for path in paths for file in (path + ".py", os.path.join(path, "__init__.py")))
+    return next((os.path.realpath(file) for file in files if os.path.isfile(file)), None)
 
 
 def _argv(record: Record, program: list[str] | None) -> list[str]:
@@ -289,4 +294,10 @@ def _lay_inputs(places: Mapping[str, str], tree: str) -> None:
         inside = parent == tree or is_inside(parent, tree)
         if inside and expected != place and not os.path.lexists(expected) and not is_inside(expected, f"{tree}/.git"):
             os.makedirs(parent, exist_ok=True)
-            os.symlink(place, expected)
+            link(place, expected)
+
+
+def link(target: str, place: str) -> None:
+    """Let a file or a directory stand in another place, too; where links cannot be made, it does not."""
+    with contextlib.suppress(OSError):
+        os.symlink(target, place, target_is_directory=os.path.isdir(target))

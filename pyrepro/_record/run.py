@@ -12,6 +12,7 @@ from typing import Any
 
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import Record
+from pyrepro._record.request import link
 
 _POLL = 0.02  # seconds between two looks for an answer, which a process of the program's own may give
 
@@ -110,7 +111,7 @@ def _variables(request: Mapping[str, Any], place: str) -> dict[str, str]:
     # This very library, whichever the interpreter has: the clone may hold another one, and so may the commit.
     path = [_made(request["scratch"], "own"), *filter(None, [variables.get("PYTHONPATH")])]
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    _link(package, os.path.join(path[0], "pyrepro"))
+    link(package, os.path.join(path[0], "pyrepro"))
     variables |= {
         "PYREPRO_REPRODUCTION": place,
         # The patch makes the tree dirty, as it was then; bytecode of a temporary tree is of no use to anyone.
@@ -126,12 +127,6 @@ def _made(directory: str, name: str) -> str:
     path = os.path.join(directory, name)
     os.makedirs(path, exist_ok=True)
     return path
-
-
-def _link(target: str, link: str) -> None:
-    # Where links cannot be made, the interpreter's own library is used.
-    with contextlib.suppress(OSError):
-        os.symlink(target, link, target_is_directory=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -46,6 +46,7 @@ class Options(NamedTuple):
     repo: str | None
     inputs: tuple[str, ...]
     ignore: tuple[str, ...]
+    secret: tuple[str, ...]
     publishes: bool
     caches: bool
     records: bool

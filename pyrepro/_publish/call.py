@@ -42,6 +42,9 @@ class _Options(Protocol):
     def inputs(self) -> tuple[str, ...]: ...
 
     @property
+    def secret(self) -> tuple[str, ...]: ...
+
+    @property
     def records(self) -> bool: ...
 
 
@@ -229,6 +232,8 @@ class PublishedCall:
         # Published even if the value is refused: what took hours to compute must not be lost.
         origin = None if returned_value or meanwhile != () else self._origin()
         self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
+        if naming.options.records and naming.tracker.patch is not None and naming.tracker.patch.content is not None:
+            _tell_of_patch(patch_name(naming.tracker.reading), naming.name)
         if REPRODUCTION is not None:
             from pyrepro._record.replay import end_with  # where an artifact is made again
 
@@ -291,6 +296,7 @@ class PublishedCall:
             inputs=self._call.inputs,
             arguments=others,
             defaults=[name for name, value in others.items() if value is parameters[name].default],
+            secret=options.secret,
             directory=self._call.directory,
             form=configuration.form,
             config_hash=configuration.hash,
@@ -314,6 +320,16 @@ def _content_of(record: str) -> bytes:
     read_record(record)
     with open(record, "rb") as file:
         return file.read()
+
+
+@functools.cache
+def _tell_of_patch(patch: str, function: str) -> None:
+    """One line for each state: who hands a record on hands its patch on, too."""
+    _logger.warning(
+        "%s was put beside the record of what %s made: it holds every local edit of the code, also of a password or "
+        "token in it; read it before you hand it on",
+        *(patch, function),
+    )
 
 
 def _children_ended() -> int:

@@ -16,7 +16,7 @@ from pyrepro._code import state as _code
 from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run_git, words_of
 from pyrepro._paths import is_url
-from pyrepro._record.record import Record
+from pyrepro._record.record import Record, printable
 from pyrepro.errors import CodeStateError, ReproduceError
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -42,7 +42,9 @@ class Repository(NamedTuple):
 
 
 def reproduce_error(record: Record, reason: str) -> ReproduceError:
-    return ReproduceError(f"{record.artifact['name']} cannot be made again: {reason}", path=record.path)
+    # What the record says, and what its code printed, must not reach a terminal as commands to it.
+    text = "\n".join(map(printable, f"{record.artifact['name']} cannot be made again: {reason}".split("\n")))
+    return ReproduceError(text, path=record.path)
 
 
 def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:

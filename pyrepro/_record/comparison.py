@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyrepro._config.file_hash import digests_of
-from pyrepro._record.record import Record
+from pyrepro._record.record import Record, printable
 from pyrepro._value import Value
 
 Digests = str | dict[str, str]
@@ -43,9 +43,8 @@ class Reproduction(Value):
     environment: dict[str, tuple[str | None, str | None]]
 
     def __str__(self) -> str:
-        return "\n".join(
-            [*self._verdict(), *(f"  {line}" for line in (*self.differences, *lines_of(self.environment)))]
-        )
+        lines = [*self._verdict(), *(f"  {line}" for line in (*self.differences, *lines_of(self.environment)))]
+        return "\n".join(map(printable, lines))
 
     def _verdict(self) -> Iterator[str]:
         made = f"what was made again, {self.reproduced}, is {'' if self.as_recorded else 'not '}what was recorded"

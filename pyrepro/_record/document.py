@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,11 +22,14 @@ from pyrepro._config.inputs import Input, flat
 from pyrepro._paths import is_inside, paths_in, relative_to
 from pyrepro._record.environment import lock_file, packages_of_process, python_now
 from pyrepro._record.record import SUFFIX, RecordedInput
-from pyrepro._record.secrets import without_credentials, without_home
+from pyrepro._record.secrets import clean, without_credentials, without_home
 from pyrepro.errors import CodeStateError, ConfigError
 
 if TYPE_CHECKING:
     from pyrepro._record.program import Layout
+
+
+_logger = logging.getLogger("pyrepro")
 
 
 class RecordedCall(NamedTuple):
@@ -35,6 +40,7 @@ class RecordedCall(NamedTuple):
     inputs: list[Input]
     arguments: Mapping[str, Any]
     defaults: list[str]
+    secret: tuple[str, ...]
     directory: str
     form: JSON
     config_hash: str
@@ -113,6 +119,8 @@ def document_of(
         "started": f"{when.isoformat(timespec='milliseconds')}Z",
         "seconds": seconds,
     }
+    document, in_hash, unknown = clean(document, call.secret)
+    _warn_of_secrets(call.function, in_hash, unknown)
     return _text_of(document)
 
 
@@ -134,6 +142,22 @@ def document_of_copy(original: bytes, document: bytes) -> bytes:
 def _text_of(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
+
+
+@functools.cache
+def _warn_of_secrets(function: str, in_hash: tuple[str, ...], unknown: tuple[str, ...]) -> None:
+    """Warn once for each function of what its records cannot hide."""
+    if in_hash:  # where there are few guesses, a hash tells which is right
+        _logger.warning(
+            "the records of %s leave out %s, whose values are part of the configuration hash; "
+            "where they do not change the artifact, pass ignore=%r",
+            *(function, ", ".join(in_hash), list(in_hash)),
+        )
+    if unknown:
+        _logger.warning(
+            "secret names %s, which is neither a parameter of %s nor a key of its configuration; correct the name",
+            *(" and ".join(map(repr, unknown)), function),
+        )
 
 
 def patch_name(reading: Reading) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyrepro._config.file_hash import file_hash
 from pyrepro._config.inputs import is_list, key_in_list, value_in
+from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import SUFFIX, Record, RecordedInput
 from pyrepro.errors import ConfigError, PyreproError, ReproduceError
 
@@ -184,7 +185,7 @@ class Inputs:
             yield from (path for path in self._candidates(entry) if os.path.basename(path) in names)
 
     def _error(self, reason: str) -> ReproduceError:
-        return ReproduceError(f"{self._record.artifact['name']} cannot be made again: {reason}", path=self._record.path)
+        return reproduce_error(self._record, reason)
 
 
 def _hash_or_reason(path: str) -> str:

@@ -6,10 +6,11 @@ Source: the format is schema.json in this package, JSON Schema 2020-12.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON
@@ -37,6 +38,7 @@ _FIELDS = (
     "environment",
     "started",
     "seconds",
+    "withheld",
 )
 
 
@@ -129,6 +131,8 @@ class Record(Value):
         environment: ``python``, ``platform``, ``packages``, ``loaded``, ``origins`` and ``lock``.
         started: when the function was called, in UTC, such as "2024-05-01T12:00:00.000Z".
         seconds: how long it ran.
+        withheld: names of the secrets that were left out: of arguments, configuration keys, options and variables, and
+            places in ``argv`` such as "argv[2]".
         path: the file that this was read from.
     """
 
@@ -142,6 +146,7 @@ class Record(Value):
     environment: RecordedEnvironment
     started: str
     seconds: float
+    withheld: list[str]
     path: str
 
     @property
@@ -171,7 +176,7 @@ class Record(Value):
             if origin is not None and _INSTALLABLE.fullmatch(origin):
                 lines.append(f"{name} @ {origin}")
             elif origin is not None:
-                lines.append(f"# {name}=={version} was installed from {_printable(origin)}")
+                lines.append(f"# {name}=={version} was installed from {printable(origin)}")
             elif version is not None:
                 lines.append(f"{name}=={version}")
         return "\n".join(lines) + "\n"
@@ -203,11 +208,13 @@ class Record(Value):
             *((f"input {name}", _json_text(entry)) for name, entry in self.inputs.items()),
             *((f"argument {name}", _json_text(value)) for name, value in call["arguments"].items()),
             *((f"argument {name}", f"not recorded, a {kind}") for name, kind in call["unrecorded"].items()),
+            ("withheld", ", ".join(self.withheld)),
             ("started", f"{self.started}, took {self.seconds:.3g} s"),
             ("Python", f"{self.environment['python']} on {self.environment['platform']}"),
             ("packages", ", ".join(f"{name} {packages[name]}" for name in loaded if name in packages)),
         ]
-        return [(name, text) for name, text in rows if text]
+        # A record is somebody else's text, and names of files may hold what turns a terminal over.
+        return [(printable(name), printable(text)) for name, text in rows if text]
 
 
 def _state_text(state: RecordedState | None) -> str:
@@ -250,7 +257,7 @@ def _record_in(file: str) -> Record:
 
     try:
         with open(file, encoding="utf-8") as opened:
-            document = json.load(opened, parse_constant=_refuse_constant)
+            document = json.load(opened, parse_constant=_refuse_constant, parse_float=_finite)
     except FileNotFoundError as error:
         raise RecordError(
             f"there is no record {file}; artifacts of functions decorated with record=True have one", path=file
@@ -305,15 +312,24 @@ def _records_in(directory: str) -> Iterator[Record]:
             yield _record_in(os.path.join(directory, name))
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def printable(text: str) -> str:
+    """A text in one line, in which what is not printable stands as an escape of Python."""
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in text)
 
 
 def _json_text(value: object) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a configuration can be as deep as Python can follow, from where it was written
+        return "nested too deeply to be shown"
 
 
-def _refuse_constant(name: str) -> None:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

@@ -19,6 +19,7 @@ from pyrepro._record.interpreter import interpreter_for
 from pyrepro._record.record import Record, original_of, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
+from pyrepro.errors import PyreproError
 
 Path = str | bytes | os.PathLike[Any]
 
@@ -78,7 +79,13 @@ def reproduce(
     )
     record = read_record(path)
     kept = None if to is None else _free_place(record, os.fsdecode(to))
-    made, scratch, differences = _made_again(record, making, ())
+    try:
+        made, scratch, differences = _made_again(record, making, ())
+    except PyreproError:
+        raise
+    except (OSError, RecursionError, ValueError) as error:
+        # What a record says can be too long for a file system, too deep, or of no meaning to it.
+        raise reproduce_error(record, f"{type(error).__name__}: {error}") from error
     try:
         if kept is not None:
             _copy(made, kept)

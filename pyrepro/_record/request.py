@@ -13,6 +13,7 @@ from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.record import Record
+from pyrepro._record.secrets import WITHHELD, with_home
 from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
 
 CALL, PROGRAM = "call", "program"
@@ -127,12 +128,12 @@ def request_of(
         "paths": call["paths"] if way == PROGRAM else None,
         # Defaults are left to the function: the recorded form of one may not give it back as it was.
         "arguments": {
-            name: value
+            name: with_home(value)
             for name, value in call["arguments"].items()
             if name not in {*call["defaults"], *call["typed"], *call["unrecorded"]}
         }
         | given,
-        "typed": call["typed"] | typed,
+        "typed": with_home(call["typed"]) | typed,
         "arguments_of_paths": {
             # By their numbers: a record can be edited, and a name must not lead out of the directory.
             **{name: _placed(path, scratch, str(number)) for number, (name, path) in enumerate(call["paths"].items())},
@@ -216,6 +217,9 @@ def _program(record: Record, known: _Places, roots: list[str]) -> list[str] | st
     program = record.call["program"]
     if program is None:
         return "it was made in a session or by a worker, whose program is not recorded"
+    withheld = [name for name in record.withheld if name.startswith("argv[")]
+    if withheld or any(WITHHELD in text for text in record.call["argv"]):
+        return "its command line held a secret, which is not recorded"
     kind, name = program["kind"], program["name"]
     if kind == "script":
         file = known.of(name)
@@ -238,8 +242,8 @@ def _module_file(name: str, roots: list[str]) -> str | None:
 
 def _argv(record: Record, program: list[str] | None) -> list[str]:
     """The arguments of the program, with the home directory of today."""
-    home = os.path.join(os.path.expanduser("~"), "")
-    argv = [re.sub(r"(^|[=:,])~/", lambda found: found[1] + home, text) for text in record.call["argv"]]
+    home = os.path.expanduser("~")
+    argv = [re.sub(r"(^|[=:,])~(?=/|$)", lambda found: found[1] + home, text) for text in record.call["argv"]]
     if program is not None and program[0] == "script":
         argv[:1] = [program[1]]
     return argv or [""]

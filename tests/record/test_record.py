@@ -122,6 +122,7 @@ def test_everything_that_made_the_artifact_is_recorded(
             "platform": f"{platform.system()} {platform.machine()}",
             "lock": None,
         },
+        "withheld": [],
     }
 
 

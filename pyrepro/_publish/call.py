@@ -21,6 +21,7 @@ from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
 from pyrepro._record.record import SUFFIX, read_record
+from pyrepro._record.secrets import clean_config
 from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
@@ -258,8 +259,8 @@ class PublishedCall:
             return None
         from pyrepro._publish.reason import origin_of  # imported where something is cached, and is run
 
-        tracker = self._naming.tracker
-        return origin_of(maker, tracker.reading, configuration.form, configuration.hash, tracker.code_key())
+        tracker, form = self._naming.tracker, clean_config(configuration.form, self._naming.options.secret)
+        return origin_of(maker, tracker.reading, form, configuration.hash, tracker.code_key())
 
     def _reason(self, why: str, targets: list[Target]) -> str:
         """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""

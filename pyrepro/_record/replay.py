@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import operator
 import os
 import pathlib
 import sys
@@ -63,23 +64,26 @@ def in_scratch(path: Any) -> Any:
 
 
 def recorded_input(name: str, value: Any) -> Any:
-    """An input of a call with each of its paths where the content that the record names was found."""
-    if type(value) is dict:
-        return {key: recorded_input(name, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return made_like(value, [recorded_input(name, item) for item in value])
+    """An input of a call with each path in it where the content that the record names was found."""
+    if isinstance(value, (list, tuple)) or type(value) is dict:
+        old = [*value.values()] if isinstance(value, dict) else [*value]
+        new = [recorded_input(name, item) for item in old]
+        # By identity: whether two tables are equal is no yes or no.
+        if all(map(operator.is_, old, new)):
+            return value
+        return dict(zip(value, new, strict=True)) if isinstance(value, dict) else made_like(value, new)
     return _recorded_place(name, value) if isinstance(value, (str, bytes, os.PathLike)) else value
 
 
 def put_recorded_input(name: str, config: Any, keys: tuple[str, ...], value: Any) -> Any:
     """An input that is a key of the configuration, which gets the paths of here: the function reads them from it."""
     here = recorded_input(name, value)
-    if here == value:
+    if here is value:
         return value
     *above, last = keys
     for key in above:
         config = config[key] if hasattr(type(config), "__getitem__") else getattr(config, key)
-    # What is frozen stays as it is: the function finds what lies where it names it, or says what it misses.
+    # What is frozen stays as it is: the function says itself which file it misses.
     with contextlib.suppress(Exception):
         if hasattr(type(config), "__setitem__"):
             config[last] = here

@@ -104,6 +104,12 @@ def clean(document: dict[str, Any], names: Collection[str] = ()) -> Cleaned:
     )
 
 
+def clean_config(form: Any, names: Collection[str] = ()) -> Any:
+    """A configuration in JSON without secrets; for ``names`` see :func:`clean`."""
+    cleaning = _Cleaning(names)
+    return cleaning.without_known(cleaning.tree(form), "")
+
+
 def _given_back(call: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
     """The arguments with types, and those that are unrecorded: what has lost something is the argument no more."""
     # A default comes back from the code.

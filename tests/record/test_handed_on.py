@@ -533,7 +533,7 @@ def test_requirements_are_lines_for_pip(repository: Repository, out: Path) -> No
     assert read_record(path).requirements() == (
         "# CPython 3.13.0 on Linux x86_64\n"
         "numpy==2.4.6\n"
-        "# lab==1 was installed from editable file://~/lab?[2J\n"
+        "# lab==1 was installed from editable file://~/lab\\x1b[2J\n"
         f"fork @ git+https://example.org/fork.git@{commit}\n"
     )
 

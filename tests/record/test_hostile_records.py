@@ -231,6 +231,8 @@ def hostile(
     (site / "sitecustomize.py").write_text(WATCH.format(log=str(log), scratch=str(scratch), known=[*known, str(site)]))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PYTHONPATH", str(site))
+    # What a measurement of coverage writes elsewhere is not the record's doing.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     monkeypatch.setenv("TMPDIR", str(scratch))
     path = pathlib.Path(done.stdout.strip())

@@ -99,6 +99,7 @@ def test_everything_that_made_the_artifact_is_recorded(
             "left_out": [],
             "changed_meanwhile": [],
         },
+        "made_at": None,
         "config": config,
         "config_hash": config_hash(config),
         "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table), "artifact": None}},

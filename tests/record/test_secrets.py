@@ -414,7 +414,7 @@ PROGRAM = """\
 import sys
 from pyrepro import Artifact
 
-@Artifact("outpath", config=dict, ignore="api_key", record=True)
+@Artifact("outpath", config=dict, ignore=["api_key", "cache"], record=True)
 def save(outpath, api_key, cache):
     open(outpath, "w").write("good job " + cache)
     return outpath

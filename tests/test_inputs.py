@@ -273,7 +273,8 @@ def test_what_is_no_path_and_no_data_is_a_type_error(value: Any, message: str, r
 
     with pytest.raises(TypeError) as error:
         save("foo", value)
-    assert str(error.value) == "the input table is " + message.replace("{0!r}", repr(value))
+    told = message.replace("{0!r}", repr(value))
+    assert str(error.value) == f"the input table is {told}; it is an argument of {save.__qualname__}"
 
 
 def test_an_open_file_is_refused_with_its_path(repository: Repository, data: Path) -> None:
@@ -283,7 +284,10 @@ def test_an_open_file_is_refused_with_its_path(repository: Repository, data: Pat
 
     with open(A) as file, pytest.raises(TypeError) as error:
         save("foo", file)
-    assert str(error.value) == f"the input table is {file!r} of type TextIOWrapper; pass the path 'data/a.csv'"
+    assert str(error.value) == (
+        f"the input table is {file!r} of type TextIOWrapper; pass the path 'data/a.csv'; "
+        f"it is an argument of {save.__qualname__}"
+    )
 
 
 SCRIPT = """\

@@ -42,8 +42,6 @@ class _Places(NamedTuple):
 
     def of(self, path: str) -> str | None:
         """The real path in the clone of a recorded one, None of one that is not in it."""
-        if "\0" in path:
-            return None
         if not _is_absolute(path):
             place = os.path.join(self.tree, path)
         elif self.then and (path == self.then or is_inside(path, self.then)):
@@ -294,8 +292,6 @@ def _placed(argument: Any, scratch: str, name: str) -> Any:
 def _lay_inputs(places: Mapping[str, str], tree: str) -> None:
     """Let inputs that no commit holds stand in the clone where the program expects them."""
     for expected, place in places.items():
-        if "\0" in expected:
-            continue
         parent = os.path.realpath(os.path.dirname(expected))
         inside = parent == tree or is_inside(parent, tree)
         if inside and expected != place and not os.path.lexists(expected) and not is_inside(expected, f"{tree}/.git"):

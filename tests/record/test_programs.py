@@ -404,7 +404,6 @@ def test_a_declared_state_whose_function_several_files_may_hold_is_refused(
     ("field", "value", "said"),
     [
         ("program", {"kind": "script", "name": "../step.py"}, "its program ../step.py is not in the commit"),
-        ("program", {"kind": "script", "name": "a\0b"}, "is not in the commit"),
         ("program", {"kind": "script", "name": "/etc/hostname"}, "its program /etc/hostname is not in the commit"),
         ("program", {"kind": "module", "name": "antigravity"}, "its program antigravity is not in the commit"),
         ("program", {"kind": "entry", "name": "os:abort"}, "its program os:abort is not in the commit"),

@@ -475,8 +475,21 @@ def test_a_name_of_a_parameter_makes_no_directory_elsewhere(
     document["call"]["program"] = None
     document["call"]["paths"][name.format(out=out)] = "foo.txt"
     record.write_text(json.dumps(document))
-    assert refusal(path, repo=repository.path).startswith("__main__:save has no parameter ")
+    with pytest.raises(
+        RecordError, match=re.escape(f"record['call']['paths'] {name.format(out=out)!r} does not match ")
+    ):
+        reproduce(path, repo=repository.path)
     assert not (out / "outside").exists()
+
+
+def test_a_parameter_that_the_function_does_not_have_is_refused(repository: Repository, out: pathlib.Path) -> None:
+    path = made(repository, out)
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["program"] = None
+    document["call"]["paths"]["other"] = "foo.txt"
+    record.write_text(json.dumps(document))
+    assert refusal(path, repo=repository.path).startswith("__main__:save has no parameter 'other'")
 
 
 def test_without_a_record_there_is_nothing_to_go_by(out: pathlib.Path) -> None:

@@ -16,5 +16,8 @@ napoleon_custom_sections = None
 doctest_test_doctest_blocks = ""
 nitpick_ignore_regex = [
     ("py:.*", r"(TypeError|ValueError|OSError|os\.PathLike)"),
-    ("py:class", r"(JSON|Recorded\w+)"),  # what a record's fields hold: the docstring of Record says it key by key
+    (
+        "py:class",
+        r"(JSON|Digests|Recorded\w+)",
+    ),  # what a record's fields hold: the docstring of Record says it key by key
 ]

@@ -27,9 +27,10 @@ from pyrepro.errors import (
 
 if TYPE_CHECKING:
     from pyrepro._find import find, records
+    from pyrepro._record.comparison import Reproduction
     from pyrepro._record.differences import Differences
     from pyrepro._record.record import Record, read_record
-    from pyrepro._record.reproduce import Reproduction, reproduce
+    from pyrepro._record.reproduce import reproduce
     from pyrepro._record.table import Records
     from pyrepro._remove import remove, unused
 
@@ -75,7 +76,7 @@ _LATER = {
     "Differences": "_record.differences",
     "Record": "_record.record",
     "Records": "_record.table",
-    "Reproduction": "_record.reproduce",
+    "Reproduction": "_record.comparison",
     "find": "_find",
     "read_record": "_record.record",
     "records": "_find",

@@ -66,6 +66,10 @@ class Artifact(Generic[_IsCached]):
             the artifact, and of variables that a cached function takes from the
             function around it. They are removed before anything is converted,
             so they need have no stable form.
+        secret: the names of parameters, and of configuration keys, dotted into
+            nested ones, whose values a ``record`` leaves out, beyond those that
+            are called like a secret, such as ``hf_token``. They are part of the
+            configuration hash unless ``ignore`` names them.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
         cache: whether a call whose artifact this very function has completed
@@ -101,6 +105,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: Literal[False] = False,
         record: bool = False,
@@ -117,6 +122,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: Literal[True],
         record: bool = False,
@@ -132,6 +138,7 @@ class Artifact(Generic[_IsCached]):
         repo: Repo = None,
         inputs: Names = (),
         ignore: Names = (),
+        secret: Names = (),
         atomic: bool = False,
         cache: bool = False,
         record: bool = False,
@@ -144,6 +151,7 @@ class Artifact(Generic[_IsCached]):
             repo=repo,
             inputs=inputs,
             ignore=ignore,
+            secret=secret,
             atomic=atomic,
             cache=cache,
             record=record,

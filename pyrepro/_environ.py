@@ -1,6 +1,6 @@
 """The PYREPRO_ variables of the environment, parsed in one place.
 
-Each is read when it is needed, since programs set them while they run.
+Each but one is read when it is needed, since programs set them while they run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from pyrepro._value import is_hex
 from pyrepro.errors import CodeStateError
 
 CODE_STATE = "PYREPRO_CODE_STATE"
+
+REPRODUCTION = os.environ.get("PYREPRO_REPRODUCTION")
+"""The request that :func:`pyrepro.reproduce` has started this process with, or the one that started it; else None.
+
+Read once, at the import: a program that clears its environment must not begin to write to where it says.
+"""
 
 
 def allows_dirty() -> bool:

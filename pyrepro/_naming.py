@@ -20,7 +20,8 @@ from pyrepro._config.elsewhere import found_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.inputs import Input, put_content, value_in
 from pyrepro._config.unchanged import KnownConfig
-from pyrepro._paths import paths_in, split_text
+from pyrepro._environ import REPRODUCTION
+from pyrepro._paths import change_paths, paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError
 
@@ -43,6 +44,7 @@ class Options(NamedTuple):
     repo: str | None
     inputs: tuple[str, ...]
     ignore: tuple[str, ...]
+    secret: tuple[str, ...]
     publishes: bool
     caches: bool
     records: bool
@@ -136,6 +138,8 @@ class Naming:
         started, clock = time.time_ns(), time.perf_counter()
         state = self.tracker.before_call()
         arguments = self.binding.arguments(args, kwargs)
+        if REPRODUCTION is not None:
+            self._take_recorded_inputs(arguments)
         directory = _working_directory()
         configuration, inputs = self._configuration(arguments, directory)
         if plain is not None:
@@ -169,6 +173,8 @@ class Naming:
                 raise TypeError(
                     f"{self.name}.tagged() was not given the argument {name!r}, which is part of the name; pass it"
                 )
+        if REPRODUCTION is not None:
+            self._take_recorded_inputs(arguments)
         for name in self.signature.parameters:
             arguments.setdefault(name, _NotGiven(name))
         self._put_tag(tag_of(state, self._configuration(arguments, _working_directory())[0].hash), arguments)
@@ -190,6 +196,18 @@ class Naming:
             except (TypeError, ValueError) as error:
                 error.args = (f"{error}; it is the argument {name!r} of {self.name}",)
                 raise
+            if REPRODUCTION is not None:
+                from pyrepro._record.replay import in_scratch  # where an artifact is made again
+
+                arguments[name] = change_paths(in_scratch, arguments[name])
+
+    def _take_recorded_inputs(self, arguments: dict[str, Any]) -> None:
+        """Put where the recorded inputs are now in the place of where they were."""
+        from pyrepro._record.replay import recorded_input  # where an artifact is made again
+
+        for name in self.options.inputs:
+            if name in arguments:
+                arguments[name] = recorded_input(name, arguments[name])
 
     def _configuration(self, arguments: Mapping[str, Any], directory: str) -> tuple[_Configuration, list[Input]]:
         """The configuration of a call, computed when it is not that of the last one, and the inputs in it."""
@@ -241,6 +259,10 @@ class Naming:
                 f"inputs names {name!r}, which is neither a parameter of {self.name} nor a key of the configuration; "
                 f"correct the name"
             )
+        if REPRODUCTION is not None:
+            from pyrepro._record.replay import put_recorded_input  # where an artifact is made again
+
+            return found[0], put_recorded_input(name, config, *found)
         return found
 
     def _form_without_inputs(self, config: Any, inputs: list[str]) -> JSON:

@@ -33,6 +33,7 @@ def checked_options(
     repo: Repo,
     inputs: Names,
     ignore: Names,
+    secret: Names,
     atomic: bool,
     cache: bool,
     record: bool,
@@ -56,6 +57,7 @@ def checked_options(
         repo=checked_repo(repo),
         inputs=_checked_names("inputs", inputs),
         ignore=_checked_names("ignore", ignore),
+        secret=_checked_names("secret", secret),
         # A list, not a chain of or: each of the three is checked, whatever the others are.
         publishes=any([checked_flag("atomic", atomic), checked_flag("cache", cache), checked_flag("record", record)]),
         caches=cache,

@@ -315,10 +315,10 @@ def test_mappings_and_keys_stand_in_the_record_and_come_back(repository: Reposit
     hashes = [file_hash(repository.path / name) for name in ("ignored/b.csv", "data.csv")]
     assert record.inputs == {
         "files": [
-            {"path": "ignored/b.csv", "hash": hashes[0], "key": "one"},
-            {"path": "data.csv", "hash": hashes[1], "key": "two"},
+            {"path": "ignored/b.csv", "hash": hashes[0], "artifact": None, "key": "one"},
+            {"path": "data.csv", "hash": hashes[1], "artifact": None, "key": "two"},
         ],
-        "table": {"path": "data.csv", "hash": hashes[1]},
+        "table": {"path": "data.csv", "hash": hashes[1], "artifact": None},
     }
     assert reproduce(path, repo=repository.path).same
 
@@ -331,7 +331,7 @@ def test_data_in_memory_stands_in_the_record_and_cannot_be_made_again(repository
     (path,) = repository.path.glob("out-*.txt")
     record = read_record(path)
     (first, second) = record.inputs["files"]  # type: ignore[misc]
-    assert (first["path"], second) == (None, {"path": None, "hash": None})  # type: ignore[index]
+    assert (first["path"], second) == (None, {"path": None, "hash": None, "artifact": None})  # type: ignore[index]
     with pytest.raises(
         pyrepro.ReproduceError, match="its input files was data in memory, which no record holds; write"
     ):

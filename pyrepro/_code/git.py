@@ -89,10 +89,11 @@ def run_git(
     is_top: bool = True,
     stdin: bytes | None = None,
     environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> bytes:
-    """The output of one git process that succeeds; for the arguments see :func:`start_git`."""
+    """The output of one git process that succeeds; for the arguments see :func:`start_git` and :func:`finish_git`."""
     with start_git(directory, [command], is_top=is_top, stdin=stdin, environment=environment) as [process]:
-        return finish_git(process, stdin)
+        return finish_git(process, stdin, seconds)
 
 
 def _start(
@@ -142,9 +143,9 @@ def _no_git(directory: str, reason: str) -> CodeStateError:
     )
 
 
-def finish_git(process: Any, stdin: bytes | None = None) -> bytes:
-    """The output of a process that succeeds."""
-    seconds = _environ.git_timeout()
+def finish_git(process: Any, stdin: bytes | None = None, seconds: float | None = None) -> bytes:
+    """The output of a process that succeeds within so many seconds, by default those of PYREPRO_GIT_TIMEOUT."""
+    seconds = seconds or _environ.git_timeout()
     top, command = process.args[2], " ".join(process.args[3 + len(_UNIFORM) :])
     try:
         output, errors = process.communicate(stdin, timeout=seconds)
@@ -166,6 +167,12 @@ def finish_git(process: Any, stdin: bytes | None = None) -> bytes:
             work_tree=top,
         )
     return output  # type: ignore[no-any-return]
+
+
+def words_of(error: CodeStateError) -> str:
+    """What git itself has said, for whoever asked it for something else than a code state."""
+    text = str(error)
+    return text.partition(": ")[2].rpartition("\n")[0] or text
 
 
 def _remedy(top: str, words: str) -> str:

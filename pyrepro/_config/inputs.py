@@ -113,17 +113,22 @@ def flat(value: Any, content: Any, key: str | None = None) -> Iterator[tuple[str
             yield from flat(item, content[name], name if key is None else f"{key}.{name}")
     elif isinstance(content, list):
         for index, (item, one) in enumerate(zip(value, content, strict=True)):
-            is_nested = key is not None or isinstance(one, (list, dict))
-            yield from flat(item, one, f"{key or ''}[{index}]" if is_nested else None)
+            yield from flat(item, one, key_in_list(key, index, one))
     else:
         yield key, value, content
+
+
+def key_in_list(key: str | None, index: int, content: Any) -> str | None:
+    """The key of an element of a list; a path in a flat list needs none."""
+    return f"{key or ''}[{index}]" if key is not None or isinstance(content, (list, dict)) else None
 
 
 def _is_path(value: object) -> bool:
     return isinstance(value, (str, bytes, os.PathLike))
 
 
-def _is_list(value: object) -> bool:
+def is_list(value: object) -> bool:
+    """Whether a value is a list of inputs, or something like it."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview, range))
 
 
@@ -133,7 +138,7 @@ def _places_of(value: Any, directory: str) -> Any:
         return os.path.join(directory, os.fsdecode(value))
     if isinstance(value, Mapping):
         return {key: _places_of(item, directory) for key, item in value.items()}
-    return [_places_of(item, directory) for item in value] if _is_list(value) and not is_data(value) else value
+    return [_places_of(item, directory) for item in value] if is_list(value) and not is_data(value) else value
 
 
 def _fingerprints_of(places: Any) -> object:
@@ -151,7 +156,7 @@ def _content_of(name: str, value: Any) -> JSON:
         keys: Any = json_form(dict.fromkeys(value))  # as the keys of configurations are written
         items = zip(keys, value.values(), strict=True)
         return {key: _content_of(f"{name}[{key!r}]", item) for key, item in items}
-    if _is_list(value):
+    if is_list(value):
         return [_content_of(f"{name}[{index}]", item) for index, item in enumerate(value)]
     if not _is_path(value):
         raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")

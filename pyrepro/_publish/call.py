@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
+from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
@@ -21,6 +22,7 @@ from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._publish.returned import described
 from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
 from pyrepro._record.record import SUFFIX, read_record
+from pyrepro._record.secrets import clean_config
 from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class _Options(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def secret(self) -> tuple[str, ...]: ...
 
     @property
     def records(self) -> bool: ...
@@ -241,6 +246,14 @@ class PublishedCall:
         # Published even if the value is refused: what took hours to compute must not be lost.
         origin = None if returned_value or meanwhile != () else self._origin()
         self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
+        if naming.options.records and naming.tracker.patch is not None and naming.tracker.patch.content is not None:
+            _tell_of_patch(patch_name(naming.tracker.reading), naming.name)
+        if REPRODUCTION is not None:
+            from pyrepro._record.replay import end_with  # where an artifact is made again
+
+            written = [os.path.join(self._call.directory, os.fsdecode(path)) for path in paths_in(paths)]
+            configuration, tracker = self._call.configuration, naming.tracker
+            end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if naming.maker is not None:
             verb = "copied" if self._sources else "made"
             _logger.info("%s %s %s: %s", naming.name, verb, _shown(paths), self._why)
@@ -259,8 +272,8 @@ class PublishedCall:
             return None
         from pyrepro._publish.reason import origin_of  # imported where something is cached, and is run
 
-        tracker = self._naming.tracker
-        return origin_of(maker, tracker.reading, configuration.form, configuration.hash, tracker.code_key())
+        tracker, form = self._naming.tracker, clean_config(configuration.form, self._naming.options.secret)
+        return origin_of(maker, tracker.reading, form, configuration.hash, tracker.code_key())
 
     def _reason(self, why: str, targets: list[Target]) -> str:
         """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""
@@ -297,6 +310,7 @@ class PublishedCall:
             inputs=self._call.inputs,
             arguments=others,
             defaults=[name for name, value in others.items() if value is parameters[name].default],
+            secret=options.secret,
             directory=self._call.directory,
             form=configuration.form,
             config_hash=configuration.hash,
@@ -320,6 +334,16 @@ def _content_of(record: str) -> bytes:
     read_record(record)
     with open(record, "rb") as file:
         return file.read()
+
+
+@functools.cache
+def _tell_of_patch(patch: str, function: str) -> None:
+    """One line for each state: who hands a record on hands its patch on, too."""
+    _logger.warning(
+        "%s was put beside the record of what %s made: it holds every local edit of the code, also of a password or "
+        "token in it; read it before you hand it on",
+        *(patch, function),
+    )
 
 
 def _children_ended() -> int:

@@ -22,7 +22,7 @@ def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str, code_k
     Args:
         maker: the function.
         reading: the code that it runs with.
-        form: the configuration in JSON.
+        form: the configuration in JSON, without its secrets.
         config_hash: its hash.
         code_key: what the code that it depends on holds, None where that may not be told.
     """
@@ -34,7 +34,7 @@ def origin_of(maker: str, reading: Reading, form: JSON, config_hash: str, code_k
 
 
 def digest_of_value(form: JSON) -> str:
-    """The digest of a value of a configuration; not the value, which may be long, or a secret."""
+    """The digest of a value of a configuration; not the value, which may be long."""
     return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
@@ -59,8 +59,8 @@ def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: st
         differences.append(_difference_of_code(old, origin, work_tree))
     if old.config != origin.config:
         differing = {key for key in old.keys.keys() | origin.keys.keys() if old.keys.get(key) != origin.keys.get(key)}
-        # What is no object has no keys.
-        where = f" in {first_of(sorted(differing))}" if "" not in differing else ""
+        # What is no object has no keys, and secrets are in no marker.
+        where = f" in {first_of(sorted(differing))}" if differing and "" not in differing else ""
         differences.append(f"the configuration differs{where}")
     return f"{' and '.join(differences)}, compared with {newest.artifact}" if differences else None
 

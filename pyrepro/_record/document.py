@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
-import math
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyrepro._code import state as _code
 from pyrepro._code.git import run_git
@@ -18,10 +20,16 @@ from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._config.inputs import Input, flat
 from pyrepro._paths import is_inside, paths_in, relative_to
-from pyrepro._record.environment import loaded_packages, python_now
-from pyrepro._record.record import RecordedInput
-from pyrepro._record.secrets import without_credentials, without_home
+from pyrepro._record.environment import lock_file, packages_of_process, python_now
+from pyrepro._record.record import SUFFIX, RecordedInput
+from pyrepro._record.secrets import clean, without_credentials, without_home
 from pyrepro.errors import CodeStateError, ConfigError
+
+if TYPE_CHECKING:
+    from pyrepro._record.program import Layout
+
+
+_logger = logging.getLogger("pyrepro")
 
 
 class RecordedCall(NamedTuple):
@@ -32,6 +40,7 @@ class RecordedCall(NamedTuple):
     inputs: list[Input]
     arguments: Mapping[str, Any]
     defaults: list[str]
+    secret: tuple[str, ...]
     directory: str
     form: JSON
     config_hash: str
@@ -66,6 +75,8 @@ def document_of(
     """
     import datetime
 
+    from pyrepro._record.program import import_layout, import_name  # for records only
+
     top, state = reading.work_tree, reading.state
     # Where it stands now: its final path is only written after its record.
     files = digests_of(staged)
@@ -78,6 +89,9 @@ def document_of(
             "changes": state.changes,
             "remote": None if top is None else _remote_url(top),
             "module": None if module is None else _portable(module, top),
+            "import": import_name(call.function.partition(":")[0], module),
+            "declared": top is None,
+            **_portable_layout(import_layout(top, reading.loaded), top),
             "others": _other_states(reading),
             "patch": None if patch.content is None else patch_name(reading),
             "patch_size": patch.size,
@@ -90,20 +104,23 @@ def document_of(
         "inputs": {one.name: _recorded_input(one, call.directory, top) for one in call.inputs},
         "call": {
             "function": call.function,
-            "paths": {name: _recorded_paths(argument, top) for name, argument in call.paths.items()},
+            "paths": {name: recorded_paths(argument, top) for name, argument in call.paths.items()},
             "types": {
                 name: _path_type(argument)
                 for name, argument in {**call.paths, **{one.name: one.value for one in call.inputs}}.items()
                 if paths_in(argument)
             },
-            "argv": [without_home(_portable(argument, top)) for argument in sys.argv],
-            **_arguments(call.arguments, call.defaults),
+            "argv": [without_home(text) for text in _argv(top, call.directory)],
+            **_run(call, module, top),
+            **_arguments(call.arguments, call.defaults, top),
             "defaults": sorted(call.defaults),
         },
-        "environment": {**python_now(), "packages": loaded_packages()},
+        "environment": {**python_now(), **packages_of_process(), "lock": None if top is None else lock_file(top)},
         "started": f"{when.isoformat(timespec='milliseconds')}Z",
         "seconds": seconds,
     }
+    document, in_hash, unknown = clean(document, call.secret)
+    _warn_of_secrets(call.function, in_hash, unknown)
     return _text_of(document)
 
 
@@ -127,51 +144,117 @@ def _text_of(document: dict[str, Any]) -> bytes:
     return f"{text}\n".encode()
 
 
+@functools.cache
+def _warn_of_secrets(function: str, in_hash: tuple[str, ...], unknown: tuple[str, ...]) -> None:
+    """Warn once for each function of what its records cannot hide."""
+    if in_hash:  # where there are few guesses, a hash tells which is right
+        _logger.warning(
+            "the records of %s leave out %s, whose values are part of the configuration hash; "
+            "where they do not change the artifact, pass ignore=%r",
+            *(function, ", ".join(in_hash), list(in_hash)),
+        )
+    if unknown:
+        _logger.warning(
+            "secret names %s, which is neither a parameter of %s nor a key of its configuration; correct the name",
+            *(" and ".join(map(repr, unknown)), function),
+        )
+
+
 def patch_name(reading: Reading) -> str:
     """The name of the file that holds the patch of a state, once for all its records."""
     return f"{reading.state}.patch"
 
 
-def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str]) -> dict[str, Any]:
+def _argv(top: str | None, directory: str) -> list[str]:
+    """The command line, with paths in the work tree as they are to be read from where the program is run again."""
+    argv = [_portable(argument, top) for argument in sys.argv]
+    directory = os.path.realpath(directory)
+    if top is not None and is_inside(directory, top):
+        # Relative ones already are, as they were given.
+        paths = [os.path.isabs(given) and not os.path.isabs(text) for given, text in zip(sys.argv, argv, strict=True)]
+        argv[1:] = [
+            os.path.relpath(os.path.join(top, text), directory).replace(os.sep, "/") if is_path else text
+            for text, is_path in zip(argv[1:], paths[1:], strict=True)
+        ]
+    return argv
+
+
+def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:
+    """How the program was run, apart from its arguments."""
+    from pyrepro._record.program import interpreter_flags, program_now
+
+    program = program_now(call.function.partition(":")[0], module)
+    if program is not None and program["kind"] == "script":
+        program["name"] = _portable(program["name"], top)
+    real = os.path.realpath(call.directory)
+    is_within = top is not None and (real == top or is_inside(real, top))
+    return {
+        "program": program,
+        "directory": (relative_to(real, top) or ".") if is_within and top is not None else None,
+        "flags": interpreter_flags(),
+        # These alone of all variables: they change what Python computes, and are nobody's secret.
+        "hash_seed": os.environ.get("PYTHONHASHSEED") or None,
+        "timezone": os.environ.get("TZ") or None,
+    }
+
+
+def _portable_layout(layout: Layout, top: str | None) -> Layout:
+    """Where modules are found; without a work tree, by paths that can be compared with those of the commit."""
+    if top is not None:
+        return layout
+    path, late = ([_portable(entry, None) for entry in layout[name]] for name in ("path", "path_late"))
+    return {"path": path, "path_late": late, "packages": {}}
+
+
+def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str | None) -> dict[str, Any]:
+    from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
+
     recorded: dict[str, JSON] = {}
-    inexact: list[str] = []
+    typed: dict[str, JSON] = {}
     unrecorded: dict[str, str] = {}
     for name, value in arguments.items():
-        try:
-            form = json_form(value)
-        except ConfigError:
-            if name not in defaults:  # a default comes back from the code
-                unrecorded[name] = f"{type(value).__module__}.{type(value).__qualname__}"
+        with contextlib.suppress(ConfigError):
+            recorded[name] = json_form(value)
+            # Only now: what contains itself has no form, and would be followed without an end.
+            if is_exact(value):
+                recorded[name] = value
+                continue
+        if name in defaults:  # a default comes back from the code
             continue
-        recorded[name] = value if _is_exact(value) else form
-        if name not in defaults and not _is_exact(value):
-            inexact.append(name)
-    return {"arguments": recorded, "inexact": sorted(inexact), "unrecorded": unrecorded}
-
-
-def _is_exact(value: Any) -> bool:
-    """Whether JSON gives a value back as it was."""
-    kind = type(value)
-    if kind is list:
-        return all(map(_is_exact, value))
-    if kind is dict:
-        return all(type(key) is str for key in value) and all(map(_is_exact, value.values()))
-    return value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value))
+        try:
+            typed[name] = typed_form(value, lambda path: _portable(path, top))
+        except UnrecordedError:
+            unrecorded[name] = f"{type(value).__module__}.{type(value).__qualname__}"
+    return {"arguments": recorded, "typed": typed, "unrecorded": unrecorded}
 
 
 def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInput | list[RecordedInput] | None:
     """The paths of an input, and the hashes of their content, which stand in the configuration."""
     parts: list[RecordedInput] = []
     for key, value, digest in flat(one.value, one.content):
-        is_path = isinstance(value, (str, bytes, os.PathLike))
-        path = _portable(os.path.join(directory, os.fsdecode(value)), top) if is_path else None
-        parts.append({"path": path, "hash": digest} if key is None else {"path": path, "hash": digest, "key": key})
+        part: RecordedInput = {"path": None, "hash": digest, "artifact": None}
+        if isinstance(value, (str, bytes, os.PathLike)):
+            file = os.path.normpath(os.path.join(directory, os.fsdecode(value)))
+            part |= {"path": _portable(file, top), "artifact": _name_in_record(file)}
+        if key is not None:
+            part["key"] = key
+        parts.append(part)
     if one.content is None:
         return None
     return parts if isinstance(one.content, (list, dict)) else parts[0]
 
 
-def _recorded_paths(argument: Any, top: str | None) -> JSON:
+def _name_in_record(file: str) -> str | None:
+    """The name of a file as an artifact, None where it has no record."""
+    try:
+        with open(file + SUFFIX, encoding="utf-8") as opened:
+            found = json.load(opened)["artifact"]["name"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def recorded_paths(argument: Any, top: str | None) -> JSON:
     """The plain paths of an argument, as they were passed."""
     if isinstance(argument, (list, tuple)):
         return [_portable(os.fsdecode(path), top) for path in paths_in(argument)]

@@ -9,16 +9,29 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypedDict
+
+from pyrepro._record.secrets import without_credentials
 
 # The files that importlib.metadata takes names and versions from, by the suffix of the metadata directory. An .egg-info
 # can itself be the file.
-_DIST_INFO_FILES = ("METADATA", "RECORD", "top_level.txt")
+_DIST_INFO_FILES = ("METADATA", "RECORD", "direct_url.json", "top_level.txt")
 _EGG_INFO_FILES = ("", "PKG-INFO", "SOURCES.txt", "installed-files.txt", "top_level.txt")
 
 # Clocks of file systems tick every 10 ms at worst: a file can be written twice within a tick and look the same.
 _TICK_NS = 20_000_000
+
+
+_LOCK_FILES = (
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pylock.toml",
+    "requirements.lock",
+    "conda-lock.yml",
+)
 
 
 class PythonVersion(TypedDict):
@@ -26,6 +39,14 @@ class PythonVersion(TypedDict):
 
     python: str
     platform: str
+
+
+class Packages(TypedDict):
+    """The distributions of an interpreter."""
+
+    packages: dict[str, str]
+    loaded: list[str]
+    origins: dict[str, str]
 
 
 class _Fingerprint(NamedTuple):
@@ -43,6 +64,7 @@ class _InstalledDistributions(NamedTuple):
 
     fingerprint: list[_Fingerprint]
     by_package: Mapping[str, list[str]]
+    origins: dict[str, str | None]  # of every distribution, None of one from an index
     versions: dict[str, str | None]  # filled as they are asked for: parsing the metadata of all takes long
 
 
@@ -63,28 +85,25 @@ def python_now() -> PythonVersion:
     }
 
 
-def packages_now(names: Iterable[str]) -> dict[str, str]:
-    """The versions of distributions that are installed now.
-
-    Args:
-        names: the names of distributions, as in an index of packages.
+def packages_of_process() -> Packages:
+    """The installed distributions, and which of them the loaded modules belong to.
 
     Returns:
-        The version by name, without those that are not installed.
-    """
-    return _versions_of(list(names), _installed_distributions())
-
-
-def loaded_packages() -> dict[str, str]:
-    """The distributions that the loaded modules belong to.
-
-    Returns:
-        The installed version of each by its name, sorted by name.
+        ``packages``, versions by name; ``loaded``, names; and ``origins`` of those that are of no index, by name.
     """
     installed = _installed_distributions()
     packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
-    names = {name for package in packages for name in installed.by_package.get(package, ())}
-    return _versions_of(sorted(names), installed)
+    loaded = {name for package in packages for name in installed.by_package.get(package, ())}
+    return {
+        "packages": _versions_of(sorted(installed.origins), installed),
+        "loaded": sorted(name for name in loaded if name in installed.origins),
+        "origins": {name: origin for name, origin in sorted(installed.origins.items()) if origin is not None},
+    }
+
+
+def lock_file(top: str) -> str | None:
+    """The first lock file at the top of a work tree."""
+    return next((name for name in _LOCK_FILES if os.path.isfile(os.path.join(top, name))), None)
 
 
 def _versions_of(names: list[str], installed: _InstalledDistributions) -> dict[str, str]:
@@ -111,7 +130,7 @@ def _installed_distributions() -> _InstalledDistributions:
     fingerprint = [_fingerprint_of(path) for path in _metadata_paths()]
     if last_seen is not None and last_seen.fingerprint == fingerprint:
         return last_seen
-    installed = _InstalledDistributions(fingerprint, _distributions_by_package(), {})
+    installed = _InstalledDistributions(fingerprint, _distributions_by_package(), _origins(), {})
     # Files that were written just now may be written again without looking different: read again next time.
     _last_seen = None if _is_recent(fingerprint) else installed
     return installed
@@ -157,3 +176,34 @@ def _distributions_by_package() -> Mapping[str, list[str]]:
     # instance, since in Python 3.10 and 3.11 this is no class method.
     MetadataPathFinder().invalidate_caches()
     return packages_distributions()
+
+
+def _origins() -> dict[str, str | None]:
+    """Where each installed distribution came from, by name; None of one from an index.
+
+    Source: PEP 610, direct_url.json.
+    """
+    from importlib.metadata import distributions
+
+    found: dict[str | None, str | None] = {}
+    for distribution in distributions():
+        # What is half removed has no metadata, which is another error in each version of Python.
+        with contextlib.suppress(Exception):
+            found.setdefault(distribution.metadata["Name"], _origin_in(distribution.read_text("direct_url.json")))
+    return {name: origin for name, origin in found.items() if name}
+
+
+def _origin_in(text: str | None) -> str | None:
+    """What direct_url.json says, as pip writes it in requirements."""
+    import json
+
+    try:
+        direct = json.loads(text or "null")
+        if direct is None:
+            return None
+        url = without_credentials(str(direct["url"]))
+        if "vcs_info" in direct:
+            return f"{direct['vcs_info']['vcs']}+{url}@{direct['vcs_info']['commit_id']}"
+        return f"editable {url}" if direct.get("dir_info", {}).get("editable") else url
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "unknown"

@@ -5,17 +5,28 @@ Source: the format is schema.json in this package, JSON Schema 2020-12.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
-from typing import Any, TypedDict
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypedDict
 
+from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON
 from pyrepro._record.differences import Differences, differences_of
 from pyrepro._record.schema import first_violation
 from pyrepro._tag import DIGITS, Tag
 from pyrepro._value import Value
-from pyrepro.errors import RecordError
+from pyrepro.errors import ConfigError, NotTaggedError, RecordError
 
 SUFFIX = ".pyrepro.json"
+
+_RENAMED_RECORD = re.compile(r".*\.pyrepro.*\.json(\.txt)?", re.DOTALL)
+"""What mailers and browsers make of the name of a record: ``fig.png.pyrepro (1).json``."""
+
+_INSTALLABLE = re.compile(r"(git\+)?(https?|ssh)://[\w.:/@~+%-]+")
+"""Origins that pip can install from elsewhere, too."""
 
 _FIELDS = (
     "artifact",
@@ -28,6 +39,7 @@ _FIELDS = (
     "environment",
     "started",
     "seconds",
+    "withheld",
 )
 
 
@@ -45,12 +57,16 @@ class RecordedState(TypedDict):
 
 
 class RecordedCode(TypedDict):
-    """The code that ran."""
+    """The code that ran; ``import``, a keyword, is the name under which its module is imported, None of a script."""
 
     commit: str  # 40 or 64 hex digits
     changes: str | None  # SHA-256, 64 hex digits; None for a clean work tree
     remote: str | None  # URL or path to fetch the commit from, without credentials
     module: str | None  # the file of the function, relative to the work tree; None where it was typed
+    declared: bool  # whether PYREPRO_CODE_STATE said so, and no work tree
+    path: list[str]  # entries of sys.path in the work tree, relative to it; absolute of a declared state
+    path_late: list[str]  # those that stood behind the installed environment
+    packages: dict[str, str]  # directories in it of packages that no entry leads to, by name
     others: dict[str, str | None]  # code states of other work trees, by the package that was loaded from them
     patch: str | None  # file name of the patch beside the record; None for a clean work tree, or where it was not kept
     patch_size: int  # bytes, also of a patch that was too large to be kept
@@ -61,6 +77,7 @@ class RecordedCode(TypedDict):
 class _RecordedInput(TypedDict):
     path: str | None  # relative to the work tree, or "~/..." below the home directory, else absolute; None in memory
     hash: str | None  # "sha256:" and 64 hex digits; None for None in a list or a mapping
+    artifact: str | None  # its name as a recorded artifact, where it is one
 
 
 class RecordedInput(_RecordedInput, total=False):
@@ -76,18 +93,26 @@ class RecordedCallFields(TypedDict):
     paths: dict[str, str | list[str] | None]  # plain paths as they were passed, by parameter
     types: dict[str, str]  # "str", "bytes" or "path": what paths and inputs were passed as, by parameter
     argv: list[str]  # sys.argv, with the home directory as "~/"
+    program: dict[str, str] | None  # "kind", "script", "module" or "entry", and "name"; None for what is in no file
+    directory: str | None  # the working directory relative to the work tree, None outside of it
+    flags: list[str]  # of the interpreter, those that change what code computes
+    hash_seed: str | None  # PYTHONHASHSEED
+    timezone: str | None  # TZ
     arguments: dict[str, JSON]  # those that have a JSON form, by name, defaults included
     defaults: list[str]  # names of the arguments that are the defaults of their parameters, sorted
-    inexact: list[str]  # names of the arguments that JSON does not give back as they were, sorted
-    unrecorded: dict[str, str]  # "module.Type" of the arguments without a JSON form, by name
+    typed: dict[str, JSON]  # those that JSON alone does not give back, with their types
+    unrecorded: dict[str, str]  # "module.Type" of the arguments that cannot be given back, by name
 
 
 class RecordedEnvironment(TypedDict):
-    """The interpreter and what it had loaded."""
+    """The interpreter and what it could load."""
 
     python: str  # implementation and version, such as "CPython 3.13.0"
     platform: str  # system and machine, such as "Linux x86_64"
-    packages: dict[str, str]  # versions of the distributions that were loaded, by name
+    packages: dict[str, str]  # versions of the installed distributions, by name
+    loaded: list[str]  # names of those that were loaded, sorted
+    origins: dict[str, str]  # where those came from that are of no index, by name
+    lock: str | None  # the lock file in the work tree, relative to it
 
 
 class Record(Value):
@@ -95,16 +120,20 @@ class Record(Value):
 
     Attributes:
         artifact: ``name``, ``size`` in bytes, and ``sha256``, of a directory by file.
-        code: ``commit``, ``changes``, ``remote``, ``module``, ``others``, ``patch``, ``patch_size``, ``left_out`` and
-            ``changed_meanwhile``.
+        code: ``commit``, ``changes``, ``remote``, ``module``, ``import``, ``declared``, ``path``, ``path_late``,
+            ``packages``, ``others``, ``patch``, ``patch_size``, ``left_out`` and ``changed_meanwhile``.
         made_at: of a copy of what an earlier state of the code made, ``commit`` and ``changes`` of that; else None.
         config: the configuration in its JSON form.
         config_hash: its SHA-256, 64 hex digits.
-        inputs: by parameter, the ``path`` and the ``hash`` of what was read; a list for several, None for none.
-        call: ``function``, ``paths``, ``types``, ``argv``, ``arguments``, ``defaults``, ``inexact`` and ``unrecorded``.
-        environment: ``python``, ``platform`` and ``packages``.
+        inputs: by parameter, the ``path`` and the ``hash`` of what was read, and its name as an ``artifact`` where it
+            is a recorded one; a list for several, None for none.
+        call: ``function``, ``paths``, ``types``, ``argv``, ``program``, ``directory``, ``flags``, ``hash_seed``,
+            ``timezone``, ``arguments``, ``typed``, ``defaults`` and ``unrecorded``.
+        environment: ``python``, ``platform``, ``packages``, ``loaded``, ``origins`` and ``lock``.
         started: when the function was called, in UTC, such as "2024-05-01T12:00:00.000Z".
         seconds: how long it ran.
+        withheld: names of the secrets that were left out: of arguments, configuration keys, options and variables, and
+            places in ``argv`` such as "argv[2]".
         path: the file that this was read from.
     """
 
@@ -118,6 +147,7 @@ class Record(Value):
     environment: RecordedEnvironment
     started: str
     seconds: float
+    withheld: list[str]
     path: str
 
     @property
@@ -150,6 +180,27 @@ class Record(Value):
             raise TypeError(f"differences takes a Record, as read_record gives it, not {other!r}")
         return differences_of(self, other)
 
+    def requirements(self) -> str:
+        """The distributions that were loaded, as the lines of a requirements file for pip.
+
+        Returns:
+            A line for each; a comment for what no index has, such as an editable install.
+
+        Example:
+            ``Path("requirements.txt").write_text(record.requirements())``
+        """
+        environment = self.environment
+        lines = [f"# {environment['python']} on {environment['platform']}"]
+        for name in environment["loaded"]:
+            version, origin = environment["packages"].get(name), environment["origins"].get(name)
+            if origin is not None and _INSTALLABLE.fullmatch(origin):
+                lines.append(f"{name} @ {origin}")
+            elif origin is not None:
+                lines.append(f"# {name}=={version} was installed from {printable(origin)}")
+            elif version is not None:
+                lines.append(f"{name}=={version}")
+        return "\n".join(lines) + "\n"
+
     def __str__(self) -> str:
         rows = self._rows()
         width = max(len(name) for name, _ in rows)
@@ -163,6 +214,7 @@ class Record(Value):
 
     def _rows(self) -> list[tuple[str, str]]:
         code, call = self.code, self.call
+        packages, loaded = self.environment["packages"], self.environment["loaded"]
         sha256 = self.artifact["sha256"]
         digest = f"{len(sha256)} files" if isinstance(sha256, dict) else f"sha256 {sha256}"
         rows = [
@@ -176,11 +228,13 @@ class Record(Value):
             *((f"input {name}", _json_text(entry)) for name, entry in self.inputs.items()),
             *((f"argument {name}", _json_text(value)) for name, value in call["arguments"].items()),
             *((f"argument {name}", f"not recorded, a {kind}") for name, kind in call["unrecorded"].items()),
+            ("withheld", ", ".join(self.withheld)),
             ("started", f"{self.started}, took {self.seconds:.3g} s"),
             ("Python", f"{self.environment['python']} on {self.environment['platform']}"),
-            ("packages", ", ".join(f"{name} {version}" for name, version in self.environment["packages"].items())),
+            ("packages", ", ".join(f"{name} {packages[name]}" for name in loaded if name in packages)),
         ]
-        return [(name, text) for name, text in rows if text]
+        # A record is somebody else's text, and names of files may hold what turns a terminal over.
+        return [(printable(name), printable(text)) for name, text in rows if text]
 
 
 def _state_text(state: RecordedState | None) -> str:
@@ -193,7 +247,8 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     """The record of an artifact. Nothing is run to read it.
 
     Args:
-        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``.
+        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``. Where a mailer
+            or a browser has renamed one of them, the record is found by the tag and the content of the artifact.
 
     Returns:
         The record.
@@ -204,13 +259,25 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"read_record takes the path of an artifact, not {path!r} of type {type(path).__name__}")
+    text = os.fsdecode(path)
+    if _RENAMED_RECORD.fullmatch(os.path.basename(text)) and os.path.isfile(text):
+        return _record_in(text)
+    artifact = text.rstrip(os.sep)
+    if text.endswith(SUFFIX):
+        return _record_in(text)
+    if not os.path.lexists(artifact + SUFFIX):
+        found = _record_of_renamed(artifact)
+        if found is not None:
+            return found
+    return _record_in(artifact + SUFFIX)
+
+
+def _record_in(file: str) -> Record:
     import json
 
-    text = os.fsdecode(path)
-    file = text if text.endswith(SUFFIX) else text.rstrip(os.sep) + SUFFIX
     try:
         with open(file, encoding="utf-8") as opened:
-            document = json.load(opened, parse_constant=_refuse_constant)
+            document = json.load(opened, parse_constant=_refuse_constant, parse_float=_finite)
     except FileNotFoundError as error:
         raise RecordError(
             f"there is no record {file}; artifacts of functions decorated with record=True have one", path=file
@@ -226,11 +293,63 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
 
+def _record_of_renamed(artifact: str) -> Record | None:
+    """The record of an artifact where one of them was renamed, found by the tag and the content."""
+    try:
+        tag, digests = Tag.from_path(artifact), digests_of(artifact)
+    except (NotTaggedError, OSError, ConfigError, ValueError):
+        return None
+    for record in _records_in(os.path.dirname(artifact)):
+        if record.tag == tag and record.artifact["sha256"] == digests:
+            return record
+    return None
+
+
+def original_of(record: Record) -> str:
+    """The path of the artifact of a record, under its own name or another one."""
+    directory = os.path.dirname(record.path)
+    own = os.path.join(directory, record.artifact["name"])
+    if os.path.lexists(own):
+        return own
+    for name in sorted(os.listdir(directory or os.curdir)):
+        path = os.path.join(directory, name)
+        try:
+            is_it = Tag.from_path(name) == record.tag and not name.endswith(".json")
+            if is_it and digests_of(path) == record.artifact["sha256"]:
+                return path
+        except (NotTaggedError, OSError, ConfigError, ValueError):
+            continue
+    return own
+
+
+def _records_in(directory: str) -> Iterator[Record]:
+    try:
+        names = sorted(os.listdir(directory or os.curdir))
+    except OSError:
+        return
+    for name in filter(_RENAMED_RECORD.fullmatch, names):
+        with contextlib.suppress(RecordError):
+            yield _record_in(os.path.join(directory, name))
+
+
+def printable(text: str) -> str:
+    """A text in one line, in which what is not printable stands as an escape of Python."""
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in text)
+
+
 def _json_text(value: object) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # a configuration can be as deep as Python can follow, from where it was written
+        return "nested too deeply to be shown"
 
 
-def _refuse_constant(name: str) -> None:
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

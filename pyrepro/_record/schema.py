@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
     "string": (str,),
@@ -17,6 +19,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "array": (list,),
     "object": (dict,),
+    "boolean": (bool,),
 }
 
 
@@ -28,9 +31,26 @@ def first_violation(document: Any) -> str | None:
 
     Returns:
         The first violation of schema.json and where it is, such as "record['seconds'] is less than 0"; None for a
-        document that follows the schema.
+        document that follows the schema, and whose texts are Unicode.
     """
-    return next(_violations(document, _record_schema(), "record"), None)
+    return next(_violations(document, _record_schema(), "record"), None) or _violation_anywhere(document)
+
+
+def _violation_anywhere(document: Any) -> str | None:
+    """What no schema says: a text that cannot be shown. Level by level, since a configuration can be deep."""
+    level = [document]
+    while level:
+        keys = (key for item in level if isinstance(item, dict) for key in item)
+        texts = (item for item in level if isinstance(item, str))
+        if any(map(_LONE_SURROGATE.search, (*keys, *texts))):
+            return "record holds a text that is no Unicode"
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return None
 
 
 @functools.lru_cache(maxsize=1)
@@ -47,9 +67,11 @@ def _violations(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[s
     if not schema:
         return  # anything will do, and a configuration can be deep
     # The type first: the other keywords compare values that have it.
-    for keyword in ("type", "const", "enum", "minimum", "pattern"):
+    for keyword in ("type", "const", "enum", "minimum", "maxLength", "pattern"):
         if keyword in schema:
             yield from _CHECKS[keyword](value, schema[keyword], place)
+    if "$ref" in schema:
+        yield from _violations(value, _record_schema()["$defs"][schema["$ref"].rpartition("/")[2]], place)
     if isinstance(value, list):
         yield from _violations_of_items(value, schema, place)
     if isinstance(value, dict):
@@ -60,8 +82,10 @@ def _violations(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[s
 
 def _check_type(value: Any, names: str | list[str], place: str) -> Iterator[str]:
     accepted = [names] if isinstance(names, str) else names
-    # To Python true is 1, and to JSON it is not; no field of a record is a boolean.
-    if isinstance(value, bool) or not any(isinstance(value, _TYPES[name]) for name in accepted):
+    # To Python true is 1, and to JSON it is not.
+    if isinstance(value, bool) != ("boolean" in accepted) or not any(
+        isinstance(value, _TYPES[name]) for name in accepted
+    ):
         yield f"{place} is not of type {' or '.join(accepted)}"
 
 
@@ -80,6 +104,11 @@ def _check_minimum(value: Any, minimum: float, place: str) -> Iterator[str]:
         yield f"{place} is less than {minimum}"
 
 
+def _check_length(value: Any, length: int, place: str) -> Iterator[str]:
+    if isinstance(value, str) and len(value) > length:
+        yield f"{place} is longer than {length}"
+
+
 def _check_pattern(value: Any, pattern: str, place: str) -> Iterator[str]:
     # The whole value: to Python $ matches before a line end, and to JSON Schema it does not.
     if isinstance(value, str) and not re.fullmatch(pattern.strip("^$"), value):
@@ -91,6 +120,7 @@ _CHECKS: dict[str, Callable[[Any, Any, str], Iterator[str]]] = {
     "const": _check_const,
     "enum": _check_enum,
     "minimum": _check_minimum,
+    "maxLength": _check_length,
     "pattern": _check_pattern,
 }
 
@@ -116,4 +146,5 @@ def _unknown_properties(value: dict[str, Any], schema: Mapping[str, Any], place:
 def _violations_of_properties(value: dict[str, Any], schema: Mapping[str, Any], place: str) -> Iterator[str]:
     properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
     for name, item in value.items():
+        yield from _violations(name, schema.get("propertyNames", {}), f"{place} {name!r}")
         yield from _violations(item, properties.get(name) or others or {}, f"{place}[{name!r}]")

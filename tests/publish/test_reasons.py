@@ -37,18 +37,18 @@ class Program:
 
     def __init__(self, repository: Repository, out: pathlib.Path) -> None:
         self.repository = repository
-        self._out = out
+        self.out = out
         repository.commit(program=PROGRAM.format(level="INFO", out=str(out)), helper="x = 1\n")
 
     def __call__(self, **arguments: Any) -> list[str]:
         done = self.repository.run("program.py", repr(arguments))
         assert done.returncode == 0, done.stderr
-        return [line.replace(f"{self._out}/", "") for line in done.stdout.splitlines() if line.startswith("save ")]
+        return [line.replace(f"{self.out}/", "") for line in done.stdout.splitlines() if line.startswith("save ")]
 
     @property
     def newest(self) -> str:
         """The name of the artifact that was made last."""
-        return max(self._out.glob("foo*"), key=lambda path: path.stat().st_mtime_ns).name
+        return max(self.out.glob("foo*"), key=lambda path: path.stat().st_mtime_ns).name
 
 
 @pytest.fixture
@@ -264,3 +264,14 @@ def test_the_line_is_not_composed_where_nobody_reads_it(
     caplog.set_level(logging.WARNING, "pyrepro")
     assert (save("foo.txt"), save("foo.txt")) == (save.tagged("foo.txt"),) * 2
     assert caplog.records == []
+
+
+def test_a_secret_that_differs_is_in_no_marker(program: Program) -> None:
+    source = (program.repository.path / "program.py").read_text()
+    program.repository.commit(program=source.replace("lr=0.1", "token=None"))
+    program(token="first")
+    old = program.newest
+    assert program(token="second") == [f"save made {program.newest}: the configuration differs, compared with {old}"]
+    files = [path for path in program.out.rglob("*") if path.is_file() and ".pyrepro" in path.parts]
+    assert files
+    assert not any(b"token" in path.read_bytes() for path in files)

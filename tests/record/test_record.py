@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import hashlib
 import importlib
 import importlib.metadata
@@ -24,6 +26,17 @@ from conftest import Repository
 
 import pyrepro
 from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
+
+
+class Flags(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+@dataclasses.dataclass
+class Carrying:
+    x: int
+
 
 SCHEMA = json.loads((pathlib.Path(pyrepro.__file__).parent / "_record" / "schema.json").read_text())
 DIGEST = hashlib.sha256(b"good job").hexdigest()
@@ -65,6 +78,8 @@ def test_everything_that_made_the_artifact_is_recorded(
     packages = found["environment"].pop("packages")
     assert packages["pyrepro"] == version("pyrepro")
     assert packages["pytest"] == version("pytest")
+    assert {"pyrepro", "pytest"} <= {*found["environment"].pop("loaded")} <= {*packages}
+    assert found["environment"].pop("origins").keys() <= packages.keys()
     assert found == {
         "pyrepro": 1,
         "artifact": {"name": path, "size": 8, "sha256": DIGEST},
@@ -73,33 +88,48 @@ def test_everything_that_made_the_artifact_is_recorded(
             "changes": None,
             "remote": "https://example.org/lab/project.git",
             "module": __file__,
+            "import": __name__,
+            "declared": False,
+            "path": [],
+            "path_late": [],
+            "packages": {},
             "others": found["code"]["others"],
             "patch": None,
             "patch_size": 0,
             "left_out": [],
             "changed_meanwhile": [],
         },
+        "made_at": None,
         "config": config,
         "config_hash": config_hash(config),
-        "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table)}},
+        "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table), "artifact": None}},
         "call": {
             "function": f"{__name__}:{save.__qualname__}",
             "paths": {"outpath": "foo.txt"},
             "types": {"outpath": "path", "table": "str"},
             "argv": ["train.py", "--lr", "0.1"],
+            "program": found["call"]["program"],
+            "directory": None,
+            "flags": [],
+            "hash_seed": None,
+            "timezone": None,
             "arguments": {"lr": 0.1},
             "defaults": ["lr"],
-            "inexact": [],
+            "typed": {},
             "unrecorded": {},
         },
         "environment": {
             "python": f"{sys.implementation.name.replace('cpython', 'CPython')} {sys.version.split()[0]}",
             "platform": f"{platform.system()} {platform.machine()}",
+            "lock": None,
         },
+        "withheld": [],
     }
 
 
-def test_arguments_that_json_does_not_give_back_are_named(repository: Repository, out: pathlib.Path) -> None:
+def test_arguments_that_json_does_not_give_back_are_recorded_with_their_types(
+    repository: Repository, out: pathlib.Path
+) -> None:
     def default() -> None:
         """Has no JSON form where it stands, and need not."""
 
@@ -115,8 +145,46 @@ def test_arguments_that_json_does_not_give_back_are_named(repository: Repository
         "seed": 2**60,
         "kwargs": {"deep": {"a": [None, True]}},
     }
-    assert (call["inexact"], call["defaults"]) == (["sizes"], ["hook"])
+    assert call["typed"] == {"sizes": {"type": "tuple", "items": [1, 2]}}
+    assert call["defaults"] == ["hook"]
     assert call["unrecorded"] == {"net": "builtins.object"}
+
+
+def test_what_cannot_be_given_back_is_named_with_its_type(repository: Repository, out: pathlib.Path) -> None:
+    import datetime
+    import zoneinfo
+
+    import omegaconf
+
+    class Access(enum.Flag):
+        READ = 1
+        WRITE = 2
+
+    @dataclasses.dataclass
+    class Local:
+        x: int = 1
+
+    @Artifact("outpath", config={}, repo=repository.path, record=True)
+    def save(outpath: str, **given: Any) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    carrying = Carrying(1)
+    carrying.more = object()  # type: ignore[attr-defined]
+    circle: list[Any] = []
+    circle.append(circle)
+    values = {
+        "circle": circle,
+        "time": datetime.datetime(2024, 5, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        "flags": Flags.READ | Flags.WRITE,
+        "local": Local(),
+        "local_flag": Access.READ,
+        "carrying": carrying,
+        "missing": omegaconf.OmegaConf.create({"a": "???", "b": "${nowhere}"}),
+        "file": object(),
+    }
+    for name, value in values.items():
+        assert document(save(f"{name}.txt", x=value))["call"]["unrecorded"] == {"given": "builtins.dict"}, name
 
 
 def test_the_record_of_a_directory_holds_the_digest_of_each_file(repository: Repository, out: pathlib.Path) -> None:
@@ -199,8 +267,8 @@ def test_what_is_installed_after_a_record_is_in_the_next(
     save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def packages(outpath: str) -> Any:
-        found = save(outpath)["environment"]["packages"]
-        return {name: version for name, version in found.items() if name.startswith("late_")}
+        found = save(outpath)["environment"]
+        return {name: found["packages"][name] for name in found["loaded"] if name.startswith("late_")}
 
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(site)
@@ -226,6 +294,42 @@ def test_what_is_installed_after_a_record_is_in_the_next(
     (develop / "top_level.txt").write_text("late_two\n")
     monkeypatch.syspath_prepend(develop.parent)
     assert packages("develop.txt") == {"late_two": "2.0"}
+
+
+def test_where_a_distribution_came_from_is_recorded(
+    save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(site)
+    commit = "0" * 40
+    direct: dict[str, Any] = {
+        "origin_a": {"url": f"file://{os.path.expanduser('~')}/lab", "dir_info": {"editable": True}},
+        "origin_b": {"url": "https://me:secret@example.org/b.git", "vcs_info": {"vcs": "git", "commit_id": commit}},
+        "origin_c": {"url": "file:///wheels/c.whl", "archive_info": {}},
+        "origin_d": [],
+    }
+    for name, found in direct.items():
+        install(site, name, "1.0")
+        (site / f"{name}-1.0.dist-info" / "direct_url.json").write_text(json.dumps(found))
+    (site / "half_removed-1.0.dist-info").mkdir()
+    (site / "nameless-1.0.dist-info").mkdir()
+    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
+    environment = save("foo.txt")["environment"]
+    assert {name: text for name, text in environment["origins"].items() if name.startswith("origin_")} == {
+        "origin_a": "editable file://~/lab",
+        "origin_b": f"git+https://example.org/b.git@{commit}",
+        "origin_c": "file:///wheels/c.whl",
+        "origin_d": "unknown",
+    }
+    assert environment["packages"]["origin_a"] == "1.0"
+    assert not {"half_removed", "nameless"} & environment["packages"].keys()
+
+
+def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:
+    assert save("none.txt")["environment"]["lock"] is None
+    repository.write("uv.lock", "version = 1\n")
+    repository.commit()
+    assert save("uv.txt")["environment"]["lock"] == "uv.lock"
 
 
 def test_what_is_installed_is_read_again_only_after_a_change(

@@ -1,0 +1,145 @@
+"""The interpreter that makes an artifact again: this one, another one, or one of the recorded versions.
+
+Sources: the pip manual on requirements and constraints files; the uv manual on uv sync and uv venv.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from pyrepro._record.checkout import reproduce_error
+from pyrepro._record.record import Record
+from pyrepro._record.request import Making
+
+_ITSELF = ("GitPython", "filelock", "rfc8785")
+"""What pyrepro needs, which comes along itself."""
+
+_MISSING = re.compile(
+    r"(?i)(?:No matching distribution found for|there is no version of|Could not find a version that satisfies the "
+    r"requirement|there are no versions of|cannot find) ([\w.-]+)|because ([\w.-]+) was not found"
+)
+
+
+def interpreter_for(record: Record, making: Making, tree: str, scratch: str) -> str:
+    """The interpreter that runs the recorded code.
+
+    Args:
+        record: the record.
+        making: what the user says.
+        tree: the clone, which may hold a lock file.
+        scratch: a directory for a virtual environment.
+
+    Raises:
+        ReproduceError: it is not there, or cannot be made.
+    """
+    if making.python is not None:
+        found = shutil.which(making.python)
+        if found is None:
+            raise reproduce_error(record, f"there is no interpreter {making.python}; pass the path of one as python=")
+        return os.path.abspath(found)
+    return _recorded_environment(record, tree, scratch) if making.uses_recorded else sys.executable
+
+
+def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
+    environment = os.path.join(scratch, "environment")
+    python = os.path.join(environment, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
+    uv = shutil.which("uv")
+    version = record.environment["python"].rpartition(" ")[2]
+    if uv is not None:
+        made = _virtual_environment_of_uv(uv, version, environment)
+    else:
+        made = _run([sys.executable, "-m", "venv", environment])
+    if made.returncode:
+        raise reproduce_error(record, f"its environment cannot be made:\n{made.stdout.strip()}")
+    lock = record.environment["lock"]
+    if uv is not None and lock == "uv.lock" and os.path.isfile(os.path.join(tree, lock)):
+        command = [uv, "sync", "--quiet", "--frozen", "--no-install-project", "--all-extras", "--directory", tree]
+        made = _run(command, UV_PROJECT_ENVIRONMENT=environment)
+        if made.returncode:
+            raise reproduce_error(record, f"its environment cannot be made from {lock}:\n{made.stdout.strip()}")
+        _install(record, uv, python, list(_ITSELF), [], scratch)
+        return python
+    lines = [line for line in record.requirements().splitlines() if not line.startswith("#")]
+    wanted_lines = [line for line in lines if _name_in(line) != "pyrepro"]
+    named = {_name_in(line) for line in wanted_lines}
+    origins, packages = record.environment["origins"], record.environment["packages"]
+    constraints = [
+        f"{name}=={version}" for name, version in packages.items() if name not in origins and name.lower() not in named
+    ]
+    wanted_lines += [name for name in _ITSELF if name.lower() not in named]
+    _install(record, uv, python, wanted_lines, constraints, scratch)
+    return python
+
+
+def _virtual_environment_of_uv(uv: str, version: str, environment: str) -> Any:
+    """Of the very version where it is there or uv finds it, else of the same minor one, else of this one."""
+    import platform
+
+    own = [sys.executable] if platform.python_version() == version else []
+    for wanted in [*own, version, version.rpartition(".")[0], sys.executable]:
+        made = _run([uv, "venv", "--quiet", "--python", wanted, environment])
+        if made.returncode == 0:
+            break
+    return made
+
+
+def _install(
+    record: Record, uv: str | None, python: str, lines: list[str], constraints: list[str], scratch: str
+) -> None:
+    """Install what can be had; what cannot shows among the differences."""
+    command = [uv, "pip", "install", "--quiet", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+    while True:
+        files = [os.path.join(scratch, name) for name in ("requirements.txt", "constraints.txt")]
+        for file, content in zip(files, (lines, constraints), strict=True):
+            with open(file, "w", encoding="utf-8") as opened:
+                opened.write("".join(f"{line}\n" for line in content))
+        made = _run([*command, "-r", files[0], "-c", files[1]])
+        if made.returncode == 0:
+            return
+        found = [one or other for one, other in _MISSING.findall(made.stdout)]
+        missing = {name.partition("=")[0].lower() for name in found}
+        left = _without(lines, missing)
+        if left == lines and constraints:
+            # What the others need in turn: better in another version than not at all.
+            constraints = []
+            continue
+        if left == lines:
+            raise reproduce_error(record, f"its environment cannot be made:\n{made.stdout.strip()}")
+        lines, constraints = left, _without(constraints, missing)
+
+
+def _without(lines: list[str], missing: set[str]) -> list[str]:
+    """Requirements without what no index has.
+
+    Of a local version (2.1+cpu) the public one may be there, and of what pyrepro itself needs any version will do.
+    """
+    left = []
+    for line in lines:
+        if _name_in(line) not in missing:
+            left.append(line)
+        elif "+" in line and "@" not in line:
+            left.append(line.partition("+")[0])
+        elif _name_in(line) in map(str.lower, _ITSELF):
+            left.append(line.partition("=")[0])
+    return left
+
+
+def _name_in(line: str) -> str:
+    return re.split(r"[=@ ]", line, maxsplit=1)[0].lower()
+
+
+def _run(command: list[str], **variables: str) -> Any:
+    return subprocess.run(
+        command,
+        env=os.environ | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )

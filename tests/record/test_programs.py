@@ -1,0 +1,729 @@
+"""Every kind of program, started as its user starts it, gives artifacts that a colleague makes again."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sys
+import tempfile
+import textwrap
+import venv
+from pathlib import Path
+
+import pytest
+from colleague import artifact_of, made_by_colleague
+from conftest import PATIENCE, Repository
+
+from pyrepro import ReproduceError, reproduce
+
+HEAD = "import sys\nfrom pathlib import Path\nfrom pyrepro import Artifact\n"
+
+
+def committed(repository: Repository, **files: str) -> None:
+    repository.commit(**{name: HEAD + textwrap.dedent(text) for name, text in files.items()})
+
+
+def record_of(path: Path) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = json.loads(Path(f"{path}.pyrepro.json").read_text())
+    return found
+
+
+# Scripts
+
+UNGUARDED = """
+@Artifact("outpath", config=dict, record=True)
+def save(outpath, text):
+    Path(outpath).write_text(text)
+    Path(outpath).with_name("side.txt").write_text(text)
+    return outpath
+
+print(save(sys.argv[1], "good job"))
+"""
+
+
+def test_a_script_without_a_main_guard_does_not_replace_the_original_or_its_side_files(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=UNGUARDED)
+    path = artifact_of(repository.run("step.py", out / "foo.txt"), out)
+    before = {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()}
+    assert len(before) == 3
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
+
+
+def test_a_script_that_chooses_its_own_absolute_path_leaves_that_alone(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=UNGUARDED.replace("sys.argv[1]", f"Path({str(out)!r}, 'deep', 'foo.txt')"))
+    path = artifact_of(repository.run("step.py"), out)
+    for file in path.parent.iterdir():
+        if file.is_file() and file.name in ("side.txt",):
+            file.unlink()
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert not (path.parent / "side.txt").exists()
+
+
+FILLED_BY_MAIN = """
+import argparse
+SETTINGS = {}
+
+@Artifact("outpath", config=SETTINGS, record=True)
+def save(outpath):
+    Path(outpath).write_text(repr(SETTINGS))
+    return outpath
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", type=float)
+    SETTINGS.update(vars(parser.parse_args()))
+    Path("main-ran").touch()
+    print(save("out/foo.txt"))
+    Path("too-far").touch()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_configuration_that_main_fills_is_made_again_by_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=FILLED_BY_MAIN)
+    path = artifact_of(repository.run("step.py", "--lr", "0.5"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_seed_that_main_sets_is_set_again(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import random
+
+        @Artifact("outpath", record=True)
+        def save(outpath):
+            Path(outpath).write_text(repr(random.random()))
+            return outpath
+
+        if __name__ == "__main__":
+            random.seed(3)
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_run_in_a_directory_of_the_work_tree_reads_beside_it(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.write("data/x.csv", "1,2\n")
+    committed(
+        repository,
+        notebooks__step="""
+        @Artifact("outpath", record=True)
+        def save(outpath):
+            Path(outpath).write_text(Path("../data/x.csv").read_text())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    directory = repository.path / "notebooks"
+    path = artifact_of(repository.run("step.py", cwd=directory), directory)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_script_that_reads_its_arguments_as_it_is_loaded_is_given_them(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step="SIZE = int(sys.argv[2])\n" + UNGUARDED.replace('"good job"', "str(SIZE)"))
+    path = artifact_of(repository.run("step.py", out / "foo.txt", "7"), out)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_what_the_program_makes_on_the_way_is_made_on_the_way(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        @Artifact("outpath", record=True)
+        def clean(outpath):
+            Path(outpath).write_text("clean")
+            return outpath
+
+        @Artifact("outpath", inputs="table", record=True, config={})
+        def plot(table, outpath, draw):
+            Path(outpath).write_text(draw(Path(table).read_text()))
+            return outpath
+
+        if __name__ == "__main__":
+            table = clean("out/table.csv")
+            print(plot(table, "out/plot.txt", lambda text: text.upper()))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_of_calls_in_a_loop_the_recorded_one_is_taken(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        @Artifact("outpath", record=True)
+        def save(outpath, write):
+            write(outpath)
+            return outpath
+
+        if __name__ == "__main__":
+            for region in ("north", "south"):
+                print(save(f"out/{region}/map.txt", lambda path: Path(path).write_text(region)))
+        """,
+    )
+    done = repository.run("step.py")
+    for line in done.stdout.splitlines():
+        path = repository.path / line
+        assert made_by_colleague(repository, path, tmp_path / path.parent.name).same
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+
+
+# Modules and layouts
+
+
+def test_a_module_that_is_run_with_its_relative_imports(repository: Repository, out: Path, tmp_path: Path) -> None:
+    repository.write("pkg/__init__.py", "")
+    repository.commit(pkg__tools="def shout(text):\n    return text.upper()\n")
+    committed(
+        repository,
+        pkg__cli="""
+        from .tools import shout
+
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath, write=None):
+            Path(outpath).write_text(shout("good job"))
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", print))
+        """,
+    )
+    path = artifact_of(repository.run("-m", "pkg.cli"), repository.path)
+    assert record_of(path)["call"]["program"] == {"kind": "module", "name": "pkg.cli"}
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_the_root_of_the_repository_as_the_package(repository: Repository, out: Path, tmp_path: Path) -> None:
+    repository.write("__init__.py", "")
+    repository.commit(tools="def shout(text):\n    return text.upper()\n")
+    committed(
+        repository,
+        cli="""
+        from .tools import shout
+
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath):
+            Path(outpath).write_text(shout("good job"))
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("-m", "repository.cli", cwd=repository.path.parent), repository.path.parent)
+    assert record_of(path)["code"]["packages"] == {"repository": "."}
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+STEP_OF_LAB = """
+from lab.model import LAYERS
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    Path(outpath).write_text(f"{LAYERS}")
+    return outpath
+
+if __name__ == "__main__":
+    print(save("foo.txt"))
+"""
+
+
+def test_a_path_from_the_variable_is_laid_out_in_the_clone(repository: Repository, out: Path, tmp_path: Path) -> None:
+    repository.commit(src__lab__model="LAYERS = 2\n")
+    committed(repository, scripts__step=STEP_OF_LAB)
+    path = artifact_of(repository.run("scripts/step.py", env={"PYTHONPATH": "src"}), repository.path)
+    repository.commit(src__lab__model="LAYERS = 'today'\n")
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment in which something can be installed, with all that this one has."""
+    path = tmp_path_factory.mktemp("environment").resolve() / "venv"
+    venv.create(path, with_pip=False, symlinks=os.name != "nt")
+    [packages] = path.rglob("site-packages")
+    lines = [f"import site; site.addsitedir({entry!r})" for entry in site.getsitepackages()]
+    (packages / "outer.pth").write_text("\n".join(lines) + "\n")
+    return path
+
+
+def in_environment(environment: Path, program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    directory = environment / ("Scripts" if os.name == "nt" else "bin")
+    return subprocess.run(
+        [directory / program, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+
+PROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+BACKEND = """\
+import os
+import zipfile
+
+FILES = {
+    "lab-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: lab\\nVersion: 1\\n",
+    "lab-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "lab-1.dist-info/entry_points.txt": "[console_scripts]\\nlab-train = lab.cli:main\\n",
+    "lab-1.dist-info/RECORD": "",
+    "lab.pth": os.path.abspath("src") + "\\n",
+}
+
+
+def build_editable(directory, settings=None, metadata=None):
+    with zipfile.ZipFile(os.path.join(directory, "lab-1-py3-none-any.whl"), "w") as wheel:
+        for name, text in FILES.items():
+            wheel.writestr(name, text)
+    return "lab-1-py3-none-any.whl"
+"""
+
+CLI = """
+from lab.model import LAYERS
+
+@Artifact("outpath", config={}, record=True)
+def save(outpath, text):
+    Path(outpath).write_text(f"{LAYERS} {text()}")
+    return outpath
+
+def main():
+    print(save(sys.argv[1], lambda: "good job"))
+"""
+
+
+@pytest.fixture
+def project(repository: Repository, environment: Path) -> Repository:
+    """A project in src layout, installed editable in that environment."""
+    repository.write("pyproject.toml", PROJECT)
+    repository.write("src/lab/__init__.py", "")
+    repository.write("src/lab/model.py", "LAYERS = 2\n")
+    repository.commit(backend=BACKEND)
+    committed(repository, src__lab__cli=CLI, scripts__step=STEP_OF_LAB)
+    options = ["--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check", "--force-reinstall"]
+    command = [sys.executable, "-m", "pip", "--python", environment, "install", "-q", *options, "-e", "."]
+    subprocess.run(command, cwd=repository.path, check=True)
+    return repository
+
+
+def test_an_editable_install_does_not_bring_todays_package_to_the_recorded_script(
+    project: Repository, environment: Path, out: Path, tmp_path: Path
+) -> None:
+    done = in_environment(environment, "python", "scripts/step.py", cwd=project.path)
+    path = artifact_of(done, project.path)
+    project.commit(src__lab__model="LAYERS = 'today'\n")
+    result = reproduce(path, python=environment / "bin" / "python")
+    assert (result.same, Path(result.reproduced).read_text()) == (True, "2")
+
+
+def test_a_console_script_of_an_editable_install(
+    project: Repository, environment: Path, out: Path, tmp_path: Path
+) -> None:
+    path = artifact_of(in_environment(environment, "lab-train", "foo.txt", cwd=project.path), project.path)
+    assert record_of(path)["call"]["program"] == {"kind": "entry", "name": "lab.cli:main"}
+    assert made_by_colleague(project, path, tmp_path).same
+
+
+# Without a repository
+
+
+def test_a_state_that_a_container_declares_is_made_again_from_the_commit(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.commit(src__lab__model="LAYERS = 2\n")
+    committed(repository, scripts__step=STEP_OF_LAB.replace("save(outpath):", "save(outpath, hook=None):"))
+    container = tmp_path / "container"
+    subprocess.run(["git", "clone", "-q", repository.path, container / "app"], check=True)
+    subprocess.run(["rm", "-rf", container / "app" / ".git"], check=True)
+    variables = {"PYREPRO_CODE_STATE": repository.head, "PYTHONPATH": str(container / "app" / "src")}
+    done = repository.run(container / "app" / "scripts" / "step.py", cwd=out, env=variables)
+    path = artifact_of(done, out)
+    assert record_of(path)["code"]["declared"] is True
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_declared_state_whose_function_is_in_no_file_of_the_commit_is_refused(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    container = tmp_path / "container"
+    container.mkdir()
+    (container / "other.py").write_text(HEAD + UNGUARDED)
+    done = repository.run(container / "other.py", "foo.txt", cwd=out, env={"PYREPRO_CODE_STATE": repository.head})
+    path = artifact_of(done, out)
+    with pytest.raises(ReproduceError, match=r"other\.py, which the commit does not hold$"):
+        made_by_colleague(repository, path, tmp_path)
+
+
+def test_a_declared_state_whose_function_several_files_may_hold_is_refused(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, one__step=UNGUARDED, two__step=UNGUARDED)
+    container = tmp_path / "container"
+    container.mkdir()
+    (container / "step.py").write_text(HEAD + UNGUARDED)
+    done = repository.run(container / "step.py", "foo.txt", cwd=out, env={"PYREPRO_CODE_STATE": repository.head})
+    path = artifact_of(done, out)
+    with pytest.raises(ReproduceError, match=r"several files of the commit may be: one/step\.py, two/step\.py$"):
+        made_by_colleague(repository, path, tmp_path)
+
+
+# A record that was edited
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("program", {"kind": "script", "name": "../step.py"}, "its program ../step.py is not in the commit"),
+        ("program", {"kind": "script", "name": "/etc/hostname"}, "its program /etc/hostname is not in the commit"),
+        ("program", {"kind": "module", "name": "antigravity"}, "its program antigravity is not in the commit"),
+        ("program", {"kind": "entry", "name": "os:abort"}, "its program os:abort is not in the commit"),
+        ("program", {"kind": "entry", "name": "step:a b"}, "its program step:a b is not in the commit"),
+    ],
+)
+def test_only_programs_of_the_commit_are_run(
+    field: str, value: object, said: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=ARGUMENTS % "Trainer('ada')")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"][field] = value
+    record.write_text(json.dumps(document))
+    with pytest.raises(ReproduceError) as error:
+        made_by_colleague(repository, path, tmp_path)
+    assert str(error.value).endswith(said)
+
+
+@pytest.mark.parametrize("name", ["antigravity", "no.such.module"])
+def test_only_modules_of_the_commit_are_imported(name: str, repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(repository, step=ARGUMENTS % "1")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["code"]["import"] = name
+    document["call"]["program"] = None
+    record.write_text(json.dumps(document))
+    with pytest.raises(ReproduceError) as error:
+        made_by_colleague(repository, path, tmp_path)
+    assert f"the module {name} of its function is not step.py in the commit" in str(error.value)
+
+
+# Arguments
+
+ARGUMENTS = """
+import dataclasses, datetime, decimal, enum
+
+class Mode(enum.Enum):
+    FAST = 1
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    lr: float
+    sizes: tuple = ()
+    twice: float = dataclasses.field(init=False, default=0)
+
+    def __post_init__(self):
+        object.__setattr__(self, "twice", self.lr * 2)
+
+class Trainer:
+    def __init__(self, name):
+        self.name = name
+
+Point = __import__("collections").namedtuple("Point", "x y")
+
+@Artifact("outpath", config={}, record=True)
+def save(outpath, *values, **named):
+    Path(outpath).write_text(repr((values, named)).replace(str(Path(__file__).parent), ""))
+    return outpath
+
+if __name__ == "__main__":
+    print(save("foo.txt", %s))
+    Path("too-far").touch()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "(1, (2.5, None))",
+        "Path('lib') / 'model.py'",
+        "datetime.date(2024, 5, 1), datetime.datetime(2024, 5, 1, tzinfo=datetime.timezone.utc)",
+        "when=datetime.timedelta(days=2, microseconds=3)",
+        "Mode.FAST",
+        "Settings(0.5, (1, 2))",
+        "Path(__file__)",
+        "__import__('pathlib').PurePosixPath('a'), __import__('types').SimpleNamespace(a=1)",
+        "Point(1, (2,))",
+        "{1: 'a', (2, 3): {4}}",
+        "float('nan'), float('-inf'), 1 + 2j, b'\\xff', range(3), slice(1, None), decimal.Decimal('1.10')",
+        "__import__('argparse').Namespace(lr=(0.1,))",
+        "__import__('omegaconf').OmegaConf.create({'a': {'b': [1, 2]}})",
+        "__import__('numpy').float32(0.1)",
+    ],
+)
+def test_an_argument_comes_back_in_its_type(arguments: str, repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(repository, step=ARGUMENTS % arguments)
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert record_of(path)["call"]["unrecorded"] == {}
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_arguments_that_the_colleague_passes_stand_in_for_those_that_are_not_recorded(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step=ARGUMENTS.replace("*values, **named", "trainer").replace("(values, named)", "trainer")
+        % "x".replace("x", "open(__file__)"),
+    )
+    text = (repository.path / "step.py").read_text().replace("repr(trainer)", "str(type(trainer).__name__)[:0]")
+    repository.commit(step=text)
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert record_of(path)["call"]["unrecorded"] == {"trainer": "_io.TextIOWrapper"}
+    assert made_by_colleague(repository, path, tmp_path, arguments={"trainer": ("any", 1)}).same
+
+
+def test_a_method_whose_self_cannot_be_recorded_is_called_by_its_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        class Trainer:
+            def __init__(self, name):
+                self.name = name
+
+            @Artifact("outpath", config={}, record=True)
+            def save(self, outpath):
+                Path(outpath).write_text(self.name)
+                return outpath
+
+        if __name__ == "__main__":
+            print(Trainer("ada").save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_an_artifact_whose_program_is_not_in_the_commit_says_what_is_missing(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=ARGUMENTS % "1")
+    code = "import step; print(step.save('foo.txt', step.Trainer('ada')))"
+    path = artifact_of(repository.run("-c", code), repository.path)
+    with pytest.raises(ReproduceError) as error:
+        made_by_colleague(repository, path, tmp_path)
+    assert str(error.value) == (
+        f"{path.name} cannot be made again: the arguments values (a builtins.list) were not recorded; pass them as "
+        f"arguments=\nit was made in a session or by a worker, whose program is not recorded"
+    )
+
+
+# How Python was started
+
+
+def test_the_interpreter_is_started_as_it_was(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import time
+
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath):
+            words = sorted(map(str, {"a", "b", "c", "d", "e"}), key=hash)
+            Path(outpath).write_text(f"{__debug__} {words} {time.tzname}")
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    done = repository.run("-O", "step.py", env={"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"})
+    path = artifact_of(done, repository.path)
+    assert record_of(path)["call"]["flags"] == ["-O"]
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+# Where it writes, and what it reads
+
+NOTES = """
+import os
+
+class Remote:
+    def __init__(self, text):
+        self.text = text
+        self.name = text.rpartition("/")[2]
+
+    def with_name(self, name):
+        return Remote(self.text.rpartition("/")[0] + "/" + name)
+
+    def __str__(self):
+        return self.text
+
+@Artifact("path")
+def note(path):
+    text = os.fsdecode(path) if isinstance(path, (bytes, str, os.PathLike)) else str(path)
+    if "://" not in text:
+        Path(text).write_text("note")
+    return type(path)
+
+@Artifact("outpath", record=True, config={})
+def save(outpath, hook):
+    Path(outpath).write_text("good job")
+    return outpath
+
+if __name__ == "__main__":
+    out = sys.argv[1]
+    for path in (f"{out}/a.txt".encode(), Path(out, "b.txt"), f"{out}/c.txt", "s3://bucket/../../d.txt"):
+        assert note(path) is type(path)
+    note(Remote("s3://bucket/e.txt"))
+    print(save(f"{out}/foo.txt", print))
+"""
+
+
+def test_whatever_decorated_calls_write_on_the_way_goes_into_the_temporary_directory(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=NOTES)
+    path = artifact_of(repository.run("step.py", out), out)
+    before = {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()}
+    assert len(before) == 5
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
+
+
+READS = """
+import os
+
+@Artifact("outpath", inputs=["table", "more"], record=True, config={})
+def save(table, outpath, hook, more=None):
+    Path(outpath).write_text(Path(os.fsdecode(table)).read_text())
+    return outpath
+
+if __name__ == "__main__":
+    print(save(%s, "foo.txt", print))
+"""
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sys.argv[1]",
+        "sys.argv[1].encode()",
+        "Path(sys.argv[1])",
+        "os.path.join(os.environ.get('TABLES', 'nowhere'), 'table.csv')",
+    ],
+)
+def test_a_program_reads_its_input_where_the_colleague_has_it(
+    table: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=READS % table)
+    (out / "table.csv").write_text("1,2")
+    path = artifact_of(repository.run("step.py", out / "table.csv", env={"TABLES": str(out)}), repository.path)
+    (out / "here").mkdir()
+    (out / "table.csv").rename(out / "here" / "table.csv")
+    assert made_by_colleague(repository, path, tmp_path, inputs={"table": out / "here" / "table.csv"}).same
+
+
+def test_a_coroutine_function_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import asyncio
+
+        @Artifact("outpath", record=True)
+        async def save(outpath):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            print(asyncio.run(save("foo.txt")))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_program_that_ends_otherwise_says_how(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import os
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            if os.environ.get("PYREPRO_REPRODUCTION"):
+                exec(os.environ["HOW"])
+            print(save("foo.txt", print))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    for how, said in (
+        ("sys.exit('not today')", "its program failed:\nnot today"),
+        ("sys.exit(0)", "its program did not write it, but nothing"),
+        ("os._exit(3)", "its program failed:\n3"),
+        (
+            "os.chdir('/'); Path(sys.argv[0]).with_name('gone.py').write_text(''); import gone",
+            "the code that ran is at",
+        ),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOW", how)
+            with pytest.raises(ReproduceError) as error:
+                made_by_colleague(repository, path, Path(tempfile.mkdtemp(dir=tmp_path)))
+        assert said in str(error.value)
+
+
+def test_a_type_that_the_code_does_not_have_any_more_is_left_to_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=ARGUMENTS % "Settings(0.5, (1, 2))")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    for form in (
+        {"type": "dataclass", "class": "__main__:Settings", "fields": {}},
+        {"type": "dataclass", "class": "__main__:save", "fields": {}},
+        {"type": "dataclass", "class": "no_such_module:Settings", "fields": {}},
+        {"type": "enum", "class": "__main__:Mode", "text": "SLOW"},
+        {"type": "nothing", "class": "__main__:Mode"},
+        {"type": "range", "items": 3},
+    ):
+        document = json.loads(record.read_text())
+        document["call"]["typed"]["values"] = form
+        record.write_text(json.dumps(document))
+        assert made_by_colleague(repository, path, Path(tempfile.mkdtemp(dir=tmp_path))).same

@@ -145,6 +145,8 @@ def _hashes(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arguments(record: _Record) -> dict[str, Any]:
     values = leaves_of(record.call["arguments"])
+    typed = {name: form for name, form in record.call["typed"].items() if name not in record.call["arguments"]}
+    values |= leaves_of(typed)
     values.pop("", None)  # there are none
     return values | {name: f"not recorded, a {kind}" for name, kind in record.call["unrecorded"].items()}
 

@@ -235,7 +235,7 @@ def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInpu
         part: RecordedInput = {"path": None, "hash": digest, "artifact": None}
         if isinstance(value, (str, bytes, os.PathLike)):
             file = os.path.normpath(os.path.join(directory, os.fsdecode(value)))
-            part |= {"path": _portable(file, top), "artifact": _name_in_record(file)}
+            part["path"], part["artifact"] = _portable(file, top), _name_in_record(file)
         if key is not None:
             part["key"] = key
         parts.append(part)

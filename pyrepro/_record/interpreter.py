@@ -80,11 +80,12 @@ def _virtual_environment_of_uv(uv: str, version: str, environment: str) -> Any:
     """Of the very version where it is there or uv finds it, else of the same minor one, else of this one."""
     import platform
 
-    own = [sys.executable] if platform.python_version() == version else []
-    for wanted in [*own, version, version.rpartition(".")[0], sys.executable]:
-        made = _run([uv, "venv", "--quiet", "--python", wanted, environment])
+    first = sys.executable if platform.python_version() == version else version
+    made = _run([uv, "venv", "--quiet", "--python", first, environment])
+    for wanted in (version.rpartition(".")[0], sys.executable):
         if made.returncode == 0:
             break
+        made = _run([uv, "venv", "--quiet", "--python", wanted, environment])
     return made
 
 

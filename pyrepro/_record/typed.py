@@ -11,6 +11,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import importlib
 import math
 import os
 import pathlib
@@ -104,7 +105,7 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
         fields = {str(name): inner(item) for name, item in vars(value).items()}
         return {"type": next(name for name, one in _NAMESPACES.items() if one is kind), "fields": fields}
     if isinstance(value, enum.Enum):
-        if value.name is None or value.name not in kind.__members__:
+        if value.name is None or value.name not in type(value).__members__:
             raise UnrecordedError  # a combination of flags
         return {"type": "enum", "class": _name_of(kind), "text": value.name}
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -145,10 +146,9 @@ def _form_of_library(value: Any, inner: Callable[[Any], JSON]) -> JSON:
     """Values of optional libraries, which are recognised without being imported."""
     kind = type(value)
     if kind.__module__.startswith("omegaconf.") and kind.__name__ in ("DictConfig", "ListConfig"):
-        from omegaconf import OmegaConf
-
+        omegaconf = sys.modules["omegaconf"].OmegaConf
         try:
-            return {"type": "omegaconf", "items": [inner(OmegaConf.to_container(value, resolve=True))]}
+            return {"type": "omegaconf", "items": [inner(omegaconf.to_container(value, resolve=True))]}
         except Exception as error:  # a value that is missing, or an interpolation that leads nowhere
             raise UnrecordedError from error
     is_scalar = kind.__module__ == "numpy" and kind.__name__ not in ("ndarray", "longdouble")
@@ -199,13 +199,9 @@ def _read(
     if kind in _NAMESPACES:
         return _NAMESPACES[kind](**{name: inner(item) for name, item in form["fields"].items()})
     if kind == "omegaconf":
-        from omegaconf import OmegaConf
-
-        return OmegaConf.create(inner(form["items"][0]))
+        return importlib.import_module("omegaconf").OmegaConf.create(inner(form["items"][0]))
     if kind == "numpy":
-        import numpy
-
-        return numpy.dtype(form["class"]).type(inner(form["items"][0]))
+        return importlib.import_module("numpy").dtype(form["class"]).type(inner(form["items"][0]))
     found = class_named(form["class"])
     if kind == "enum" and isinstance(found, type) and issubclass(found, enum.Enum):
         return found[form["text"]]

@@ -103,9 +103,23 @@ def test_an_argument_without_a_form_is_told_by_its_type(repository: Repository, 
         pathlib.Path(outpath).write_text("good job")
         return outpath
 
+    one, other = read_record(save("foo.txt", object())), read_record(save("foo.txt", 1))
+    assert one.differences(other).arguments == {"model": ("not recorded, a builtins.object", 1)}
+    assert str(one.differences(other)).splitlines()[1] == "arguments model: not recorded, a builtins.object | 1"
+
+
+def test_an_argument_with_a_type_is_told_with_it(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str, model: Any) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
     one, other = read_record(save("foo.txt", 1j)), read_record(save("foo.txt", 1))
-    assert one.differences(other).arguments == {"model": ("not recorded, a builtins.complex", 1)}
-    assert str(one.differences(other)).splitlines()[1] == "arguments model: not recorded, a builtins.complex | 1"
+    assert one.differences(other).arguments == {
+        "model": (..., 1),
+        "model.items": ([0.0, 1.0], ...),
+        "model.type": ("complex", ...),
+    }
 
 
 def test_what_is_no_record_is_a_type_error(repository: Repository, out: pathlib.Path) -> None:

@@ -110,6 +110,20 @@ def test_a_colleague_says_where_the_files_of_a_mapping_are(
     assert made_by_colleague(repository, path, tmp_path, inputs={"files": files}).same
 
 
+@pytest.mark.parametrize(("what", "given"), [("mapping", "dict"), ("list", "list")])
+def test_a_program_that_is_run_again_reads_them_there_too(
+    what: str, given: str, repository: Repository, out: Path, tables: tuple[Path, Path], tmp_path: Path
+) -> None:
+    unrecorded = SCRIPT.replace("(outpath, files)", "(outpath, files, extra)").replace(
+        "}[what]))", "}[what], object()))"
+    )
+    repository.commit(step=unrecorded.replace('inputs="files"', 'inputs="files", ignore="extra"'))
+    path = artifact_of(repository.run("step.py", *tables, what, out / "foo.txt"), out)
+    one, two = moved(tables, tmp_path / "here")
+    files = {"dict": {"one": one, "two": [two, None, [one]], "three.a": {"b": two}}, "list": [one, [two]]}[given]
+    assert made_by_colleague(repository, path, tmp_path, inputs={"files": files}).same
+
+
 def test_a_mapping_of_other_keys_names_those_of_the_record(
     repository: Repository, out: Path, tables: tuple[Path, Path]
 ) -> None:

@@ -167,8 +167,10 @@ def patch_name(reading: Reading) -> str:
 
 def _argv(top: str | None, directory: str) -> list[str]:
     """The command line, with paths in the work tree as they are to be read from where the program is run again."""
+    from pyrepro._record.program import real_path
+
     argv = [_portable(argument, top) for argument in sys.argv]
-    directory = os.path.realpath(directory)
+    directory = real_path(directory)
     if top is not None and is_inside(directory, top):
         # Relative ones already are, as they were given.
         paths = [os.path.isabs(given) and not os.path.isabs(text) for given, text in zip(sys.argv, argv, strict=True)]
@@ -181,12 +183,12 @@ def _argv(top: str | None, directory: str) -> list[str]:
 
 def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:
     """How the program was run, apart from its arguments."""
-    from pyrepro._record.program import interpreter_flags, program_now
+    from pyrepro._record.program import interpreter_flags, program_now, real_path
 
     program = program_now(call.function.partition(":")[0], module)
     if program is not None and program["kind"] == "script":
         program["name"] = _portable(program["name"], top)
-    real = os.path.realpath(call.directory)
+    real = real_path(call.directory)
     is_within = top is not None and (real == top or is_inside(real, top))
     return {
         "program": program,

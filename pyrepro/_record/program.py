@@ -33,6 +33,14 @@ class Layout(TypedDict):
     packages: dict[str, str]  # directories of packages whose names do not follow from an entry, by name
 
 
+def real_path(path: str) -> str:
+    """The real path; a relative one as it is where the working directory was deleted."""
+    try:
+        return os.path.realpath(path)
+    except FileNotFoundError:
+        return path
+
+
 def program_now(module: str, file: str | None) -> RecordedProgram | None:
     """What this process, or the one that started it as a worker, was started with; None for what is in no file.
 
@@ -98,7 +106,7 @@ def import_layout(top: str | None, loaded: Iterable[LoadedModule]) -> Layout:
     path: dict[str, None] = {}
     late: dict[str, None] = {}
     seen = path
-    for entry in [os.path.realpath(entry) for entry in sys.path if isinstance(entry, str)]:
+    for entry in [real_path(entry) for entry in sys.path if isinstance(entry, str)]:
         if is_installed(os.path.join(entry, "")):
             # What .pth files of editable installs add stands behind it, and must not come before it again.
             seen = late if is_site(entry) else seen

@@ -29,6 +29,20 @@ def test_every_program_of_the_guides_is_run_by_a_test() -> None:
     assert [name for name in programs if not name.endswith((".rst", ".pyc")) and f'"{name}"' not in tests] == []
 
 
+def test_keep_work_across_commits(guide: Guide) -> None:
+    repository = guide("keep_work.py")
+    repository.write("limit.txt", "8\n")
+    repository.commit()
+    assert repository.run("keep_work.py").stdout.startswith("runs\n")
+    repository.write("README", "A page that nothing depends on.\n")
+    repository.commit()
+    path = repository.run("keep_work.py").stdout.strip()
+    assert (repository.head[:12] in path, (repository.path / path).read_text()) == (True, "8")
+    repository.write("limit.txt", "7\n")
+    repository.commit()
+    assert repository.run("keep_work.py").stdout.startswith("runs\n")
+
+
 def test_never_leave_half_a_file(guide: Guide) -> None:
     repository = guide("atomic.py")
     done = repository.run("atomic.py")

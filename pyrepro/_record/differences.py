@@ -9,9 +9,6 @@ from pyrepro._config.forms import JSON, canonical_json
 from pyrepro._config.place import leaves_of
 from pyrepro._value import Value
 
-Part = dict[str, tuple[Any, Any]]
-"""By name, what the one record holds and what the other one does; ``...`` for what is not there."""
-
 _CODE = ("commit", "changes", "module", "left_out", "changed_meanwhile")
 _PARTS = ("code", "config", "inputs", "arguments", "versions")
 
@@ -60,11 +57,11 @@ class Differences(Value):
 
     names: tuple[str, str]
     same_content: bool
-    code: Part
-    config: Part
-    inputs: Part
-    arguments: Part
-    versions: Part
+    code: dict[str, tuple[Any, Any]]
+    config: dict[str, tuple[Any, Any]]
+    inputs: dict[str, tuple[Any, Any]]
+    arguments: dict[str, tuple[Any, Any]]
+    versions: dict[str, tuple[Any, Any]]
 
     def __bool__(self) -> bool:
         return any(getattr(self, part) for part in _PARTS)
@@ -118,7 +115,7 @@ def differences_of(ours: _Record, theirs: _Record) -> Differences:
     )
 
 
-def _pairs(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Part:
+def _pairs(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     # Both values in canonical JSON: to Python True and 1 are equal.
     return {
         key: (ours.get(key, ...), theirs.get(key, ...))

@@ -40,10 +40,11 @@ class Records(list[Record]):
         """A row for each record.
 
         Returns:
-            Dicts of the same keys: ``name``, ``when`` (UTC), ``commit`` (12 digits, and those of uncommitted changes),
-            ``subject`` of the commit where a clone is at hand (the one that holds the records, or else the working
-            directory), and each key of the configuration or name of an argument in which they differ, dotted into
-            nested ones; None where there is none.
+            Dicts of the same keys, which are ``name``, ``when`` (UTC), ``commit`` (12
+            digits, and those of uncommitted changes), ``subject`` of the commit where a
+            clone is at hand (the one that holds the records, or else the working
+            directory), and each key of the configuration or name of an argument in which
+            they differ, dotted into nested ones; None where there is none.
         """
         values = [_values_of(record) for record in self]
         subjects = self._subjects()

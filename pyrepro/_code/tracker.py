@@ -270,8 +270,7 @@ class Tracker:
     def code_key(self) -> str | None:
         """The code key of what runs; None where none may be written or used, with a warning where that has a remedy."""
         code, reading = self._code, self.reading
-        if code is None:
-            return None
+        assert code is not None  # as it is of all that is cached
         from pyrepro._code.key import CodeKey  # for misses only
 
         if self._key is None or self._key.state != reading.state:

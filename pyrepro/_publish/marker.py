@@ -315,12 +315,10 @@ def remove_marker(target: Target) -> bool:
         origin = marker.origin
         if origin.code_key is not None:
             keyed = key_file(target.directory, marker.plain, origin.maker, origin.config, origin.code_key)
-            names = listed_names(keyed)
-            if target.name in names:
-                names.remove(target.name)
-                # OSError: it is another user's, and what it leads to is looked at before it is used.
-                with contextlib.suppress(OSError):
-                    _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
+            names = [name for name in listed_names(keyed) if name != target.name]
+            # OSError: there is none, or it is another user's, and what it leads to is looked at before it is used.
+            with contextlib.suppress(OSError):
+                _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
     try:
         os.unlink(marker_file(target))
     except OSError:  # there is none, or it is another user's; then it says what something else was
@@ -363,10 +361,9 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
     Args:
         target: an artifact of the plain path.
         tag: the tag in its name.
-        origin: what would make it.
+        origin: what would make it, which has a code key.
     """
-    if origin.code_key is None:
-        return
+    assert origin.code_key is not None
     plain = _without(target.name, tag)
     for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
         marker = marker_of(target._replace(name=name))

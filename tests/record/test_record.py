@@ -80,6 +80,7 @@ def test_everything_that_made_the_artifact_is_recorded(
             "changed_meanwhile": [],
         },
         "config": config,
+        "made_at": None,
         "config_hash": config_hash(config),
         "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table)}},
         "call": {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -142,6 +141,8 @@ class CodeKey(NamedTuple):
             entries = _covered(reading, code)
         found = sorted([digested_path(path), *entry] for path, entry in entries.items())
         # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
+        import json  # slow to import, and not needed by what is not cached
+
         text = json.dumps(found, separators=(",", ":"))
         return cls(reading.state, code, hashlib.sha256(text.encode()).hexdigest())
 

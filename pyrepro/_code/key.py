@@ -139,10 +139,10 @@ class CodeKey(NamedTuple):
         while links := _targets(top, entries, code):
             code = code._replace(included=(*code.included, *links))
             entries = _covered(reading, code)
-        found = sorted([digested_path(path), *entry] for path, entry in entries.items())
-        # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
         import json  # slow to import, and not needed by what is not cached
 
+        found = sorted([digested_path(path), *entry] for path, entry in entries.items())
+        # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
         text = json.dumps(found, separators=(",", ":"))
         return cls(reading.state, code, hashlib.sha256(text.encode()).hexdigest())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from test_what_runs import WAITS, Alive, tag, timeless
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
 
-# What was read last is known to have been read once Python looks for another module.
-PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport colorsys\n"
+# What was read last is known to have been read once Python looks for another module, one that no IPython has loaded.
+PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport zipapp\n"
 DECORATED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n"
 COMMIT = "!git -c user.name=A -c user.email=a@example.org commit -qam edited"
 CALL = "print(*save('foo'))"
@@ -50,7 +49,6 @@ def test_a_module_counts_as_run_with_m_ran_it_last(repository: Repository, where
     assert [first, second, third] == [clean, clean, f"foo-{edited} 22"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the IPython of Python 3.10 runs -m unseen: not mended yet")
 def test_what_run_with_m_has_defined_counts_for_what_is_typed(repository: Repository) -> None:
     repository.commit(plain=PLAIN)
     edit = edit_of("plain.py", "LR = 1", "LR = 2")

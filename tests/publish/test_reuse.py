@@ -456,6 +456,13 @@ def test_a_side_file_without_the_tag_is_no_part_of_what_is_copied(project: Proje
     assert (project.run()[0], path.with_name("log.txt").exists()) == (False, False)
 
 
+def test_what_a_declared_state_made_is_removed_like_any_other(project: Project) -> None:
+    project.commit(step=step(call='print(pyrepro.remove(train("out/model.txt"))[0])'))
+    subprocess.run(["rm", "-rf", project.repository.path / ".git"], check=True)
+    ran, path = project.run(PYREPRO_CODE_STATE="0" * 40)
+    assert ran and list(path.parent.iterdir()) == []
+
+
 def test_a_declared_state_has_no_key(project: Project) -> None:
     project.run()
     head = project.repository.head

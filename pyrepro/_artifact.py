@@ -8,8 +8,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code
-from pyrepro._code.tracker import Tracker, checked_reading
-from pyrepro._code.uncovered import warn_of_uncovered
+from pyrepro._code.tracker import Tracker, checked_reading, warn_of_uncovered_code
 from pyrepro._config.forms import hash_of_form, json_form
 from pyrepro._naming import Naming, tag_of
 from pyrepro._options import (
@@ -216,5 +215,5 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
 
         typed = TypedCode("the code that calls tag()", caller_frame().f_code.co_filename)
     reading = read_code([file], where, typed)
-    warn_of_uncovered(reading.work_tree, reading.loaded, reading.snapshot.ignored)
+    warn_of_uncovered_code(reading)
     return tag_of(checked_reading(reading, is_allowed).state, hash_of_form(form))

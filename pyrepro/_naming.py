@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from pyrepro._binding import Binding, bound
 from pyrepro._code.key import CodePaths
 from pyrepro._code.state import CodeState
-from pyrepro._code.tracker import Tracker
+from pyrepro._code.tracker import Tracker, first_ten
 from pyrepro._config.elsewhere import found_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.inputs import Input, put_content, value_in
@@ -339,13 +339,10 @@ class Call(NamedTuple):
             else ()
         )
         if changed:
-            lines = [f"  {path}" for path in changed[:10]]
-            if len(changed) > 10:
-                lines.append(f"  and {len(changed) - 10} more")
             _logger.warning(
                 "the work tree %s is not what it was when the code of %s was read; changed meanwhile:\n%s\n"
                 "What %s read or started while it ran may have been other code than its name says%s.",
-                *(tracker.work_tree, self.naming.name, "\n".join(lines), self.naming.name),
+                *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
                 "" if self.naming.maker is None else ", so later calls will make it again",
             )
         return changed

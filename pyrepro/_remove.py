@@ -245,8 +245,7 @@ class _Directory:
                 if read_record(self.place + name).code["patch"] == patch:
                     return True
             except RecordError:
-                if os.path.lexists(self.place + name):
-                    return True
+                return True
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pathlib
@@ -240,6 +241,17 @@ def test_what_is_no_path_is_a_type_error() -> None:
         assert str(error.value) == (
             f"remove takes the path of an artifact, or a list of them, not {path!r} of type {type(path).__name__}"
         )
+
+
+def test_the_lock_file_of_a_killed_call_is_in_nobodys_way(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    path = save("foo.txt")
+    (out / ".pyrepro" / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.lock").touch()
+    assert remove(path) == [path]
+    assert list(out.iterdir()) == []
 
 
 def test_what_a_call_is_making_is_not_removed(repository: Repository, out: pathlib.Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from pyrepro._code.git import run_git
-from pyrepro._code.porcelain import ABSENT, parse_differences
+from pyrepro._code.porcelain import ABSENT
 from pyrepro._code.state import Reading, printable_path
+from pyrepro._code.work_tree import committed_between
 from pyrepro.errors import CodeStateError
 
 _AS_COMMITTED = "as committed"
@@ -28,14 +28,14 @@ def paths_between(
     Returns:
         The paths as they can be printed, sorted; None if the commits cannot be compared in this clone.
     """
-    committed: Mapping[str, tuple[str, str]] | None = {}
+    committed: Mapping[str, tuple[str, str]] = {}
     if old != new:
+        if top is None:
+            return None
         try:
-            committed = _committed_between(top, old, new) if top else None
+            committed = _committed_between(top, old, new)
         except CodeStateError:
-            committed = None
-    if committed is None:
-        return None
+            return None
     differing = []
     for path in sorted({*committed, *old_changes, *new_changes}):
         # Where the commits do not differ both hold the same, and a change is never what the commit holds.
@@ -48,10 +48,9 @@ def paths_between(
 @functools.lru_cache(maxsize=64)
 def _committed_between(top: str, old: str, new: str) -> dict[str, tuple[str, str]]:
     """Of each path that differs between two commits, both ids. Remembered: a thousand calls ask after one commit."""
-    output = run_git(top, ["diff-tree", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", old, new, "--"])
     return {
         printable_path(path): (_entry(*old_entry), _entry(*new_entry))
-        for path, (old_entry, new_entry) in parse_differences(output)
+        for path, (old_entry, new_entry) in committed_between(top, old, new).items()
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -140,6 +139,8 @@ class CodeKey(NamedTuple):
         while links := _targets(top, entries, code):
             code = code._replace(included=(*code.included, *links))
             entries = _covered(reading, code)
+        import json  # slow to import, and not needed by what is not cached
+
         found = sorted([digested_path(path), *entry] for path, entry in entries.items())
         # All of it is ASCII, of which this is the canonical form, and a hundred thousand entries are many.
         text = json.dumps(found, separators=(",", ":"))

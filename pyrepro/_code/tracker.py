@@ -270,8 +270,7 @@ class Tracker:
     def code_key(self) -> str | None:
         """The code key of what runs; None where none may be written or used, with a warning where that has a remedy."""
         code, reading = self._code, self.reading
-        if code is None:
-            return None
+        assert code is not None  # as it is of all that is cached
         from pyrepro._code.key import CodeKey  # for misses only
 
         if self._key is None or self._key.state != reading.state:
@@ -283,11 +282,10 @@ class Tracker:
         paths = self._key.unguarded_modules(reading)
         if paths and (self.qualname, *paths) not in _unguarded_warned_of:
             _unguarded_warned_of.add((self.qualname, *paths))
-            more = f"\n  and {len(paths) - 10} more" if len(paths) > 10 else ""
             _logger.warning(
                 "what %s makes is not reused after a commit, since loaded modules of the work tree %s are neither "
-                "in code=%r nor left out:\n  %s%s\nAdd them, or leave them out with a '!' before each.",
-                *(self.qualname, reading.work_tree, code.texts, "\n  ".join(paths[:10]), more),
+                "in code=%r nor left out:\n%s\nAdd them, or leave them out with a '!' before each.",
+                *(self.qualname, reading.work_tree, code.texts, first_ten(paths)),
             )
         return None if paths else self._key.text
 
@@ -322,7 +320,7 @@ class Tracker:
         keys = _keys_of_modules()
         try:
             reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed))
-            _warn_of_uncovered(reading)
+            warn_of_uncovered_code(reading)
             return _Observation(reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:
             return _Observation(error, _NO_MODULES, None)
@@ -373,10 +371,11 @@ class Tracker:
         # In this order: another thread that finds the modules taken up must find their reading, too.
         self._reading, self._patch = reading._replace(loaded=loaded), patch
         self._modules = _ModulesThen(keys, inside)
-        _warn_of_uncovered(self._reading)
+        warn_of_uncovered_code(self._reading)
 
 
-def _warn_of_uncovered(reading: Reading) -> None:
+def warn_of_uncovered_code(reading: Reading) -> None:
+    """Warn, once for each, of loaded modules whose code a name after this reading does not cover."""
     warn_of_uncovered(reading.work_tree, reading.loaded, reading.snapshot.ignored)
 
 
@@ -417,11 +416,14 @@ def _forget_finished_bodies() -> None:
 def uncommitted(reading: Reading) -> str:
     """What a dirty reading found, the first ten paths of it."""
     where = "the declared code state" if reading.work_tree is None else f"the work tree {reading.work_tree}"
-    lines = [f"{where} has changes that commit {reading.state.commit[:12]} does not hold:"]
-    lines += [f"  {line}" for line in reading.lines[:10]] or [f"  those of PYREPRO_CODE_STATE={reading.state}"]
-    if len(reading.paths) > 10:
-        lines.append(f"  and {len(reading.paths) - 10} more")
-    return "\n".join(lines)
+    changes = first_ten(reading.lines or [f"those of PYREPRO_CODE_STATE={reading.state}"])
+    return f"{where} has changes that commit {reading.state.commit[:12]} does not hold:\n{changes}"
+
+
+def first_ten(lines: Sequence[str]) -> str:
+    """The first ten of some lines, indented, and how many more there are."""
+    more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
+    return "\n".join(f"  {line}" for line in [*lines[:10], *more])
 
 
 def _dirty(reading: Reading) -> DirtyRepositoryError:

@@ -264,16 +264,25 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     return kept
 
 
+def committed_between(top: str, old: str, new: str) -> dict[bytes, tuple[Entry, Entry]]:
+    """The entries of two commits at each path where they differ.
+
+    Raises:
+        CodeStateError: git cannot say.
+    """
+    if old == new:
+        return {}
+    output = run_git(top, ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new, "--"])
+    return dict(parse_differences(output))
+
+
 def changed_paths(top: str, before: Snapshot, after: Snapshot) -> set[bytes]:
     """Where the disk does not hold what it held before; a commit of what it held is no change.
 
     Raises:
         CodeStateError: git cannot say.
     """
-    committed: dict[bytes, tuple[Entry, Entry]] = {}
-    if before.commit != after.commit:
-        output = run_git(top, ["diff-tree", "-r", "-z", "--raw", "--no-renames", before.commit, after.commit])
-        committed.update(parse_differences(output))
+    committed = committed_between(top, before.commit, after.commit)
     found = set()
     for path in before.disk.keys() | after.disk.keys() | committed.keys():
         # None is what both commits hold alike.

@@ -137,6 +137,7 @@ class PublishedCall:
         self._refreshes = refreshes
         self._sources: dict[str, Target] = {}
         self._originals: dict[str, bytes] = {}
+        self._known_origin: Origin | None = None
         self.is_done = why is None
         if why is not None:
             self._publication = Publication(targets, maker, sidecar_suffix, refreshes=refreshes)
@@ -272,8 +273,15 @@ class PublishedCall:
             return None
         from pyrepro._publish.reason import origin_of  # imported where something is cached, and is run
 
-        tracker, form = self._naming.tracker, clean_config(configuration.form, self._naming.options.secret)
-        return origin_of(maker, tracker.reading, form, configuration.hash, tracker.code_key())
+        tracker = self._naming.tracker
+        reading, code_key = tracker.reading, tracker.code_key()
+        known = self._known_origin
+        # Asked for before the function runs and after it, and of a large configuration it takes its time.
+        if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
+            form = clean_config(configuration.form, self._naming.options.secret)
+            known = origin_of(maker, reading, form, configuration.hash, code_key)
+        self._known_origin = known
+        return known
 
     def _reason(self, why: str, targets: list[Target]) -> str:
         """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""

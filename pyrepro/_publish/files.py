@@ -23,6 +23,8 @@ STATE_DIRECTORY = ".pyrepro"
 MARKERS = "markers"
 """The directory in it for markers: it grows with the artifacts."""
 
+TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
+
 _GITIGNORE = ".gitignore"
 _NOT_EMPTY_ERRORS = (errno.ENOTEMPTY, errno.EEXIST)
 _CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -86,6 +88,12 @@ class Target(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def _digest_of_name(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+def last_change(modified: int, changed: int) -> int:
+    """When a file was last changed, from its times in nanoseconds."""
+    # Where the second one is the time of the creation, the first one tells of changes.
+    return changed if os.name == "posix" else max(modified, changed)
 
 
 def state_directory_of(directory: str) -> str:

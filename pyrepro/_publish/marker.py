@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
-from pyrepro._publish.files import Target, unlink_if_possible
+from pyrepro._publish.files import TICK, Target, last_change, unlink_if_possible
 from pyrepro._publish.maker import is_same_maker
 from pyrepro._publish.marker_files import (
     NewStateFile,
@@ -33,7 +33,6 @@ from pyrepro.errors import ArtifactMismatchError
 _logger = logging.getLogger("pyrepro")
 
 _FORMAT = 1
-_TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
 _KEPT = 100
 """How many artifacts of one code key are known: one is enough, and any may be removed."""
 _WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
@@ -187,16 +186,16 @@ def first_of(texts: Iterable[str]) -> str:
 def _changed_content(known: list[Marker | None], marker: Marker, target: Target, *, is_copy: bool) -> list[str]:
     """The files that hold something else than they held. If there are none, the marker says so from now on."""
     newest = max(map(_time_of, fingerprints_of(target.directory, marker.parts).values()), default=0)
-    if is_copy and newest > time.time_ns() - _TICK:
+    if is_copy and newest > time.time_ns() - TICK:
         # Only what did not change within the tick in which it is read is known again by its times.
-        time.sleep(_TICK / 1e9)
+        time.sleep(TICK / 1e9)
     with contextlib.ExitStack() as stack:
         new_file = None
         # OSError: nothing may be written here.
         with contextlib.suppress(OSError):
             new_file = stack.enter_context(NewStateFile(target.directory))
         # Before the files are looked at: what is changed while they are read has a time that is not before this one.
-        seen = time.time_ns() - _TICK if new_file is None else new_file.time
+        seen = time.time_ns() - TICK if new_file is None else new_file.time
         found = fingerprints_of(target.directory, marker.parts)
         changed = [*found.keys() ^ marker.files.keys()]
         for name in found.keys() & marker.files.keys():
@@ -254,7 +253,7 @@ class StagedContents(NamedTuple):
         target = self.target
         if sum(fingerprint[0] for fingerprint, _ in self.files.values()) > _WORTH_A_WAIT:
             # Else the first hit would have to read it again, since it could have been changed in the same tick.
-            time.sleep(_TICK / 1e9)
+            time.sleep(TICK / 1e9)
         try:
             make_markers_directory(target.directory)
             with NewStateFile(target.directory) as new_file:
@@ -315,12 +314,10 @@ def remove_marker(target: Target) -> bool:
         origin = marker.origin
         if origin.code_key is not None:
             keyed = key_file(target.directory, marker.plain, origin.maker, origin.config, origin.code_key)
-            names = listed_names(keyed)
-            if target.name in names:
-                names.remove(target.name)
-                # OSError: it is another user's, and what it leads to is looked at before it is used.
-                with contextlib.suppress(OSError):
-                    _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
+            names = [name for name in listed_names(keyed) if name != target.name]
+            # OSError: there is none, or it is another user's, and what it leads to is looked at before it is used.
+            with contextlib.suppress(OSError):
+                _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
     try:
         os.unlink(marker_file(target))
     except OSError:  # there is none, or it is another user's; then it says what something else was
@@ -363,10 +360,9 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
     Args:
         target: an artifact of the plain path.
         tag: the tag in its name.
-        origin: what would make it.
+        origin: what would make it, which has a code key.
     """
-    if origin.code_key is None:
-        return
+    assert origin.code_key is not None
     plain = _without(target.name, tag)
     for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
         marker = marker_of(target._replace(name=name))
@@ -388,8 +384,7 @@ def _without(name: str, tag: str) -> str:
 
 
 def _time_of(fingerprint: Fingerprint) -> int:
-    # Where the time of change is that of the creation, the time of modification tells of changes.
-    return fingerprint[2] if os.name == "posix" else max(fingerprint[1:3])
+    return last_change(fingerprint[1], fingerprint[2])
 
 
 def _known_marker(target: Target) -> list[Marker | None]:

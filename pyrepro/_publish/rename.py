@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyrepro._paths import split_text
-from pyrepro._publish.files import STATE_DIRECTORY, move_into_place, remove_tree
+from pyrepro._publish.files import STATE_DIRECTORY, TICK, last_change, move_into_place, remove_tree
 from pyrepro._tag import Tag
 from pyrepro.errors import InputChangedError, NotTaggedError
-
-_TICK = 10_000_000  # nanoseconds: the clocks that kernels take the times of files from are coarse
 
 
 def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, new: str) -> list[str]:
@@ -33,7 +31,7 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
     Raises:
         OSError: something could not be renamed.
     """
-    renaming = _Renaming(since - _TICK, old, new)
+    renaming = _Renaming(since - TICK, old, new)
     renamed: list[str] = []
     # Once for each directory: the first path in it finds what belongs to the others.
     heads: dict[str, str] = {}
@@ -112,13 +110,13 @@ class _Renaming:
 
     def _is_written(self, entry: os.DirEntry[str]) -> bool:
         """Whether an entry, what it leads to, or something in it was written since."""
-        if _time_of(entry.stat(follow_symlinks=False)) >= self._since:
+        if _changed_at(entry.stat(follow_symlinks=False)) >= self._since:
             return True
         if entry.is_dir(follow_symlinks=False):
             return any(map(self._is_written, _entries(entry.path)))
         # OSError: a link that leads nowhere.
         with contextlib.suppress(OSError):
-            return _time_of(entry.stat()) >= self._since
+            return _changed_at(entry.stat()) >= self._since
         return False
 
     def lead_links_on(self, directory: str) -> None:
@@ -158,6 +156,5 @@ def _links_in(entry: os.DirEntry[str]) -> Iterator[str]:
             yield from _links_in(inner)
 
 
-def _time_of(status: os.stat_result) -> int:
-    # Where the first one is the time of the creation, the second one tells of changes.
-    return status.st_ctime_ns if os.name == "posix" else max(status.st_ctime_ns, status.st_mtime_ns)
+def _changed_at(status: os.stat_result) -> int:
+    return last_change(status.st_mtime_ns, status.st_ctime_ns)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import site
 import subprocess
@@ -13,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Repository, posix_only
-
-EMPTY = "44136fa355b3"
+from test_what_runs import tag
 
 BACKEND = """\
 import zipfile
@@ -59,19 +56,6 @@ print(save("foo.txt"))
 
 LATE = TRAIN.format(before="", inside="import mylab.core, mylab._version", allow="")
 EARLY = TRAIN.format(before="import mylab.core, mylab._version", inside="0", allow=", allow_dirty=True")
-
-
-def blob(content: str) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()
-
-
-def tag(commit: str, **changes: str) -> str:
-    """The tag of the empty configuration and these files, from the definition."""
-    if not changes:
-        return f"{commit[:12]}-{EMPTY}"
-    entries = sorted([f"{name.replace('__', '/')}.py", "100644", blob(content)] for name, content in changes.items())
-    digest = hashlib.sha256(json.dumps(entries, separators=(",", ":")).encode()).hexdigest()
-    return f"{commit[:12]}-dirty-{digest[:12]}-{EMPTY}"
 
 
 def lab_at(path: Path) -> Repository:

@@ -14,8 +14,8 @@ from test_what_runs import WAITS, Alive, tag, timeless
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
 
-# What was read last is known to have been read once Python looks for another module.
-PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport colorsys\n"
+# What was read last is known to have been read once Python looks for another module, one that no IPython has loaded.
+PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport zipapp\n"
 DECORATED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n"
 COMMIT = "!git -c user.name=A -c user.email=a@example.org commit -qam edited"
 CALL = "print(*save('foo'))"

@@ -125,6 +125,8 @@ class Repositories(RuleBasedStateMachine):
         self.base = tempfile.mkdtemp()
         self.tops: list[str] = []
         self.loaded: dict[str, dict[str, Entry]] = {}
+        # Work trees of one repository, where what one loads counts in the others, too: of that test_copies.py tells.
+        self.linked: set[str] = set()
         self.modules: dict[str, str] = {}
         self.content_of: dict[CodeState, dict[str, Entry]] = {}
         self.state_of: dict[str, CodeState] = {}
@@ -221,7 +223,7 @@ class Repositories(RuleBasedStateMachine):
         top = self.top(number)
         full = os.path.join(top, path)
         # Behind a link the module is the file that the link leads to.
-        if not path.endswith(".py") or not os.path.isfile(full) or os.path.realpath(full) != full:
+        if not path.endswith(".py") or not os.path.isfile(full) or os.path.realpath(full) != full or top in self.linked:
             return
         directory, name = os.path.split(full.removesuffix(".py"))
         sys.path.insert(0, directory)
@@ -320,7 +322,8 @@ class Repositories(RuleBasedStateMachine):
 
     @rule(number=which)
     def add_work_tree(self, number: int) -> None:
-        if len(self.tops) < 3:
+        if len(self.tops) < 3 and not self.loaded[self.top(number)]:
+            self.linked |= {self.top(number), self.new_name()}
             git(self.top(number), "worktree", "add", "-q", "--detach", self.new_name())
             self.add_top(self.new_name())
 

@@ -51,7 +51,7 @@ def tag(commit: str, **changes: str) -> str:
     """The tag of the empty configuration and these files, from the definition."""
     if not changes:
         return f"{commit[:12]}-{EMPTY}"
-    entries = sorted([f"{name}.py", "100644", blob(content)] for name, content in changes.items())
+    entries = sorted([f"{name.replace('__', '/')}.py", "100644", blob(content)] for name, content in changes.items())
     digest = hashlib.sha256(json.dumps(entries, separators=(",", ":")).encode()).hexdigest()
     return f"{commit[:12]}-dirty-{digest[:12]}-{EMPTY}"
 

@@ -438,6 +438,31 @@ def test_a_path_in_a_submodule_is_told_its_submodule(project: Project, with_subm
     )
 
 
+def test_where_git_fails_nothing_is_reused(project: Project) -> None:
+    project.commit(step=step(call="import os; os.environ['PATH'] = '/nowhere'; print(train('out/model.txt'))"))
+    for number in range(2):
+        project.commit(other=f"x = {number + 5}\n")
+        assert project.run()[0]
+        assert project.stderr.startswith("the code key of train cannot be determined: ")
+
+
+def test_a_side_file_without_the_tag_is_no_part_of_what_is_copied(project: Project) -> None:
+    body = "pathlib.Path(outpath).write_text('x'); pathlib.Path(outpath).with_name('log.txt').write_text('y')"
+    project.commit(step=step(body=body))
+    _, path = project.run()
+    path.with_name("log.txt").unlink()
+    assert project.run() == (False, path)
+    project.commit(other="x = 2\n")
+    assert (project.run()[0], path.with_name("log.txt").exists()) == (False, False)
+
+
+def test_what_a_declared_state_made_is_removed_like_any_other(project: Project) -> None:
+    project.commit(step=step(call='print(pyrepro.remove(train("out/model.txt"))[0])'))
+    subprocess.run(["rm", "-rf", project.repository.path / ".git"], check=True)
+    ran, path = project.run(PYREPRO_CODE_STATE="0" * 40)
+    assert ran and list(path.parent.iterdir()) == []
+
+
 def test_a_declared_state_has_no_key(project: Project) -> None:
     project.run()
     head = project.repository.head

@@ -101,7 +101,6 @@ def test_everything_that_made_the_artifact_is_recorded(
         },
         "made_at": None,
         "config": config,
-        "made_at": None,
         "config_hash": config_hash(config),
         "inputs": {"table": {"path": "data/table.csv", "hash": file_hash(table), "artifact": None}},
         "call": {

@@ -16,7 +16,7 @@ from pyrepro._binding import Binding, bound
 from pyrepro._code.key import CodePaths
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker, first_ten
-from pyrepro._config.elsewhere import found_nowhere_else
+from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.inputs import Input, put_content, value_in
 from pyrepro._config.unchanged import KnownConfig
@@ -229,9 +229,10 @@ class Naming:
             for one in inputs:
                 put_content(form, one)
             canonical = canonical_bytes(form)
-        elif last is None:
-            # Of the first one alone: to look through each would cost as much as its hash.
-            self._warn_of_what_is_elsewhere_another(config)
+        elif may_be_nowhere_else(canonical):
+            import json  # slow to import
+
+            self._warn_of_what_is_elsewhere_another(json.loads(canonical))
         configuration = _Configuration(canonical)
         self._last = None if inputs or known_config is None else (known_config, configuration)
         return configuration, inputs

@@ -58,11 +58,32 @@ def test_an_absolute_path_of_this_user_or_computer_is_warned_of_once(place: str,
     ]
 
 
+@pytest.mark.parametrize("key", ["in_a_dictionary", "from_a_function"])
+def test_a_path_that_a_later_call_brings_is_warned_of(
+    key: str, repository: Repository, places: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: dict[str, Any] = {key: "table.csv"}
+    config = settings if key == "in_a_dictionary" else lambda call: settings
+
+    @Artifact("outpath", config=config, repo=repository.path)
+    def save(outpath: str) -> None:
+        """Write nothing."""
+
+    save("foo")
+    settings[key] = (places / "home" / "table.csv").as_posix(), {"others": 2}
+    save("foo")
+    save("foo")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the configuration of {save.__qualname__} holds {key} = {settings[key][0]!r}, an absolute path in the home "
+        f"directory{END}[{key!r}], or name in inputs= what is a file to read"
+    ]
+
+
 def test_all_of_them_are_in_one_warning(places: Path, warnings: Any) -> None:
     top = (places / "working").as_posix()
     assert warnings({"top": top, "lower": f"{top}/a"}) == [
-        f"top = {top!r}, an absolute path in the working directory, and lower = {f'{top}/a'!r}, an absolute path in the "
-        f"working directory{END}['top', 'lower'], or name in inputs= what is a file to read"
+        f"lower = {f'{top}/a'!r}, an absolute path in the working directory, and top = {top!r}, an absolute path in the "
+        f"working directory{END}['lower', 'top'], or name in inputs= what is a file to read"
     ]
 
 

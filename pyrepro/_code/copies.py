@@ -118,19 +118,25 @@ def _root_in(information: str, top: str, others: Iterable[str], is_tracked: Call
 
 def _source_of(direct_url: str) -> str | None:
     """The directory that a distribution was installed from, None where it was no directory, or nobody knows."""
-    import json  # for what is installed only, and slow to import
-
     try:
         with open(direct_url, encoding="utf-8") as file:
-            found: Any = json.load(file)
-        if "dir_info" not in found:
+            text = file.read()
+        if "dir_info" not in text:
             return None
-        from urllib.parse import urlsplit  # for what is installed from a directory only, and slow to import
-        from urllib.request import url2pathname
+        import json  # for what is installed from a directory only, and slow to import
 
-        return os.path.realpath(url2pathname(urlsplit(found["url"]).path))
+        found: Any = json.loads(text)
+        return os.path.realpath(_path_of_url(found["url"])) if "dir_info" in found else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _path_of_url(url: str) -> str:
+    # Not url2pathname of urllib.request, which imports all that HTTP needs, and takes as long as all of pyrepro.
+    from urllib.parse import unquote, urlsplit
+
+    path = unquote(urlsplit(url).path)
+    return path[1:] if os.path.splitdrive(path[1:])[0] else path  # /C:/project on Windows
 
 
 @functools.lru_cache(maxsize=16)

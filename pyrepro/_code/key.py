@@ -6,7 +6,6 @@ what it lists, where ``git log`` gives other commits.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Iterable
@@ -97,6 +96,8 @@ def check_code_paths(reading: Reading, code: CodePaths) -> None:
         elif os.path.lexists(on_disk(top, path)):
             found = f"is not tracked, so no key would cover it; type: git add {text}"
         else:
+            import difflib  # imported where a path was wrong
+
             listed = parse_entries(run_git(top, ["ls-tree", "-r", "-t", "-z", "--full-tree", reading.state.commit]))
             close = difflib.get_close_matches(text, [os.fsdecode(one) for one, _ in listed], 1)
             found = "is not in it; pass paths from its top" + (f", such as {close[0]!r}" if close else "")

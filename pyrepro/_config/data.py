@@ -7,7 +7,6 @@ the width of fixed strings, whether missing values are a mask. What counts as a 
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import importlib
 import sys
@@ -328,6 +327,8 @@ class _Content:
     def _zone(self, zone: Any) -> str:
         """The name of a time zone, whichever library made it."""
         name = getattr(zone, "key", None) or getattr(zone, "zone", None)
+        import datetime  # slow to import, and seldom needed
+
         # Not of None, which some libraries answer for zones whose offset changes, too.
         days = [datetime.datetime(year, month, 1) for year in range(1970, 2038) for month in (1, 7)]
         offsets = set() if name else {zone.utcoffset(day) for day in days}

@@ -75,7 +75,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, Pat
     base = tmp_path_factory.mktemp("installed").resolve()
     environment = pytest.MonkeyPatch()
     environment.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    repository = lab_at(base / "lab")
+    repository = lab_at(base / "the lab")  # whose URL is percent-encoded
     venv.create(base / "venv", with_pip=False, symlinks=os.name != "nt")
     python = base / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     options = ["--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]

@@ -176,14 +176,16 @@ def make_directory_like(model: str, path: str) -> None:
 
 def share_like(model: str, path: str, bits: int = 0o7777) -> None:
     """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
-    wanted = os.stat(model)
-    if os.stat(path).st_gid != wanted.st_gid:
+    wanted, found = os.stat(model), os.stat(path)
+    if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
         with contextlib.suppress(OSError, AttributeError):
             os.chown(path, -1, wanted.st_gid)
     # After the group, whose change may take bits of the mode; and after mkdir, whose mode is subject to the umask.
-    with contextlib.suppress(OSError):
-        os.chmod(path, wanted.st_mode & bits)
+    # Not where there is nothing to change: it would be one more change that the next sync of a file has to write.
+    if found.st_gid != wanted.st_gid or (found.st_mode ^ wanted.st_mode) & bits:
+        with contextlib.suppress(OSError):
+            os.chmod(path, wanted.st_mode & bits)
 
 
 def prepare_for_move(path: str, staged: str, final: str) -> None:

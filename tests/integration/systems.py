@@ -26,7 +26,9 @@ def needs(module: str) -> pytest.MarkDecorator:
 
 def needs_program(name: str) -> pytest.MarkDecorator:
     """Skip, and say why, where a program is not installed."""
-    return pytest.mark.skipif(shutil.which(name, path=_path()) is None, reason=f"there is no {name} on this machine")
+    return pytest.mark.skipif(
+        shutil.which(name, path=search_path()) is None, reason=f"there is no {name} on this machine"
+    )
 
 
 def names(repository: Repository) -> list[str]:
@@ -47,7 +49,7 @@ def run(repository: Repository, *command: str, **environment: str) -> subprocess
     return subprocess.run(
         command,
         cwd=repository.path,
-        env=os.environ | {"PATH": _path()} | environment,
+        env=os.environ | {"PATH": search_path()} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -60,5 +62,6 @@ def written(repository: Repository) -> list[str]:
     return sorted(path.name for path in (repository.path / "out").glob("*.*") if path.name != ".pyrepro")
 
 
-def _path() -> str:
+def search_path() -> str:
+    """The directories of programs, this Python's first."""
     return os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])

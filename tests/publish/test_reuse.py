@@ -372,10 +372,22 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
     [
         ("'srcc'", "ValueError: code='srcc': looked in the work tree {path} at commit {head}: is not in it; pass paths "
          "from its top, such as 'src'\n"),
-        ("['step.py', '!nothing']", "ValueError: code='nothing': looked in the work tree {path} at commit {head}: is "
+        ("'SRC'", "ValueError: code='SRC': looked in the work tree {path} at commit {head}: is not in it; pass paths "
+         "from its top, such as 'src'\n"),
+        ("'src/*.py'", "ValueError: code='src/*.py': looked in the work tree {path} at commit {head}: is not in it, "
+         "and patterns are not resolved; pass paths from its top, a directory for all that is in it\n"),
+        ("['step.py', '!nothing']", "ValueError: code='!nothing': looked in the work tree {path} at commit {head}: is "
          "not in it; pass paths from its top\n"),
         ("'untracked.py'", "ValueError: code='untracked.py': looked in the work tree {path} at commit {head}: is not "
-         "tracked, so no key would cover it; type: git add untracked.py\n"),
+         "tracked, so no key would cover it; type: git -C {path} add untracked.py\n"),
+        ("'un tracked'", "ValueError: code='un tracked': looked in the work tree {path} at commit {head}: is not "
+         "tracked, so no key would cover it; type: git -C {path} add 'un tracked'\n"),
+        ("'data'", "ValueError: code='data': looked in the work tree {path} at commit {head}: is ignored by git, so no "
+         "key would cover it; name in inputs= what is read there\n"),
+        ("'out of it'", "ValueError: code='out of it': looked in the work tree {path} at commit {head}: is a link that "
+         "leads out of it, to /; name in inputs= what is read there\n"),
+        ("'to data'", "ValueError: code='to data': looked in the work tree {path} at commit {head}: is a link to "
+         "'data', which is not tracked; name in inputs= what is read there\n"),
         ("'../elsewhere'", "ValueError: code='../elsewhere' is not a path in the work tree; pass paths from its top, "
          "such as 'src' or '!docs', or '.' for all of it\n"),
         ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
@@ -386,11 +398,17 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
         ("7", "TypeError: Artifact code=7 is not a path or a list of paths; pass paths from the top, like 'src'\n"),
     ],
 )  # fmt: skip
+@posix_only
 def test_a_code_that_is_not_there_is_an_error_before_anything_runs(
     code: str, message: str, repository: Repository
 ) -> None:
+    repository.write(".gitignore", "data\n")
+    (repository.path / "out of it").symlink_to("/")
+    (repository.path / "to data").symlink_to("data")
     repository.commit(step=step(options=f", code={code}"), helper="LR = 1\n", src__part="x = 1\n")
     repository.write("untracked.py")
+    repository.write("un tracked")
+    repository.write("data/raw.csv")
     done = repository.run("step.py")
     assert done.stdout == ""
     assert done.stderr.endswith(message.format(path=repository.path, head=repository.head[:12]))
@@ -401,6 +419,16 @@ def test_code_without_cache_is_an_error(repository: Repository) -> None:
     assert repository.run("step.py").stderr.endswith(
         "TypeError: Artifact code='step.py' says when cached work is kept, and nothing is cached; add cache=True\n"
     )
+
+
+def test_a_part_of_what_counts_may_be_left_out(project: Project) -> None:
+    project.commit(step=step(options=', code=["step.py", "helper.py", "src", "!src/docs"]'), src__docs__index="x = 1\n")
+    project.commit(src__part="x = 1\n")
+    assert project.run()[0]
+    project.commit(src__docs__index="x = 2\n")
+    assert project.run()[0] is False
+    project.commit(src__part="x = 2\n")
+    assert project.run()[0]
 
 
 def test_what_is_left_out_may_be_untracked(project: Project) -> None:

@@ -343,6 +343,76 @@ def test_the_line_says_what_was_copied_and_why(project: Project) -> None:
     assert project.stderr == f"train copied {name}: the code that it depends on is that of {first.name}\n"
 
 
+LOGS = "import helper, logging; logging.basicConfig(level='INFO', format='%(message)s')"
+
+
+def test_what_it_does_not_depend_on_is_no_reason(project: Project) -> None:
+    project.commit(step=step(imports=LOGS))
+    _, first = project.run()
+    project.commit(other="x = 2\n", helper="LR = 2\n")
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the code differs in helper.py, compared with {first.name}\n"
+    )
+    project.commit(other="x = 3\n", step=step(imports=LOGS, call='print(train("out/model.txt", alpha=2))'))
+    _, third = project.run()
+    project.commit(other="x = 4\n", step=step(imports=LOGS, call='print(train("out/model.txt", alpha=3))'))
+    _, fourth = project.run()
+    assert project.stderr == (
+        f"train made out/{fourth.name}: the code differs in step.py and the configuration differs in alpha, "
+        f"compared with {third.name}\n"
+    )
+
+
+def test_where_there_is_no_key_the_commit_is_a_reason(project: Project) -> None:
+    project.commit(step=step(imports=f"import other; {LOGS}"))
+    _, first = project.run()
+    project.commit()
+    _, second = project.run()
+    assert project.stderr.endswith(
+        f"train made out/{second.name}: the commit is another one, and the code the same, compared with {first.name}\n"
+    )
+
+
+def test_where_the_configuration_alone_differs_the_commit_is_no_reason(project: Project) -> None:
+    call = 'import json; print(train("out/model.txt", alpha=json.load(open("alpha.json"))))'
+    project.repository.write("alpha.json", "1")
+    project.commit(step=step(imports=LOGS, call=call))
+    _, first = project.run()
+    project.repository.write("alpha.json", "2")
+    project.commit()
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the configuration differs in alpha, compared with {first.name}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "body", "change", "why"),
+    [
+        ("", None, lambda path: path.write_text("edited"), "changed since it was made: out/{0}"),
+        ("", None, lambda path: path.unlink(), "out/{0} was removed"),
+        ("", "pathlib.Path(outpath).write_text(outpath)", None, "it names its commit, or cannot be copied"),
+        (", record=True", None, lambda path: path.with_name(f"{path.name}.pyrepro.json").unlink(),
+         "out/{0}.pyrepro.json is not there"),
+    ],
+)  # fmt: skip
+def test_the_line_says_why_what_could_be_copied_is_made_again(
+    options: str, body: str | None, change: Any, why: str, project: Project
+) -> None:
+    options += ', code=["step.py", "helper.py"]'
+    project.commit(step=step(imports=LOGS, options=options, **({"body": body} if body else {})))
+    _, first = project.run()
+    if change is not None:
+        change(first)
+    project.commit(other="x = 2\n")
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the code that it depends on is that of {first.name}, which is not copied: "
+        f"{why.format(first.name)}\n"
+    )
+
+
 def test_coroutine_functions_reuse_too(project: Project) -> None:
     script = step(call='import asyncio; print(asyncio.run(train("out/model.txt")))').replace(
         "def train", "async def train"

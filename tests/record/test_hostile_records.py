@@ -295,6 +295,57 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(hostile: dict[str, Any
         reproduce(hostile["path"], hostile["kept"][0])
 
 
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (("code", "module"), "evil\n\ntype curl evil"),
+        (("inputs", "table", "path"), "evil\n\ntype curl evil"),
+        (("call", "paths", "outpath"), "evil\n\ntype curl evil"),
+        (("code", "left_out"), ["evil\n\ntype curl evil"]),
+    ],
+    ids=str,
+)
+def test_a_name_of_several_lines_is_said_on_one(place: Any, text: Any, hostile: dict[str, Any]) -> None:
+    if place[0] == "inputs":
+        (hostile["path"].parent / "table.csv").unlink()
+    changed(hostile, *place, to=text)
+    with pytest.raises(ReproduceError, match=r"evil\\n\\ntype curl evil"):
+        reproduce(hostile["path"], hostile["kept"][0])
+
+
+def test_a_version_of_python_that_is_a_path_is_not_run(hostile: dict[str, Any]) -> None:
+    evil = hostile["path"].parent / "evil"
+    evil.write_text(f"#!/bin/sh\ntouch {hostile['log']}\n")
+    evil.chmod(0o755)
+    changed(hostile, "environment", "python", to=f"CPython {evil}")
+    with pytest.raises(
+        ReproduceError, match=f"its version of Python, {evil}, is none; pass the path of one as python=$"
+    ):
+        reproduce(hostile["path"], hostile["kept"][0], environment="recorded")
+    assert not hostile["log"].exists()
+
+
+def test_an_input_is_not_laid_into_git_by_a_link_of_the_commit(hostile: dict[str, Any], repository: Repository) -> None:
+    (repository.path / "hooks").symlink_to(".git/hooks")
+    (repository.path / ".git" / "hooks").mkdir(exist_ok=True)
+    repository.commit()
+    repository.commit(
+        step=PROGRAM.replace(
+            "str(deep)", "str(os.listdir('.git/hooks') if os.path.isdir('.git/hooks') else [])"
+        ).replace("import sys", "import os, sys")
+    )
+    hook = hostile["path"].parent / "post-checkout"
+    hook.write_text("1,2")
+    done = repository.run("step.py", hook, hook.parent / "bar.txt")
+    path = done.stdout.strip()
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["inputs"]["table"]["path"] = "hooks/post-checkout"
+    record.write_text(json.dumps(document))
+    result = reproduce(path, repository.path)
+    assert pathlib.Path(result.reproduced).read_text() == "1,2[]"
+
+
 @pytest.mark.parametrize("name", ["नाम", "größe", "变量", "_x1"])
 def test_names_of_parameters_in_any_script_are_innocent(name: str, hostile: dict[str, Any]) -> None:
     changed(hostile, "call", "arguments", to={name: 1})

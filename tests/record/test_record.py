@@ -326,9 +326,12 @@ def test_where_a_distribution_came_from_is_recorded(
 
 def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:
     assert save("none.txt")["environment"]["lock"] is None
-    repository.write("uv.lock", "version = 1\n")
-    repository.commit()
-    assert save("uv.txt")["environment"]["lock"] == "uv.lock"
+    repository.write("requirements.txt", "numpy==2.0\n")
+    assert save("requirements.txt")["environment"]["lock"] is None  # what people ask for, and seldom all of it
+    names = ["conda-lock.yml", "requirements.lock", "pylock.toml", "Pipfile.lock", "pdm.lock", "poetry.lock", "uv.lock"]
+    for name in names:  # the likeliest to be followed comes first
+        repository.write(name, "version = 1\n")
+        assert save(f"{name}.txt")["environment"]["lock"] == name
 
 
 def test_what_is_installed_is_read_again_only_after_a_change(

@@ -355,6 +355,26 @@ def test_a_version_of_python_that_is_a_path_is_not_run(hostile: dict[str, Any]) 
     assert not hostile["log"].exists()
 
 
+def test_a_submodule_whose_url_is_a_command_or_an_option_is_left_out(
+    hostile: dict[str, Any], repository: Repository, out: pathlib.Path
+) -> None:
+    urls = [f"ext::sh -c touch% {hostile['log']}", f"--upload-pack=touch {hostile['log']}", "-u./evil", "../../evil"]
+    for number, url in enumerate(urls):
+        name = f"sub-{number}"
+        (repository.path / name).mkdir()
+        repository.git("config", "-f", ".gitmodules", f"submodule.{name}.path", name)
+        repository.git("config", "-f", ".gitmodules", f"submodule.{name}.url", url)
+        repository.git("config", "-f", ".gitmodules", f"submodule.{name}.update", f"!touch {hostile['log']}")
+        repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.head},{name}")
+    repository.git("add", ".gitmodules")
+    repository.git("commit", "-q", "-m", "submodules")
+    done = repository.run("step.py", out / "table.csv", out / "bar.txt", env={"PYTHONPATH": ""})
+    before = snapshot(*hostile["kept"])
+    assert reproduce(done.stdout.strip(), f"file://{repository.path}").same
+    assert snapshot(*hostile["kept"]) == before
+    assert not hostile["log"].exists(), hostile["log"].read_text()
+
+
 def test_an_input_is_not_laid_into_git_by_a_link_of_the_commit(hostile: dict[str, Any], repository: Repository) -> None:
     (repository.path / "hooks").symlink_to(".git/hooks")
     (repository.path / ".git" / "hooks").mkdir(exist_ok=True)

@@ -248,7 +248,6 @@ def install(directory: pathlib.Path, name: str, version: str) -> None:
     (directory / f"{name}.py").write_text("")
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (metadata / "RECORD").write_text(f"{name}.py,,\n")
-    (metadata / "top_level.txt").write_text(f"{name}\n")  # which is all that Python 3.10 looks at
 
 
 @pytest.fixture
@@ -327,17 +326,20 @@ def test_where_a_distribution_came_from_is_recorded(
 
 def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:
     assert save("none.txt")["environment"]["lock"] is None
-    repository.write("uv.lock", "version = 1\n")
-    repository.commit()
-    assert save("uv.txt")["environment"]["lock"] == "uv.lock"
+    repository.write("requirements.txt", "numpy==2.0\n")
+    assert save("requirements.txt")["environment"]["lock"] is None  # what people ask for, and seldom all of it
+    names = ["conda-lock.yml", "requirements.lock", "pylock.toml", "Pipfile.lock", "pdm.lock", "poetry.lock", "uv.lock"]
+    for name in names:  # the likeliest to be followed comes first
+        repository.write(name, "version = 1\n")
+        assert save(f"{name}.txt")["environment"]["lock"] == name
 
 
 def test_what_is_installed_is_read_again_only_after_a_change(
     save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = []
-    read = importlib.metadata.packages_distributions
-    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: readings.append(1) or read())
+    read = importlib.metadata.distributions
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: readings.append(1) or read())
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "out")  # artifacts are not installed, and change the directory
     install(tmp_path / "site", "late_three", "1.0")

@@ -109,14 +109,19 @@ def make_state_directory(directory: str) -> None:
     """
     path = state_directory_of(directory)
     while True:
-        # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             # FileExistsError: as mostly; the directory may have been opened to others since.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
             share_like(directory, path)
             write_gitignore(directory)
             return
+        except FileNotFoundError:
+            # Another call that ended removed it between two steps; all of them are taken again. No call removes a link.
+            if os.path.islink(path):
+                raise FileNotFoundError(
+                    f"{path} is a link to {os.readlink(path)}, where no directory is; remove the link"
+                ) from None
         os.makedirs(directory, exist_ok=True)
 
 

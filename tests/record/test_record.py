@@ -312,7 +312,9 @@ def test_where_a_distribution_came_from_is_recorded(
         (site / f"{name}-1.0.dist-info" / "direct_url.json").write_text(json.dumps(found))
     (site / "half_removed-1.0.dist-info").mkdir()
     (site / "nameless-1.0.dist-info").mkdir()
-    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
+    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n\nName: description\n")
+    (site / "versionless-1.0.dist-info").mkdir()
+    (site / "versionless-1.0.dist-info" / "METADATA").write_text("Name: versionless\n\nVersion: 1\n")
     environment = save("foo.txt")["environment"]
     assert {name: text for name, text in environment["origins"].items() if name.startswith("origin_")} == {
         "origin_a": "editable file://~/lab",
@@ -321,7 +323,7 @@ def test_where_a_distribution_came_from_is_recorded(
         "origin_d": "unknown",
     }
     assert environment["packages"]["origin_a"] == "1.0"
-    assert not {"half_removed", "nameless"} & environment["packages"].keys()
+    assert not {"half_removed", "nameless", "description", "versionless"} & environment["packages"].keys()
 
 
 def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:

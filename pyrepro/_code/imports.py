@@ -464,6 +464,7 @@ def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after:
     load.order = seen_after
     load.spec = module if spec is None else spec
     load.is_confirmed = True
+    load.is_import = spec is not None  # so that it counts when its module is taken out of sys.modules, too
     _keep(_name_in(spec, name), load)
 
 

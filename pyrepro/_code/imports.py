@@ -470,6 +470,8 @@ def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after:
 
 def _name_in(spec: object, name: str) -> str:
     """The name that a module was found by; it may be listed under another one, too."""
+    if issubclass(type(spec), types.ModuleType):
+        return name  # it stands for its spec, and its variables may be called anything
     try:
         return str(getattr(spec, "name", name))
     except Exception:  # whatever stands there as a spec

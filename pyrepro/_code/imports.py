@@ -464,11 +464,14 @@ def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after:
     load.order = seen_after
     load.spec = module if spec is None else spec
     load.is_confirmed = True
+    load.is_import = spec is not None  # so that it counts when its module is taken out of sys.modules, too
     _keep(_name_in(spec, name), load)
 
 
 def _name_in(spec: object, name: str) -> str:
     """The name that a module was found by; it may be listed under another one, too."""
+    if issubclass(type(spec), types.ModuleType):
+        return name  # it stands for its spec, and its variables may be called anything
     try:
         return str(getattr(spec, "name", name))
     except Exception:  # whatever stands there as a spec

@@ -582,6 +582,23 @@ def test_a_replaced_module_that_is_edited_and_committed_is_a_change(repository: 
     assert alive.go_on()[0] == f"foo-{tag(repository.head, replacing=replacing)}.txt\n"
 
 
+def test_a_module_from_before_pyrepro_that_is_in_sys_modules_no_more_counts_as_it_was_loaded(
+    repository: Repository,
+) -> None:
+    imports = "import sys, slow; del sys.modules['helper']"
+    train = GONE.format(first="import helper", imports=imports, inside="0")
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train)
+    alive = Alive(repository, "train.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on()[0] == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+def test_a_committed_module_from_before_pyrepro_may_leave_sys_modules(repository: Repository) -> None:
+    train = GONE.format(first="import helper", imports="import sys; del sys.modules['helper']", inside="0")
+    repository.commit(helper="LR = 1\n", train=train)
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+
+
 ODD = {
     "a mock of a module": "import json, sys, unittest.mock; sys.modules['odd'] = unittest.mock.create_autospec(json)",
     "no IPython": "import sys, types; sys.modules['IPython'] = types.ModuleType('IPython')",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import omegaconf
+import pandas as pd
 import polars as pl
 import pytest
 from conftest import Repository
@@ -212,6 +213,37 @@ def test_an_input_in_what_is_no_object_in_json_is_refused(repository: Repository
         "inputs names 'a.table', and what stands around it in the configuration is no object in JSON; pass a mapping "
         "or an object with fields there"
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (np.array, "ndarray"),
+        (lambda paths: np.array([Path(path) for path in paths], dtype=object), "ndarray"),
+        (pd.Series, "Series"),
+        (pd.Index, "Index"),
+        (pl.Series, "Series"),
+        (lambda paths: np.array([os.fsencode(path) for path in paths]), "ndarray"),
+    ],
+)
+def test_an_array_or_a_column_of_paths_is_refused_and_its_list_is_read(
+    files: Any, kind: str, repository: Repository, data: Path
+) -> None:
+    @Artifact("outpath", config={}, inputs="files", repo=repository.path)
+    def save(outpath: str, files: Any) -> None:
+        raise AssertionError("is not called")
+
+    paths = files([A, "data/b.csv"])
+    with pytest.raises(ConfigError) as error:
+        save("foo", paths)
+    assert str(error.value) == (
+        f"the input files is of type {kind} and holds paths, of which the names alone would count; pass list() of it"
+    )
+    assert save.tagged("foo", list(paths)) == save.tagged("foo", [A, "data/b.csv"])
+    with pytest.raises(ConfigError, match="holds paths"):
+        save("foo", files(["./data", A]))
+    assert save.tagged("foo", files([A, "a text"])) != save.tagged("foo", files(["a text", A]))
+    assert save.tagged("foo", np.array(["data", "text"])) != save.tagged("foo", np.array(["data", "data"]))
 
 
 URL = (

@@ -47,6 +47,14 @@ def advice(value: object) -> tuple[str, str]:
     return found, f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})"
 
 
+def advice_on_number(value: object, beyond: list[str]) -> tuple[str, str]:
+    """What is said of a number that has attributes of its own."""
+    number = next(kind.__name__ for kind in type(value).__mro__ if kind in (int, float))
+    parts = "".join(f', "{name}": value.{name}' for name in beyond)
+    found = f"is {value_and_type_of(value)}, which carries more than its number"
+    return found, f'pass {{"value": {number}(value){parts}}}'
+
+
 _PLAIN_OF_PANDAS = (("to_dict", "to_dict()"), ("tolist", "tolist()"))
 _PLAIN_OF_POLARS = (
     ("collect", "collect().to_dict(as_series=False)"),

@@ -13,9 +13,9 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, is_data
+from pyrepro._config.advice import advice, advice_on_number, is_data
 from pyrepro._config.arrays import LARGE, array_digest
-from pyrepro._config.fields import fields_of, is_namespace, is_secret
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
@@ -161,9 +161,11 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_text(str(value), place)
     if isinstance(value, str):
         return form_of_text(str.__str__(value), place)
-    if isinstance(value, int):
-        return form_of_integer(int.__int__(value), place)
-    if isinstance(value, float):
+    if isinstance(value, (int, float)):
+        if beyond := [*attributes_of(value)]:  # a unit, maybe
+            raise place.error(*advice_on_number(value, beyond))
+        if isinstance(value, int):
+            return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)

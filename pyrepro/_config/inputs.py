@@ -151,6 +151,11 @@ def _content_of(name: str, value: Any) -> JSON:
     if value is None:
         return None
     if is_data(value):
+        if _holds_paths(value):
+            raise ConfigError(
+                f"the input {name} is of type {type(value).__name__} and holds paths, of which the names alone would "
+                f"count; pass list() of it"
+            )
         return digest_of_data(value, name, json_form)
     if isinstance(value, Mapping):
         keys: Any = json_form(dict.fromkeys(value))  # as the keys of configurations are written
@@ -166,6 +171,24 @@ def _content_of(name: str, value: Any) -> JSON:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"the input {name} cannot be read: {error}; {_advice(os.fsdecode(value))}") from error
+
+
+def _holds_paths(data: Any) -> bool:
+    """Whether an array or a column is nothing but the paths of what is there, and no text."""
+    # The first one alone tells of most, which are not to be gone through.
+    return (
+        len(getattr(data, "shape", ())) == 1
+        and len(data) > 0
+        and _is_there(next(iter(data)))
+        and all(map(_is_there, data))
+    )
+
+
+def _is_there(item: Any) -> bool:
+    if not _is_path(item) or not os.path.exists(item):
+        return False
+    # A directory's name alone, like "train", may as well be a text.
+    return os.path.isfile(item) or isinstance(item, os.PathLike) or os.sep in os.fsdecode(item)
 
 
 def _remedy_for(value: Any) -> str:

@@ -110,6 +110,24 @@ class Share(float):
         return 0.0
 
 
+class WithUnit(float):
+    def __new__(cls, number: float, unit: str) -> WithUnit:
+        made = super().__new__(cls, number)
+        made.unit = unit
+        return made
+
+    unit: str
+
+
+class Coded(int):
+    def __new__(cls, number: int, unit: str) -> Coded:
+        made = super().__new__(cls, number)
+        made.unit = unit
+        return made
+
+    unit: str
+
+
 Point = collections.namedtuple("Point", "x y")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, overload
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code
@@ -23,9 +23,11 @@ from pyrepro._options import (
 )
 from pyrepro._tag import Tag
 from pyrepro._wrapper import Decorated, wrap
+from pyrepro.errors import PyreproError, without_inner_frames
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _IsCached = TypeVar("_IsCached", bound=bool)
 _Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
 # What a function may return whose calls need not run: nothing, its path, or its paths.
@@ -36,6 +38,15 @@ _Paths = TypeVar(
 
 class Artifact(Generic[_IsCached]):
     """A decorator that names a function's output after its code and its configuration.
+
+    Example::
+
+        @Artifact("outpath", config={"lr": 0.1})
+        def save_thing(outpath):
+            with open(outpath, "w") as outf:
+                outf.write("good job")
+
+        save_thing("foo.txt")  # writes foo-<commit>-<config>.txt
 
     The decorated function is called with the commit, the uncommitted changes
     and the hash of the configuration put into the path that it was given.
@@ -83,7 +94,7 @@ class Artifact(Generic[_IsCached]):
             nothing of this differs. By default it is the whole work tree.
 
     Raises:
-        CodeStateError: there is no code state to be had.
+        CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         ValueError: a path of ``code`` is not one that the work tree tracks.
@@ -176,10 +187,17 @@ class Artifact(Generic[_IsCached]):
     @overload
     def __call__(self: Artifact[Literal[False]], function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
 
+    # No type checker chooses this one. Jedi, which cannot read a ParamSpec, completes the parameters by it.
+    @overload
+    def __call__(self: Artifact[NoReturn], function: _Function) -> _Function: ...
+
     def __call__(self, function: Callable[..., Any]) -> Any:
         options = self._options
-        signature = checked_signature(function, options)
-        tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records, code=options.code)
+        try:
+            signature = checked_signature(function, options)
+            tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records, code=options.code)
+        except (PyreproError, TypeError, ValueError) as error:
+            raise without_inner_frames(error)  # noqa: B904
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
@@ -199,13 +217,23 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
         The tag.
 
     Raises:
-        CodeStateError: there is no code state to be had.
+        CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         TypeError: an argument is of the wrong type.
+
+    Example:
+        ``os.makedirs(tag({"lr": 0.1}).put("checkpoints"))``
     """
+    try:
+        return _tag(config, allow_dirty, repo)
+    except PyreproError as error:
+        raise without_inner_frames(error)  # noqa: B904
+
+
+def _tag(config: object, allow_dirty: bool, repo: Repo) -> Tag:
     if reads_call(config):
-        raise TypeError(f"tag config={config!r} is callable, and here is no call that it could read; pass its result")
+        raise TypeError(f"tag config={config!r} is callable, but there is no call for it to read; pass its result")
     form = json_form({} if config is None else config)
     is_allowed, where = checked_flag("allow_dirty", allow_dirty), checked_repo(repo)
     file = caller_file()

@@ -162,7 +162,7 @@ def _artifacts_of(split: SplitPath, ending: str = "") -> Iterator[_Found]:
 def _refuse_what_is_not_plain(text: str, split: SplitPath) -> None:
     """Refuse a path that no function is called with.
 
-    Asked where nothing is found. A plain path may look like these: an artifact of one function is what another one is
+    Asked where nothing is found. A plain path may look like these: an artifact of one function is what another is
     called with, names hold brackets, and a link without a tag leads to the newest directory.
     """
     _refuse_one_artifact(text, split)
@@ -205,7 +205,7 @@ def _wanted_values(where: Mapping[str, Any] | None) -> dict[str, str]:
 def _values_of(target: Target, tag: Tag, wanted: Iterable[str]) -> dict[str, str]:
     """The digests of the values that an artifact was made with, by dotted key; what nobody kept is missing."""
     marker = marker_of(target)
-    # The name tells which configuration it is: another one is that of something else.
+    # The name tells which configuration it is: a marker or record of another describes something else.
     values = dict(marker.origin.keys) if marker is not None and marker.origin.config.startswith(tag.config) else {}
     if values.keys() >= {*wanted}:
         return values

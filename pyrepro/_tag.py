@@ -38,6 +38,9 @@ class Tag(Value):
 
     Raises:
         ValueError: a field is not 12 lower-case hex digits.
+
+    Example:
+        ``Tag.from_path("foo-430ca4533bcd-44136fa355b3 (1).txt").config == "44136fa355b3"``
     """
 
     commit: str
@@ -85,7 +88,7 @@ class Tag(Value):
         return split.joined(self._put_into(split.name, path))
 
     def put_instead(self, other: Tag, path: _AnyPath) -> _AnyPath:
-        """The path with this tag in the place of another one, which it ends in."""
+        """The path with this tag in place of another, which it ends in."""
         split = split_path(path, accepted="a path that carries a tag")
         before, _, after = split.name.rpartition(f"-{other}")
         return split.joined(f"{before}-{self}{after}")  # type: ignore[no-any-return]

@@ -35,7 +35,7 @@ def with_copies(
         loaded: the loaded modules outside installed environments.
         is_tracked: whether a work tree's index holds something below a directory of it.
     """
-    # The innermost first: a work tree may stand inside another one.
+    # The innermost first: a work tree may stand inside another.
     tops = sorted([top, *others], key=len, reverse=True)
     found = []
     for module in loaded:

@@ -230,7 +230,7 @@ class LoadedModule(NamedTuple):
 
     name: str
     module: types.ModuleType
-    spec: object  # another one after the module was loaded again
+    spec: object  # a new one after the module was loaded again
     file: str  # the real one; of a module in an archive, the archive
     seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
     original: str | None = None  # the file in the work tree that is read, where this is another copy of it

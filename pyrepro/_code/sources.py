@@ -135,17 +135,17 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     if _is_lazy(module.spec):
         # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
         has_run = type(module.module) is types.ModuleType
-        return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
+        return _unknown_load(module, load, "and is loaded at its first use, which was not seen") if has_run else None
     if load.content is None:
         if load.digest is not None and status is not None and imports.digest_of(module.file) == load.digest:
             return None  # touched, or written with the same bytes
-        return _unknown_load(module, load, "and what it held then is not kept of such files")
+        return _unknown_load(module, load, "and what such files held is not kept")
     content = _content_of(module.file)
     if content == load.content and status is not None and status.st_mode == load.mode:
         return None  # touched, or written with the same bytes
     is_close = status is not None and status.st_ctime_ns <= load.noted_at + _MARGIN_OF_LOAD
     if content != load.content and not load.is_confirmed and (is_close or not load.is_import):
-        return _unknown_load(module, load, "and nobody saw when Python read it")
+        return _unknown_load(module, load, "and when Python read it is not known")
     return Kept(load.mode, load.content)
 
 

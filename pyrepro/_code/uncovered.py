@@ -99,6 +99,6 @@ def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[byt
             try:
                 known[directory] = repository.find_work_tree(file)
             except CodeStateError:
-                known[directory] = ""  # what git cannot read there is no reason not to write here
+                known[directory] = ""  # what git cannot read there must not stop a call here
         if known[directory] != "":
             yield _Uncovered(module.name, package, file, known[directory])

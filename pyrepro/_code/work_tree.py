@@ -277,7 +277,7 @@ def committed_between(top: str, old: str, new: str) -> dict[bytes, tuple[Entry, 
 
 
 def changed_paths(top: str, before: Snapshot, after: Snapshot) -> set[bytes]:
-    """Where the disk does not hold what it held before; a commit of what it held is no change.
+    """Where the disk does not hold what it held before; a commit of what it held is not a change.
 
     Raises:
         CodeStateError: git cannot say.

@@ -1,4 +1,4 @@
-"""Configuration -> JSON -> hash. Pure: the same value gives the same digest everywhere, for ever."""
+"""Configuration -> JSON -> hash. Pure: the same value gives the same digest everywhere, forever."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def canonical_json(config: object) -> bytes:
 
     Raises:
         ConfigError: a part of the configuration has no stable JSON form.
+
+    Example:
+        ``canonical_json({"lr": 1.0, "act": None}) == b'{"act":null,"lr":1}'``
     """
     return canonical_bytes(json_form(config))
 
@@ -55,6 +58,9 @@ def config_hash(config: object) -> str:
 
     Raises:
         ConfigError: a part of the configuration has no stable JSON form.
+
+    Example:
+        ``config_hash({})[:12] == "44136fa355b3"``
     """
     return hash_of_form(json_form(config))
 
@@ -120,6 +126,9 @@ def to_json(value: object) -> JSON:
 
     Raises:
         ConfigError: the value, or a part of it, has no stable JSON form.
+
+    Example:
+        ``to_json.register(Money)(lambda money: {"__class__": "shop:Money", "cents": money.cents})``
     """
     return json_form(value)
 

@@ -132,7 +132,7 @@ class PublishedCall:
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
         if refreshes:
-            why = "to be made again was asked for"
+            why = "refresh was called"
         self._why = why
         self._refreshes = refreshes
         self._sources: dict[str, Target] = {}

@@ -48,7 +48,7 @@ def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: st
         work_tree: the work tree of the code, None if there is none.
 
     Returns:
-        What differs; None if there is no other one.
+        What differs; None if there is no other.
     """
     newest = newest_marker(target, tag)
     if newest is None:
@@ -59,7 +59,7 @@ def compared_with_newest(target: Target, tag: str, origin: Origin, work_tree: st
         differences.append(_difference_of_code(old, origin, work_tree))
     if old.config != origin.config:
         differing = {key for key in old.keys.keys() | origin.keys.keys() if old.keys.get(key) != origin.keys.get(key)}
-        # What is no object has no keys, and secrets are in no marker.
+        # What is not an object has no keys, and markers hold no secrets.
         where = f" in {first_of(sorted(differing))}" if differing and "" not in differing else ""
         differences.append(f"the configuration differs{where}")
     return f"{' and '.join(differences)}, compared with {newest.artifact}" if differences else None
@@ -72,4 +72,4 @@ def _difference_of_code(old: Origin, new: Origin, work_tree: str | None) -> str:
     paths = paths_between(work_tree, old_commit, old.changes, new_commit, new.changes)
     if paths is None:
         return f"the code differs from that of commit {old_commit[:_DIGITS]}, which this clone does not hold"
-    return f"the code differs in {first_of(paths)}" if paths else "the commit is another one, and the code the same"
+    return f"the code differs in {first_of(paths)}" if paths else "the commit differs, and the code is the same"

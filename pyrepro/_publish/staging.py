@@ -102,7 +102,7 @@ def tidy(directory: str) -> None:
         directory: the directory of the artifacts.
     """
     state_directory = state_directory_of(directory)
-    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    # Whatever cannot be removed stays, and must not make this call fail.
     with contextlib.suppress(OSError):
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
         for name in os.listdir(state_directory):

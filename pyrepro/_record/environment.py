@@ -89,7 +89,7 @@ def packages_of_process() -> Packages:
     """The installed distributions, and which of them the loaded modules belong to.
 
     Returns:
-        ``packages``, versions by name; ``loaded``, names; and ``origins`` of those that are of no index, by name.
+        ``packages``, versions by name; ``loaded``, names; and ``origins``, by name, of what did not come from an index.
     """
     installed = _installed_distributions()
     packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
@@ -173,7 +173,7 @@ def _distributions_by_package() -> Mapping[str, list[str]]:
     from importlib.metadata import MetadataPathFinder, packages_distributions
 
     # It keeps listings by the modification time of their directory, which two changes within a tick share. An
-    # instance, since in Python 3.10 and 3.11 this is no class method.
+    # instance, since in Python 3.10 and 3.11 this is not a class method.
     MetadataPathFinder().invalidate_caches()
     return packages_distributions()
 

@@ -132,7 +132,7 @@ def test_without_a_state_the_decoration_warns_and_the_call_raises_in_a_test_runn
     def save(outpath: str) -> str:
         raise AssertionError("is not called")
 
-    message = f"there is no {tmp_path / 'gone'} to read the code state of; pass a path in the work tree of the code"
+    message = f"{tmp_path / 'gone'} does not exist, so no code state can be read there; pass a path in the work tree of the code"
     warning = f"calls that write artifacts will be refused: {message}"
     assert caplog.record_tuples == [("pyrepro", logging.WARNING, warning)]
     for _ in range(2):
@@ -287,7 +287,7 @@ def test_a_module_that_was_deleted_after_it_was_loaded_unseen_is_unknown(reposit
     repository.git("commit", "-q", "-am", "use it")
     repository.write("helper.py", "x = 1\n")
     assert repository.run("train.py").stderr.splitlines()[-1] == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py cannot be read "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py cannot be read "
         f"(No such file or directory), and the module helper was loaded from it before pyrepro could see it; "
         f"start the program again, with import pyrepro above the other imports"
     )

@@ -369,7 +369,7 @@ def test_the_artifact_of_another_function_is_not_taken_for_ones_own(
         [f".../test_cache.py:{f.__qualname__}:{line_of(f)}" for f in (step.save, other)],
     )
     assert str(error.value) == (
-        f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; pass another stem to one of them"
+        f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; call one of them with another file name"
     )
     assert (error.value.path, error.value.maker) == (str(path), makers[0])
 

@@ -5,10 +5,18 @@ author = "The pyrepro authors"
 copyright = "2026, The pyrepro authors"
 version = release = version_of("pyrepro")
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = "pyrepro"
 exclude_patterns = ["_build"]
+# The README shows this picture by its address: PyPI knows no relative one.
+html_extra_path = ["anatomy.svg"]
+html_static_path = ["style.css"]
+html_css_files = ["style.css"]
+
+# What is copied from a session is what was typed, without its prompts and without the output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

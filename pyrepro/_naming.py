@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
@@ -260,15 +260,23 @@ class Naming:
             return (name,), arguments[name]
         found = value_in(config, name)
         if found is None:
-            raise ConfigError(
-                f"inputs names {name!r}, which is neither a parameter of {self.name} nor a key of the configuration; "
-                f"correct the name"
-            )
+            raise unknown_name("inputs", name, self.name, self._nameable(), self._form_if_any(config))
         if REPRODUCTION is not None:
             from pyrepro._record.replay import put_recorded_input  # where an artifact is made again
 
             return found[0], put_recorded_input(name, config, *found)
         return found
+
+    def _nameable(self) -> set[str]:
+        """The parameters that inputs and ignore may name."""
+        return {*self.signature.parameters} - {*self._paths}
+
+    def _form_if_any(self, config: Any) -> JSON:
+        """A configuration in JSON, of which a part that is misspelt in ``inputs`` may have no form."""
+        try:
+            return json_form_without(config, self.options.ignore)[0]
+        except ConfigError:
+            return dict.fromkeys(key for key in config if isinstance(key, str)) if isinstance(config, Mapping) else {}
 
     def _form_without_inputs(self, config: Any, inputs: list[str]) -> JSON:
         """A configuration in JSON, without what is ignored in it and without keys that are inputs."""
@@ -280,7 +288,7 @@ class Naming:
             raise no_object_for_inputs(form)
         for name in unknown:
             if name not in parameters and name not in keys and name not in self._closed_over:
-                raise unknown_to_ignore(name, self.name, self.signature, form)
+                raise unknown_name("ignore", name, self.name, self._nameable(), form)
         self._warn_of_what_is_elsewhere_another(form)
         return form
 
@@ -439,13 +447,13 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
     )
 
 
-def unknown_to_ignore(name: str, function: str, signature: inspect.Signature, form: JSON) -> ConfigError:
+def unknown_name(role: str, name: str, function: str, parameters: Iterable[str], form: JSON) -> ConfigError:
     import difflib  # imported where a name was wrong
 
-    close = difflib.get_close_matches(name, [*signature.parameters, *_dotted_names(form)], cutoff=0.7)
+    close = difflib.get_close_matches(name, [*sorted(parameters), *_dotted_names(form)], cutoff=0.7)
     remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else "correct the name"
     return ConfigError(
-        f"ignore names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"
+        f"{role} names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"
     )
 
 

@@ -16,7 +16,7 @@ from pyrepro._naming import (
     check_closes_over_no_values,
     no_object_for_inputs,
     qualname_of,
-    unknown_to_ignore,
+    unknown_name,
 )
 from pyrepro.errors import ConfigError
 
@@ -94,7 +94,8 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
         signature = _with_parameters(function, signature, "inputs", tuple(firsts))
         for name in options.ignore:  # of any other configuration, the keys may come later
             if name.partition(".")[0] not in signature.parameters and name not in _closed_over(function):
-                raise unknown_to_ignore(name, qualname_of(function), signature, {})
+                nameable = {*signature.parameters} - {*options.paths}
+                raise unknown_name("ignore", name, qualname_of(function), nameable, {})
     if options.publishes:
         _check_returns(function)
     if options.caches:

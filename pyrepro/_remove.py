@@ -66,7 +66,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         ``remove(unused("out/"))``
     """
     many = isinstance(path, (list, tuple))
-    wanted = dict.fromkeys(paths_in(path) if many else [path])
+    wanted: Any = paths_in(path) if many else [path]
     directories: dict[str, _Directory] = {}
     targets: dict[Target, Any] = {}
     for one in wanted:
@@ -273,6 +273,9 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
         raise ValueError(
             f"{path!r} is the patch of a state; pass the artifacts whose records name it: it goes with the last of them"
         )
+    whole = _artifact_around(absolute)
+    if whole is not None:
+        raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
     try:
         tag = Tag.from_path(name)
     except NotTaggedError:
@@ -287,9 +290,6 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
             else f"{path!r} carries a tag, and is not a name that an artifact was given, which ends in the tag and "
             f"the suffix; remove it by hand"
         )
-    whole = _artifact_around(absolute)
-    if whole is not None:
-        raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
     if directory.is_its_own(name):
         return
     owner = directory.owner_of(name, tag)

@@ -147,7 +147,7 @@ def test_a_cached_call_with_a_file_in_its_configuration_sees_that_the_file_chang
     assert len(calls) == 2
 
 
-NEITHER = "which is neither a parameter of {0} nor a key of the configuration; correct the name"
+NEITHER = "which is neither a parameter of {0} nor a key of the configuration; "
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,29 @@ def test_a_name_that_is_nowhere_is_refused(config: Any, key: str, repository: Re
     with pytest.raises(ConfigError) as error:
         save("foo")
     assert str(error.value).startswith(f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}")
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "remedy"),
+    [
+        ({"table": A}, "tabel", "did you mean 'table'?"),
+        ({"data": {"table": A}}, "data.tabel", "did you mean 'data.table'?"),
+        (Settings(Source(A)), "source.tabel", "did you mean 'source.table' or 'source.sep'?"),
+        (argparse.Namespace(table=A, log=print), "tables", "did you mean 'table'?"),
+        (lambda call: {"table": pl.DataFrame({"a": [1]}), 3: 4}, "tabel", "did you mean 'table'?"),
+        (lambda call: argparse.Namespace(table=pl.DataFrame({"a": [1]})), "tabel", "correct the name"),
+        ({"lr": 0.1}, "outpaht", "correct the name"),
+        ({"lr": 0.1}, "table", "correct the name"),
+    ],
+)
+def test_the_names_that_are_close_are_told(config: Any, key: str, remedy: str, repository: Repository) -> None:
+    @Artifact("outpath", config=config, inputs=key, repo=repository.path)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo")
+    assert str(error.value) == f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}{remedy}"
 
 
 def test_a_name_that_no_argument_has_is_refused_at_the_decoration_where_the_arguments_are_the_configuration() -> None:

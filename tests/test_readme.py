@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import Repository
+from conftest import GUIDES, Repository
 
 README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
 EXAMPLE = textwrap.dedent(README.partition(".. code-block:: python\n")[2].partition("\nIn a repository")[0])
@@ -56,13 +56,26 @@ def test_after_an_edit_the_example_has_another_name_which_is_the_same_in_a_clone
     assert names[0] == names[1] != names[2] == names[3]
 
 
-def test_the_first_code_block_holds_the_two_commands() -> None:
-    block = README.partition(".. code-block:: ")[2]
-    assert block.startswith("console\n\n")
-    assert textwrap.dedent(block.removeprefix("console\n\n").partition("\n\n")[0]).splitlines() == [
-        "python3 -m venv .venv && .venv/bin/pip install -e '.[examples]' && .venv/bin/python examples/penguins.py",
-        "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox",
+def test_the_two_commands_for_a_clone_are_a_block_of_their_own() -> None:
+    blocks = [part.partition("\n\n")[0] for part in README.split(".. code-block:: console\n\n")[1:]]
+    assert [textwrap.dedent(block).splitlines() for block in blocks] == [
+        [
+            "python3 -m venv .venv && .venv/bin/pip install -e '.[examples]' && .venv/bin/python examples/penguins.py",
+            "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox",
+        ]
     ]
+
+
+def test_the_comparison_with_other_caches_is_that_of_the_guide_which_runs_each() -> None:
+    guide = (GUIDES / "keep-work.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"\* - (pyrepro.*|.* \d+\.\d+\.\d+)\n +- (.*)\n +- (.*)\n", guide)
+    table = README.partition("after the change of the helper\n")[2].partition("\n\n")[0]
+    assert [tuple(re.split("  +", line)) for line in table.splitlines()[1:-1]] == rows
+    assert len(rows) == 5
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(README.splitlines()) < 150
 
 
 def test_the_hash_of_the_empty_configuration_can_be_checked_with_coreutils() -> None:

@@ -148,12 +148,14 @@ def test_a_directory_is_an_artifact_and_its_parts_are_none(repository: Repositor
     def save(outpath: str) -> None:
         path = pathlib.Path(outpath)
         path.mkdir()
-        (path / f"part-{TAG}.bin").write_text("good job")
+        for part in (f"part-{TAG}.bin", "part.bin"):
+            (path / part).write_text("good job")
 
     path = save("run")
-    with pytest.raises(ValueError) as error:
-        remove(f"{path}/part-{TAG}.bin")
-    assert str(error.value) == f"'{path}/part-{TAG}.bin' is a part of the artifact '{out / path}'; pass that"
+    for part in (f"{path}/part-{TAG}.bin", f"{path}/part.bin"):
+        with pytest.raises(ValueError) as error:
+            remove(part)
+        assert str(error.value) == f"'{part}' is a part of the artifact '{out / path}'; pass that"
     assert remove(f"{path}/") == [path]
     assert names(out) == []
 
@@ -241,7 +243,7 @@ def test_what_is_no_artifact_is_an_error_and_nothing_is_removed(
 
 
 def test_what_is_no_path_is_a_type_error() -> None:
-    for path in (None, 3):
+    for path in (None, 3, {3}):
         with pytest.raises(TypeError) as error:
             remove(path)  # type: ignore[type-var]
         assert str(error.value) == (

@@ -13,18 +13,19 @@ from typing import Any
 
 from pyrepro._code import imports
 
-_NAMES = re.compile(
-    r"<(stdin|console|input|(ipython|python|bpython)-input-.*|pyshell#\d+)>"
+_NAMES = (
+    r"(?s)<(stdin|console|input|(ipython|python|bpython)-input-.*|pyshell#\d+)>"
     # Below the directory of temporary files, where a debugger may write them, too.
-    r"|.*[/\\]((ipykernel|xpython)_\d+[/\\][^/\\]+|__marimo__cell_[^/\\]+)",
-    re.DOTALL,
+    r"|.*[/\\]((ipykernel|xpython)_\d+[/\\][^/\\]+|__marimo__cell_[^/\\]+)"
 )
+# One of them is in each such name: in most processes there is none, and nothing to compile.
+_MARKS = "<", "ipykernel_", "xpython_", "__marimo__"
 _MOST_WRAPPERS = 100
 
 
 def is_console_name(file: str) -> bool:
     """Whether a console gives this file name to the code that is typed there; others make names up, too."""
-    return _NAMES.fullmatch(file) is not None
+    return any(mark in file for mark in _MARKS) and re.fullmatch(_NAMES, file) is not None
 
 
 def typed_part(function: object) -> types.CodeType | None:

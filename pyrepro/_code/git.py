@@ -45,8 +45,9 @@ _FOREIGN = (
     "GIT_WORK_TREE",
 )
 
-_FAILED_FILTER = re.compile(r"^fatal: (?P<file>.+): clean filter '(?P<name>.+)' failed$", re.MULTILINE)
-_REFUSED_LINE_ENDS = re.compile(r"^fatal: (?:CRLF|LF) would be replaced by (?:CRLF|LF) in (?P<file>.+)$", re.MULTILINE)
+# Compiled when git fails, which it does in few processes.
+_FAILED_FILTER = r"(?m)^fatal: (?P<file>.+): clean filter '(?P<name>.+)' failed$"
+_REFUSED_LINE_ENDS = r"(?m)^fatal: (?:CRLF|LF) would be replaced by (?:CRLF|LF) in (?P<file>.+)$"
 
 
 @contextlib.contextmanager
@@ -178,14 +179,14 @@ def words_of(error: CodeStateError) -> str:
 def _remedy(top: str, words: str) -> str:
     """What makes git work that failed with these words."""
     # Status does not show these two: it leaves the content of many changed files unread.
-    if failed := _FAILED_FILTER.search(words):
+    if failed := re.search(_FAILED_FILTER, words):
         name, file = shlex.quote(f"filter.{failed['name']}"), shlex.quote(failed["file"])
         return (
             f"Git must pass {failed['file']} through the filter {failed['name']}, which fails: install or mend the "
             f"program that 'git -C {top} config --get-regexp {name}' shows, until "
             f"'git -C {top} hash-object -- {file}' works"
         )
-    if refused := _REFUSED_LINE_ENDS.search(words):
+    if refused := re.search(_REFUSED_LINE_ENDS, words):
         return (
             f"The setting core.safecrlf makes git refuse the line ends of {refused['file']}: give the file those that "
             f"a checkout would give it, or let git only warn, with 'git -C {top} config core.safecrlf warn'"

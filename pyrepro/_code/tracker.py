@@ -151,6 +151,7 @@ class Tracker:
         self._records = records
         self._code = code
         self._key: CodeKey | None = None
+        self._guarded: tuple[Reading, list[str]] | None = None
         typed = modules.typed_code_of(function)
         self._typed = None if typed is None else _typed_code(self.qualname, typed)
         self._is_interactive = typed is not None or modules.is_interactive()
@@ -179,6 +180,7 @@ class Tracker:
             "_modules": _NO_MODULES,
             "_spec": None,
             "_is_interactive": False,
+            "_guarded": None,
             "_typed": None,
         }
         return self.__dict__ | elsewhere
@@ -279,7 +281,11 @@ class Tracker:
             except CodeStateError as error:  # to run again is right, too, and what has run must not be lost
                 _logger.warning("the code key of %s cannot be determined: %s", self.qualname, error)
                 return None
-        paths = self._key.unguarded_modules(reading)
+        # A reading is replaced when modules were loaded, and to look at each module takes as long as an artifact.
+        guarded = self._guarded
+        if guarded is None or guarded[0] is not reading:
+            self._guarded = guarded = reading, self._key.unguarded_modules(reading)
+        paths = guarded[1]
         if paths and (self.qualname, *paths) not in _unguarded_warned_of:
             _unguarded_warned_of.add((self.qualname, *paths))
             _logger.warning(

@@ -99,8 +99,7 @@ def put_content(form: Any, one: Input) -> None:
         )
     if last in form:
         raise ConfigError(
-            f"config[{last!r}] already exists, where the content of the input {last!r} belongs; "
-            f"rename one of them",
+            f"config[{last!r}] already exists, where the content of the input {last!r} belongs; rename one of them",
             place=f"config[{last!r}]",
         )
     form[last] = one.content

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyrepro._code.key import CodePaths
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
@@ -48,6 +49,9 @@ class _Options(Protocol):
 
     @property
     def records(self) -> bool: ...
+
+    @property
+    def code(self) -> CodePaths | None: ...
 
 
 class _Configuration(Protocol):
@@ -291,7 +295,9 @@ class PublishedCall:
         if why != NOTHING_THERE or origin is None:
             return why or "no path was passed"
         tag, work_tree = str(self._call.tags()[0]), self._naming.tracker.work_tree
-        found = (compared_with_newest(target, tag, origin, work_tree) for target in targets)
+        options = self._naming.options
+        asked = work_tree, options.code, SUFFIX if options.records else ""
+        found = (compared_with_newest(target, tag, origin, *asked) for target in targets)
         return next((one for one in found if one is not None), why)
 
     def _kept_unnamed(self, old: str, parameter: str, change: str) -> InputChangedError:

@@ -109,14 +109,19 @@ def make_state_directory(directory: str) -> None:
     """
     path = state_directory_of(directory)
     while True:
-        # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             # FileExistsError: as mostly; the directory may have been opened to others since.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
             share_like(directory, path)
             write_gitignore(directory)
             return
+        except FileNotFoundError:
+            # Another call that ended removed it between two steps; all of them are taken again. No call removes a link.
+            if os.path.islink(path):
+                raise FileNotFoundError(
+                    f"{path} is a link to {os.readlink(path)}, where no directory is; remove the link"
+                ) from None
         os.makedirs(directory, exist_ok=True)
 
 
@@ -176,14 +181,16 @@ def make_directory_like(model: str, path: str) -> None:
 
 def share_like(model: str, path: str, bits: int = 0o7777) -> None:
     """Let the users of a directory use another directory or a file, as far as it is ours, by these bits of its mode."""
-    wanted = os.stat(model)
-    if os.stat(path).st_gid != wanted.st_gid:
+    wanted, found = os.stat(model), os.stat(path)
+    if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
         with contextlib.suppress(OSError, AttributeError):
             os.chown(path, -1, wanted.st_gid)
     # After the group, whose change may take bits of the mode; and after mkdir, whose mode is subject to the umask.
-    with contextlib.suppress(OSError):
-        os.chmod(path, wanted.st_mode & bits)
+    # Not where there is nothing to change: it would be one more change that the next sync of a file has to write.
+    if found.st_gid != wanted.st_gid or (found.st_mode ^ wanted.st_mode) & bits:
+        with contextlib.suppress(OSError):
+            os.chmod(path, wanted.st_mode & bits)
 
 
 def prepare_for_move(path: str, staged: str, final: str) -> None:

@@ -177,6 +177,9 @@ class Publication:
         """
         self._has_returned = True
         try:
+            if self._process == os.getpid():
+                for staging in self._stagings.values():
+                    staging.follow()
             yield
         except PublishError:
             raise
@@ -242,6 +245,12 @@ class Publication:
         artifacts = {target.name for target in self._targets}
         outputs = []
         for directory, staging in self._stagings.items():
+            if not os.path.lexists(staging.path):
+                raise ArtifactMissingError(
+                    f"{staging.path}, where the function was to write, was removed while it ran, and with it what it "
+                    f"wrote there; let nothing clean {directory} meanwhile",
+                    path=self._targets[0].path,
+                )
             remove_calls_in(staging.path)
             for staged in _entries_of(staging):
                 name = os.path.basename(staged)
@@ -382,9 +391,12 @@ class Publication:
             return
         paths = ", ".join(target.path for target in missing)
         elsewhere = self._written_elsewhere()
-        written = ", ".join([*(output.path for output in others), *elsewhere]) or "nothing"
+        found = [*(target.path for target in placed), *(output.path for output in others), *elsewhere]
+        written = ", ".join(found) or "nothing"
         # It was given a relative path, which led elsewhere after the change.
         advice = "It changed the working directory: pass an absolute path." if elsewhere else advice_on(returned)
+        if {*map(_normalised, found)} & {_normalised(target.path) for target in missing}:
+            advice = "The names look alike, and differ in their Unicode normalisation (NFC, NFD). " + advice
         raise ArtifactMissingError(
             f"the function returned without writing {paths}; it wrote {written}. {advice}", path=missing[0].path
         )
@@ -442,6 +454,12 @@ def _left_in(staging: Staging) -> list[str]:
         return []
     except OSError:  # it cannot be looked into, and may hold anything
         return [staging.path]
+
+
+def _normalised(path: str) -> str:
+    import unicodedata  # imported where something is missing
+
+    return unicodedata.normalize("NFC", path)
 
 
 def _warn_of_new(paths: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Staging directories: made, kept, removed, and what killed calls left of them.
 
-Source: rmdir(2).
+Sources: rmdir(2), proc(5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
-from pyrepro._publish.held import hold
+from pyrepro._publish.held import hold, open_files
 from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"
@@ -65,6 +65,21 @@ class Staging:
                 break
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
+
+    def follow(self) -> None:
+        """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
+
+        To be called when the function has returned: then it is no killed call's any more.
+        """
+        if os.path.lexists(self.path):
+            return
+        # By the name alone, which is random, of the file that this call holds open.
+        name = f"{os.sep}{self.token}{_UNDER_WAY}"
+        found = next((path for path in open_files() if path.endswith(name)), None)
+        if found is not None:
+            self.path = found.removesuffix(_UNDER_WAY)
+            self.aside = f"{self.path}~"
+            unlink_if_possible(found)
 
     def empty(self) -> None:
         """Remove what is in the directory."""

@@ -26,6 +26,9 @@ SUFFIX = ".pyrepro.json"
 _RENAMED_RECORD = re.compile(r".*\.pyrepro.*\.json(\.txt)?", re.DOTALL)
 """What mailers and browsers make of the name of a record: ``fig.png.pyrepro (1).json``."""
 
+_REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9.!+_-]+")
+"""A distribution and its version, PEP 508 and PEP 440: no option, URL or marker."""
+
 _INSTALLABLE = re.compile(r"(git\+)?(https?|ssh)://[\w.:/@~+%-]+")
 """Origins that pip can install from elsewhere, too."""
 
@@ -194,7 +197,9 @@ class Record(Value):
         lines = [f"# {environment['python']} on {environment['platform']}"]
         for name in environment["loaded"]:
             version, origin = environment["packages"].get(name), environment["origins"].get(name)
-            if origin is not None and _INSTALLABLE.fullmatch(origin):
+            if not is_requirement(name, version or "0"):
+                lines.append(f"# {printable(name)}=={printable(version or '')} cannot be installed")
+            elif origin is not None and _INSTALLABLE.fullmatch(origin):
                 lines.append(f"{name} @ {origin}")
             elif origin is not None:
                 lines.append(f"# {name}=={version} was installed from {printable(origin)}")
@@ -236,6 +241,11 @@ class Record(Value):
         ]
         # A record is somebody else's text, and names of files may hold what turns a terminal over.
         return [(printable(name), printable(text)) for name, text in rows if text]
+
+
+def is_requirement(name: str, version: str) -> bool:
+    """Whether a recorded distribution can stand in a line for pip: records are written by others."""
+    return _REQUIREMENT.fullmatch(f"{name}=={version}") is not None
 
 
 def _state_text(state: RecordedState | None) -> str:

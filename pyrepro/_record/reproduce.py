@@ -16,7 +16,7 @@ from pyrepro._record.checkout import check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.interpreter import interpreter_for
-from pyrepro._record.record import Record, original_of, read_record
+from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
 from pyrepro.errors import PyreproError
@@ -165,9 +165,8 @@ def _refuse_incomplete(record: Record) -> None:
     if SESSION in code["left_out"] or code["module"] is None:
         raise reproduce_error(record, "its function was typed in a session, not in a file; put it in one")
     if code["left_out"]:
-        raise reproduce_error(
-            record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
-        )
+        names = ", ".join(map(printable, code["left_out"]))
+        raise reproduce_error(record, f"no patch holds the changes of submodules: {names}; commit them")
     # A patch can be too large to be kept; the commit alone would run other code than was recorded.
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"

@@ -33,6 +33,7 @@ import msgspec
 import numpy as np
 import omegaconf
 import pandas as pd
+import polars as pl
 import pydantic
 import pydantic.v1
 import pytest
@@ -344,7 +345,7 @@ def of_main(name: str) -> Any:
 
 
 REGISTER = "which has no stable JSON form; pass plain values, or register the type with pyrepro.to_json.register"
-FRAME = "which is data, not configuration; pass its .to_dict(), or write it to a file and name that in inputs"
+FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
 MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
 KEYS = "use str, int, float, bool or None as keys"
 NO_TEXT = "which holds a lone surrogate and is not Unicode text; pass bytes instead"
@@ -364,6 +365,17 @@ REFUSED: list[Any] = [
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
     (pd.Index([1]), f"config is {pd.Index.__module__}.Index, {FRAME.replace('to_dict', 'tolist')}"),
+    (
+        pd.Categorical(["a"]),
+        f"config is {pd.Categorical.__module__}.Categorical, which is data, not configuration; pass its .tolist()",
+    ),
+    (pl.DataFrame(), f"config is polars.dataframe.frame.DataFrame, {FRAME.replace('()', '(as_series=False)')}"),
+    (pl.Series([1]), f"config is polars.series.series.Series, {FRAME.replace('to_dict', 'to_list')}"),
+    (
+        pl.LazyFrame(),
+        "config is polars.lazyframe.frame.LazyFrame, which is data, not configuration; pass its "
+        ".collect().to_dict(as_series=False)",
+    ),
     (
         pd.Period("2026-01"),
         f"config is {pd.Period.__module__}.Period, which is data, not configuration; pass str() of it",

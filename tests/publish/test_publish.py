@@ -508,10 +508,10 @@ def test_a_call_that_enters_the_room_while_another_leaves_it_finds_it_ignored(
 def test_a_room_that_another_call_removes_is_made_again(
     repository: Repository, out: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chmod, removed = os.chmod, []
+    mkdir, removed = os.mkdir, []
 
-    def remove(path: Any, mode: int) -> None:
-        chmod(path, mode)
+    def remove(path: Any, *mode: int) -> None:
+        mkdir(path, *mode)
         if str(path).endswith(".pyrepro") and len(removed) < 3:
             removed.append(path)
             os.rmdir(path)
@@ -520,7 +520,7 @@ def test_a_room_that_another_call_removes_is_made_again(
     def save(outpath: str) -> None:
         append(outpath, "good job")
 
-    monkeypatch.setattr(os, "chmod", remove)
+    monkeypatch.setattr(os, "mkdir", remove)
     save("foo.txt")
     assert len(removed) == 3
     assert files(out) == {f"foo-{name}.txt": "good job"}

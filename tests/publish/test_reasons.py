@@ -90,7 +90,7 @@ def test_what_was_dirty_and_is_committed_is_the_same_code_under_another_commit(
     program.repository.commit()
     (out / old).unlink()  # or it would be copied
     assert program() == [
-        f"save made {program.newest}: the commit differs, and the code is the same, compared with {old}"
+        f"save made {program.newest}: the code that it depends on is that of {old}, which is not copied: {old} was removed"
     ]
 
 

@@ -390,37 +390,31 @@ BEYOND = (
 )
 
 
-@pytest.mark.parametrize(
-    "patch",
-    [
-        OUTSIDE.format("../evil"),
-        OUTSIDE.format("../../../../../../../../tmp/evil"),
-        OUTSIDE.format("/tmp/evil"),
-        OUTSIDE.format(".git/hooks/evil"),
-        BEYOND,
-        OUTSIDE.format("more.py"),
-        "",
-        "no patch",
-    ],
-)
-def test_a_patch_that_leads_elsewhere_or_gives_other_code_is_refused(
-    patch: str, repository: Repository, out: pathlib.Path
-) -> None:
+def test_a_patch_that_leads_elsewhere_or_gives_other_code_is_refused(repository: Repository, out: pathlib.Path) -> None:
     repository.commit(step=SCRIPT)
     repository.write("lib/model.py", "LAYERS = 3\n")
-    done = repository.run("step.py", out / "table.csv", out / "foo.txt")
-    assert done.returncode == 1
     (out / "table.csv").write_text("1,2")
     path = pathlib.Path(repository.run("step.py", out / "table.csv", out / "foo.txt").stdout.strip())
     repository.git("checkout", "-q", ".")
     assert reproduce(path, repo=repository.path).same
     [file] = out.glob("*.patch")
-    file.write_text(patch.replace("{outside}", str(out)))
-    before = sorted(out.iterdir())
-    refusal(path, repo=repository.path)
-    assert sorted(out.iterdir()) == before
-    assert not os.path.exists("/tmp/evil")
-    assert not (repository.path / ".git" / "hooks" / "evil").exists()
+    for patch in (
+        OUTSIDE.format("../evil"),
+        OUTSIDE.format("../../../../../../../../tmp/evil"),
+        OUTSIDE.format("/tmp/evil"),
+        OUTSIDE.format(".git/hooks/evil"),
+        BEYOND.replace("{outside}", str(out)),
+        BEYOND.replace("{outside}", ".git/hooks"),
+        OUTSIDE.format("more.py"),
+        "",
+        "no patch",
+    ):
+        file.write_text(patch)
+        before = sorted(out.iterdir())
+        refusal(path, repo=repository.path)
+        assert sorted(out.iterdir()) == before
+        assert not os.path.exists("/tmp/evil")
+        assert not (repository.path / ".git" / "hooks" / "evil").exists()
     file.unlink()
     assert refusal(path, repo=repository.path).startswith("its patch cannot be read: [Errno 2]")
 

@@ -63,9 +63,9 @@ class Artifact(Generic[_IsCached]):
             that runs is not what the commit holds.
         repo: a path in the work tree of the code, where that is not the one
             that holds the function's module or the file that decorates.
-        inputs: the names of parameters, or of keys of the configuration, dotted
-            into nested ones, that are what the function reads: paths of files
-            and directories, arrays and tables in memory, None, and lists and
+        inputs: the names of parameters, or of configuration keys, dotted into
+            nested ones, that hold what the function reads: paths of files and
+            directories, arrays and tables in memory, None, and lists and
             mappings of these. Their content goes into the configuration, not
             their paths. If a file changes before the function has returned,
             what was written is kept as ``<stem>-unnamed-<UTC time><suffix>``,
@@ -77,28 +77,27 @@ class Artifact(Generic[_IsCached]):
             function around it. They are removed before anything is converted,
             so they need have no stable form.
         secret: the names of parameters, and of configuration keys, dotted into
-            nested ones, whose values a ``record`` leaves out, beyond those that
-            are called like a secret, such as ``hf_token``. They are part of the
+            nested ones, whose values a ``record`` leaves out, beyond those whose
+            names look like a secret, such as ``hf_token``. They are part of the
             configuration hash unless ``ignore`` names them.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
-        cache: whether a call whose artifact this very function has completed
-            before does not run. It returns the tagged path, or for several
+        cache: whether to skip a call whose artifact this very function has
+            already completed. It returns the tagged path, or for several
             keywords the dict of them. Implies ``atomic``.
-        record: whether a record of what made it stands beside each artifact,
-            which :func:`read_record` reads and :func:`reproduce` makes it
-            again from. Implies ``atomic``.
+        record: whether to write a record of what made it beside each artifact,
+            for :func:`read_record` and :func:`reproduce`. Implies ``atomic``.
         code: what a cached artifact depends on: a path from the top of the work
             tree, or a list of such paths; one that begins with ``!`` is left
-            out. What an earlier commit made is copied under today's name where
-            nothing of this differs. By default it is the whole work tree.
+            out. What an earlier commit made is copied under today's name if
+            none of this differs. By default it is the whole work tree.
 
     Raises:
         CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         ValueError: a path of ``code`` is not one that the work tree tracks.
-        TypeError: an argument is of the wrong type, or names no parameter of
+        TypeError: an argument has the wrong type, or names no parameter of
             the function; or the function is a generator function that is to
             be ``atomic``; or it is to be cached and has parameters or closes
             over values that the configuration does not see, is annotated to
@@ -209,7 +208,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
 
     Args:
         config: any value with a stable JSON form; None is ``{}``.
-        allow_dirty: whether a dirty tree has a tag, too.
+        allow_dirty: whether to give a dirty tree a tag, too.
         repo: a path in the work tree of the code, where that is not the one
             that holds the calling file.
 
@@ -220,7 +219,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
         CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument has the wrong type.
 
     Example:
         ``os.makedirs(tag({"lr": 0.1}).put("checkpoints"))``

@@ -293,7 +293,7 @@ class Naming:
         return form
 
     def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
-        """Say once what gives the artifact a name under which nobody will find it again."""
+        """Warn once of what gives the artifact a name that no later call will look for."""
         found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
         if found:
             _warned_of.update((self.name, name) for name, _, _ in found)
@@ -338,7 +338,7 @@ class Call(NamedTuple):
         return None
 
     def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
-        """The files that changed while a call ran, which is warned of; None if nobody knows.
+        """The files that changed while a call ran, which is warned of; None if that is unknown.
 
         Args:
             had_children: whether the call had child processes, which load code of their own: looked at is then

@@ -43,7 +43,7 @@ def checked_options(
 
     Raises:
         ConfigError: the configuration has no stable JSON form.
-        TypeError: an argument is of the wrong type, or two of them contradict each other.
+        TypeError: an argument has the wrong type, or two of them contradict each other.
     """
     if callable(keyword):
         raise _without_parentheses(keyword)

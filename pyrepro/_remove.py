@@ -1,4 +1,4 @@
-"""remove and unused: what is not needed any more.
+"""remove and unused: what is no longer needed.
 
 Sources: rename(2), unlink(2).
 """
@@ -55,12 +55,12 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         The paths that were removed, in the type that was passed.
 
     Raises:
-        FileNotFoundError: there is nothing.
+        FileNotFoundError: neither the artifact nor anything of it exists.
         NotTaggedError: the name carries no tag, so it is not an artifact.
         RuntimeError: a call is making it now.
-        TypeError: the path is of another type.
+        TypeError: the path has the wrong type.
         ValueError: the path is a URL, a record, a patch, a side file, a part of an artifact, or what a call is writing.
-            After these errors nothing was removed, of a list neither.
+            After these errors nothing was removed, not even of a list.
 
     Example:
         ``remove(unused("out/"))``
@@ -97,7 +97,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
 
 
 def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPath]:
-    """The artifacts in a directory that a cleaning may remove; nothing is removed.
+    """The artifacts in a directory that a clean-up may remove; nothing is removed.
 
     These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
     each plain path and configuration. What the code would name as it is now, committed or not, is never among them, and
@@ -115,7 +115,7 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
 
     Raises:
         CodeStateError: there is no such work tree, the clone is shallow, or git cannot say.
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
         ValueError: the path is a URL or no directory, or ``keep`` is negative.
 
     Example:

@@ -17,7 +17,7 @@ from pyrepro.errors import NotTaggedError
 DIGITS = 12
 """How many hex digits of each hash stand in a name."""
 
-# Names are read more seldom than written, so these are compiled when they are first needed.
+# Names are read less often than written, so these are compiled when they are first needed.
 _LAST_PAIR = rf"(?is)(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])"
 _DIRTY_END = rf"(?is).*-([0-9a-f]{{{DIGITS}}})-dirty"
 _COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".Z"})
@@ -73,7 +73,7 @@ class Tag(Value):
             class, another ``os.PathLike`` becomes a str, None stays None.
 
         Raises:
-            TypeError: the path is of another type.
+            TypeError: the path has the wrong type.
             ValueError: the path has no name to put a tag into, is a stream or a
                 device by its text (``-``, ``/dev/stdout``), or its name with
                 this tag would read as another tag.
@@ -126,7 +126,7 @@ class Tag(Value):
 
         Raises:
             NotTaggedError: the name carries no tag.
-            TypeError: the path is of another type.
+            TypeError: the path has the wrong type.
         """
         name = split_path(path, accepted="a str, bytes or a path object").name
         tag = _last_tag_in(name)

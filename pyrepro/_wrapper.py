@@ -35,7 +35,7 @@ class Tagged(Protocol[_P]):
 
 
 class Decorated(Protocol[_P, _R_co]):
-    """A decorated function: the function's own signature, and four attributes more."""
+    """A decorated function: the function's own signature, and four more attributes."""
 
     __name__: str
     __qualname__: str
@@ -57,7 +57,7 @@ class Decorated(Protocol[_P, _R_co]):
 
     @property
     def refresh(self) -> Callable[_P, _R_co]:
-        """A call that runs although its artifact is there."""
+        """A call that runs even if its artifact exists."""
         ...
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...

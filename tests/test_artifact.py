@@ -569,6 +569,25 @@ def test_tagged_shows_the_parameters_of_the_function(repository: Repository) -> 
     assert list(inspect.signature(save.tagged).parameters) == ["data", "lr", "outpath", "kwargs"]
 
 
+@pytest.mark.parametrize("call", ["save(", "Model().save("])
+def test_an_editor_that_completes_with_jedi_sees_the_parameters_of_the_function(call: str) -> None:
+    import jedi
+
+    source = """
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict, cache=True)
+def save(outpath, alpha): pass
+
+class Model:
+    @Artifact("outpath")
+    def save(self, outpath, alpha): pass
+
+"""
+    completed = {completion.name for completion in jedi.Script(source + call).complete()}
+    assert {"outpath=", "alpha="} <= completed
+
+
 def test_tagged_gives_a_dict_for_several_keywords(repository: Repository, name: Any) -> None:
     @Artifact(["a"], repo=repository.path)
     def one(a: str) -> None:

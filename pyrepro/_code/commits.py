@@ -1,4 +1,4 @@
-"""What a clone knows of commits: their subjects, and which of them nothing reaches any more.
+"""What a clone knows of commits: their subjects, and which of them nothing reaches.
 
 Sources: git-cat-file(1), git-rev-list(1).
 """

@@ -447,7 +447,7 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
 
 
 def loads_without_module() -> list[tuple[str, Load]]:
-    """The last loads of modules that were imported and are in sys.modules no more, or have put something else there."""
+    """The last loads of modules that were imported and are gone from sys.modules, or have put something else there."""
     last = [(name, loads[-1]) for name, loads in list(_loads.items()) if loads[-1].is_import]
     gone = [one for one in last if not _is_noted(one[0], sys.modules.get(one[0]))]
     specs = {id(namespace_of(module).get("__spec__")) for module in list(sys.modules.values())} if gone else set()

@@ -23,14 +23,14 @@ _MARGIN_OF_LOAD = 5_000_000
 
 
 class Kept(NamedTuple):
-    """A file as it was loaded, which the disk does not hold any more."""
+    """A file as it was loaded, which the disk no longer holds."""
 
     mode: int | None  # as os.stat gives it; None of another copy, whose mode says nothing
     content: bytes
 
 
 class Unknown(NamedTuple):
-    """Nobody knows what runs."""
+    """What runs is unknown."""
 
     reason: str
     id: str  # random: a change that no other state shares
@@ -105,7 +105,7 @@ def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) ->
     if isinstance(found, Unknown):
         return found
     content = _content_of(module.file) if found is None else found.content
-    gone = f"{module.file} cannot be read any more; start the program again"
+    gone = f"{module.file} can no longer be read; start the program again"
     return _unknown_module(module, gone) if content is None else Kept(None, content)
 
 
@@ -262,7 +262,7 @@ _PROGRAM = ("__main__", "__mp_main__")
 
 
 def _remedy(module: LoadedModule) -> str:
-    """What to type where nobody knows what runs."""
+    """What to type where it is unknown what runs."""
     if module.name == imports.name_of_run(module.file):
         is_console = consoles.ipython_shell() is not None
         return f"type {module.name} again" if is_console else "start the program again"

@@ -45,7 +45,7 @@ class CodeState(Value):
         changes: the changes digest, 64 hex digits, or None for a clean tree.
 
     Raises:
-        ValueError: a field is not that.
+        ValueError: a field has another form.
     """
 
     commit: str
@@ -142,7 +142,7 @@ def code_state(of: object = None) -> CodeState:
 
 
 def refusal_of_unknown(reading: Reading) -> CodeStateError:
-    """The error that says why nobody knows what code runs."""
+    """The error that says why it is unknown what code runs."""
     unknown = reading.snapshot.unknown
     reasons = "\n".join(unknown[path] for path in sorted(unknown))
     return CodeStateError(f"which code runs cannot be determined: {reasons}", work_tree=reading.work_tree)

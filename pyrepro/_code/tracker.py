@@ -223,7 +223,7 @@ class Tracker:
             CodeStateError: it cannot be determined.
             DirtyRepositoryError: it is dirty, and that is not allowed.
         """
-        # A body without a caller is the program's own, or holds nothing any more; to walk the stacks takes its time.
+        # A body without a caller is the program's own, or no longer holds anything; walking the stacks takes time.
         if any(body.f_back is not None for body in list(_observations_of_bodies)):
             _forget_finished_bodies()
         spec = self._current_spec()
@@ -256,7 +256,7 @@ class Tracker:
             seconds: how long the call took; infinity for one that is to be looked at in any case.
 
         Returns:
-            Their paths, none after a short call, for which nothing is read; None if nobody knows.
+            Their paths, none after a short call, for which nothing is read; None if that is unknown.
         """
         reading = self.reading
         if seconds < _LONG * reading.seconds or reading.work_tree is None:

@@ -30,7 +30,7 @@ class _Uncovered(NamedTuple):
 
 
 def know_work_tree(top: str) -> None:
-    """Warn of a work tree no more: whoever asked for its state knows of it."""
+    """Stop warning of a work tree: whoever asked for its state knows of it."""
     _warned_of.add(top)
 
 

@@ -18,7 +18,7 @@ _CHUNK = 1 << 18
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 LEFT_OUT = frozenset({".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What programs leave in directories without being asked: it is not data."""
+"""What programs leave in directories unasked: it is not data."""
 
 PATIENCE = 5.0
 """After how many seconds, and how often from then on, it is logged how far a hashing has come."""
@@ -192,7 +192,7 @@ class _Progress:
             raise InterruptedError("another file could not be hashed, or the hashing was interrupted")
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + PATIENCE
-            # A warning, which is seen without any setting: nobody knows otherwise what takes so long.
+            # A warning, which is seen without any setting: otherwise it is unclear what takes so long.
             _logger.warning("hashing %s: %.2f GB read so far", self._path, self._bytes / 1e9)
 
 

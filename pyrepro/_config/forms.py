@@ -113,8 +113,8 @@ def to_json(value: object) -> JSON:
 
     A ``functools.singledispatch`` function: ``to_json.register(type)``
     takes a function that turns a value of that type into one that has a JSON
-    form. What is registered for exactly the type of a value comes before what
-    pyrepro knows of it; what is registered for a base class, after that. Where
+    form. What is registered for exactly the type of a value takes precedence over
+    what pyrepro knows of it; what is registered for a base class does not. Where
     values of two types could have equal parts, put the type in, as
     ``"__class__"``.
 
@@ -154,7 +154,7 @@ def _form(value: Any, place: Place) -> JSON:
         return value  # type: ignore[no-any-return]
     if kind in _registered and kind is not object:
         return _form(_registered[kind](value), place.instead(value))
-    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes its time
+    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes time
         return _BUILTIN[kind](value, place)
     if isinstance(value, enum.Enum):
         return _form(value.value, place)

@@ -58,7 +58,7 @@ class Input(NamedTuple):
         try:
             return None if _content_of(self.name, self.places) == self.content else "was changed"
         except ConfigError:
-            return "was removed, or cannot be read any more,"
+            return "was removed, or can no longer be read,"
 
 
 def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:

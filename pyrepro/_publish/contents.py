@@ -30,7 +30,7 @@ def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerpri
         try:
             status = os.lstat(path)
         except OSError:
-            continue  # it is not there any more
+            continue  # it is gone
         if stat.S_ISREG(status.st_mode):
             found[part] = _fingerprint(status)
             continue

@@ -82,7 +82,7 @@ class Publication:
         self.is_done = False
 
     def close(self) -> None:
-        """Remove what is not needed any more, and release the locks."""
+        """Remove what is no longer needed, and release the locks."""
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return

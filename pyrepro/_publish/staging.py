@@ -69,7 +69,7 @@ class Staging:
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
 
-        To be called when the function has returned: then it is no killed call's any more.
+        To be called when the function has returned: then it no longer looks like a killed call's.
         """
         if os.path.lexists(self.path):
             return

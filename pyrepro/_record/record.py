@@ -75,7 +75,7 @@ class RecordedCode(TypedDict):
     patch: str | None  # file name of the patch beside the record; None for a clean work tree, or where it was not kept
     patch_size: int  # bytes, also of a patch that was too large to be kept
     left_out: list[str]  # paths of submodules whose changes no patch can carry; "<session>" for typed code
-    changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: nobody knows
+    changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: unknown
 
 
 class _RecordedInput(TypedDict):

@@ -38,7 +38,7 @@ def reproduce(
     """Make an artifact again, by the code and the configuration that its record names.
 
     The code of the record's commit and patch is run in a temporary clone
-    and a fresh interpreter: reproduce what you trust only.
+    and a fresh interpreter: reproduce only what you trust.
 
     Args:
         path: the artifact, or its record.
@@ -50,7 +50,7 @@ def reproduce(
         python: the interpreter that runs it; this one by default.
         environment: ``"recorded"`` for a virtual environment of the recorded versions, made for this call from the
             commit's lock file or from the record, by uv where it is installed, else by pip.
-        to: where to keep the result: a directory, or a path at which nothing is.
+        to: where to keep the result: a directory, or a path that does not exist.
         compare: a function of two paths, the original and the one that was made again, that says whether they are the
             same where their bytes are not, as for formats that carry a date.
 

@@ -105,6 +105,6 @@ def test_a_lazy_copy_that_is_gone_before_its_first_use_is_unknown(
     repository.commit(lab="LR = 1\n", main=LAZY.format(copy=str(copy)))
     repository.git("worktree", "add", "-q", "--detach", str(copy))
     assert repository.run("main.py").stderr.splitlines()[-1] == (
-        f"pyrepro.CodeStateError: which code runs cannot be determined: {copy}/lab.py cannot be read any more; "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {copy}/lab.py can no longer be read; "
         f"start the program again"
     )

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, names_dirty
 
 from pyrepro._code import imports
 
@@ -94,7 +94,7 @@ def test_an_edit_that_is_committed_meanwhile_leaves_what_was_loaded_as_a_change(
     stdout, stderr = alive.go_on()
     assert stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10), train=script)}.txt\n"
     assert stderr == (
-        f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
+        f"{names_dirty(stdout)}the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
         f"  helper.py (as it was loaded; the file holds something else now)\n"
         f"  train.py (as it was loaded; the file holds something else now)\n"
     )

@@ -400,8 +400,8 @@ def test_a_parameter_that_the_configuration_cannot_see_is_refused_at_the_decorat
     assert str(error.value) == (
         f"Artifact cache=True with this config does not see lr, args of {save.__qualname__}(outpath: 'str', "
         f"table: 'str', lr: 'float', *args: 'int', workers: 'int' = 1) -> 'None', so an artifact could be taken for "
-        f"one that other arguments made; pass config=dict to make the arguments the configuration, or name in inputs= "
-        f"what are files to read, and in ignore= what changes nothing"
+        f"one that other arguments made; pass config=dict to make the arguments the configuration, or name the files "
+        f"to read in inputs=, and what changes nothing in ignore="
     )
     decorate(config=dict)(save)
     decorate(config=lambda call: call["lr"])(save)

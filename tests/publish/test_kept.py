@@ -653,7 +653,7 @@ def test_a_directory_that_is_renamed_while_the_function_runs_keeps_what_was_writ
         f"this could not be put in place:\n"
         f"  {runs}/foo-{name}.txt.pyrepro.json: it cannot be written: No such file or directory\n"
         f"  {runs}/foo-{name}.txt: No such file or directory; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; a file that calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert pathlib.Path(kept).parent.parent == out / "old" / ".pyrepro"
     # Later calls there must not take it for what a killed one left.

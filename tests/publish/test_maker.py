@@ -450,8 +450,8 @@ def closing_over_what_comes_later() -> Callable[[str], None]:
 def hides(name: str, function: str) -> str:
     return (
         f"Artifact cache=True cannot see the values of {name}, which {function} takes from the function around it, so "
-        f"an artifact could be taken for one that other values made; make them parameters, or name in ignore= what "
-        f"changes nothing"
+        f"an artifact could be taken for one that other values made; make them parameters, or name what changes "
+        f"nothing in ignore="
     )
 
 

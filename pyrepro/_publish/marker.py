@@ -166,7 +166,7 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     if marker.origin.maker != maker and not is_same_maker(marker.origin.maker, maker):
         raise ArtifactMismatchError(
             f"{target.absolute().path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
-            f"pass another stem to one of them",
+            f"call one of them with another file name",
             path=target.absolute().path,
             maker=marker.origin.maker,
         )

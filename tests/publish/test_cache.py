@@ -783,7 +783,7 @@ def test_another_file_at_the_same_commit_is_another_maker(repository: Repository
     path = next(out.glob("foo*"))
     assert done.stderr.endswith(
         f"ArtifactMismatchError: {path} was made by a/step.py:save:7, and b/step.py:save:7 would take it for its own; "
-        f"pass another stem to one of them\n"
+        f"call one of them with another file name\n"
     )
 
 

@@ -23,7 +23,7 @@ from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
-from pyrepro.errors import ConfigError
+from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 _logger = logging.getLogger("pyrepro")
 _warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in their configurations
@@ -135,13 +135,17 @@ class Naming:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
+        __tracebackhide__ = True
         started, clock = time.time_ns(), time.perf_counter()
-        state = self.tracker.before_call()
-        arguments = self.binding.arguments(args, kwargs)
-        if REPRODUCTION is not None:
-            self._take_recorded_inputs(arguments)
-        directory = _working_directory()
-        configuration, inputs = self._configuration(arguments, directory)
+        try:
+            state = self.tracker.before_call()
+            arguments = self.binding.arguments(args, kwargs)
+            if REPRODUCTION is not None:
+                self._take_recorded_inputs(arguments)
+            directory = _working_directory()
+            configuration, inputs = self._configuration(arguments, directory)
+        except PyreproError as error:
+            raise without_inner_frames(error)  # noqa: B904
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
         known = self._tag
@@ -220,7 +224,7 @@ class Naming:
         options = self.options
         inputs: list[Input] = []
         canonical = None if options.inputs or options.ignore else plain_bytes(config)
-        # What is another one at each call is not worth the keeping.
+        # What differs at each call is not worth keeping.
         known_config = KnownConfig.of(config) if canonical is None or not options.reads_call else None
         if canonical is None:
             found = [self._found_input(name, arguments, config) for name in options.inputs]
@@ -289,13 +293,13 @@ class Naming:
         return form
 
     def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
-        """Say once what gives the artifact a name under which nobody will find it again."""
+        """Warn once of what gives the artifact a name that no later call will look for."""
         found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
         if found:
             _warned_of.update((self.name, name) for name, _, _ in found)
             _logger.warning(
-                "the configuration of %s holds %s; where that is another, the artifact is not found again: "
-                "add ignore=%r, or name in inputs= what is a file to read",
+                "the configuration of %s holds %s; where that differs, the artifact will not be found again: "
+                "add ignore=%r, or name files to read in inputs=",
                 self.name,
                 ", and ".join(f"{name} = {text!r}, {what}" for name, text, what in found),
                 [*dict.fromkeys(name for name, _, _ in found)],
@@ -334,7 +338,7 @@ class Call(NamedTuple):
         return None
 
     def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
-        """The files that changed while a call ran, which is warned of; None if nobody knows.
+        """The files that changed while a call ran, which is warned of; None if that is unknown.
 
         Args:
             had_children: whether the call had child processes, which load code of their own: looked at is then
@@ -481,7 +485,7 @@ def check_closes_over_no_values(
         raise TypeError(
             f"Artifact cache=True cannot see the values of {', '.join(names)}, which {qualname_of(function)} takes "
             f"from the function around it, so an artifact could be taken for one that other values made; make them "
-            f"parameters, or name in ignore= what changes nothing"
+            f"parameters, or name what changes nothing in ignore="
         )
 
 

@@ -68,7 +68,7 @@ def change_paths(change: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def made_like(container: Any, items: list[Any]) -> Any:
-    """Items in a list, a tuple or a named tuple, like another one."""
+    """Items in a list, a tuple or a named tuple, whichever a given one is."""
     return items if isinstance(container, list) else getattr(type(container), "_make", tuple)(items)
 
 
@@ -90,7 +90,7 @@ def split_path(path: object, accepted: str) -> SplitPath:
     """Split a path of any accepted type at its last component, which is empty for a root.
 
     Raises:
-        TypeError: what was passed is no path; the message names what is accepted.
+        TypeError: what was passed is not a path; the message names what is accepted.
     """
     if isinstance(path, (str, bytes)):
         return SplitPath(path, *split_text(os.fsdecode(path)))
@@ -108,6 +108,19 @@ def _described(value: object) -> str:
 
 
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
+
+
+def from_where(path: str) -> str:
+    """What a message adds to a path that is not there: of a relative one, where that was looked for.
+
+    cron, services and editors start programs in directories that nobody thinks of.
+    """
+    if os.path.isabs(path):
+        return ""
+    try:
+        return f" (the working directory is {os.getcwd()})"
+    except FileNotFoundError:
+        return " (the working directory was deleted)"
 
 
 @functools.lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ import omegaconf
 import pandas as pd
 import polars as pl
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
 import pyrepro
 from pyrepro import Artifact, ConfigError, InputChangedError, file_hash, read_record, reproduce
@@ -194,7 +194,7 @@ def test_a_name_that_no_argument_has_is_refused_at_the_decoration_where_the_argu
 
     Artifact("outpath", config=dict, inputs="cfg.table")
     with pytest.raises(
-        TypeError, match=r"^Artifact inputs names 'cgf', which is no parameter of .*; name one of outpath, cfg$"
+        TypeError, match=r"^Artifact inputs names 'cgf', which is not a parameter of .*; name one of outpath, cfg$"
     ):
         Artifact("outpath", config=dict, inputs="cgf.table")(save)
 
@@ -210,7 +210,7 @@ def test_an_input_in_what_is_no_object_in_json_is_refused(repository: Repository
     with pytest.raises(ConfigError) as error:
         save("foo")
     assert str(error.value) == (
-        "inputs names 'a.table', and what stands around it in the configuration is no object in JSON; pass a mapping "
+        "inputs names 'a.table', and what stands around it in the configuration is not an object in JSON; pass a mapping "
         "or an object with fields there"
     )
 
@@ -258,14 +258,15 @@ UNREADABLE: list[tuple[Any, str]] = [
     ("file:///data/raw.csv", "pass the path without file://"),
     ("raw/*.csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
     ("raw/[ab].csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
-    ("~/raw.csv", "the shell alone knows ~; pass os.path.expanduser() of it"),
-    ("$DATA/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
-    ("${DATA}/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
+    ("~/raw.csv", "only the shell expands ~; pass os.path.expanduser() of it"),
+    ("$DATA/raw.csv", "only the shell expands variables; pass os.path.expandvars() of it"),
+    ("${DATA}/raw.csv", "only the shell expands variables; pass os.path.expandvars() of it"),
     ("raw.csv\n", f"{PATH} without the space around it"),
     ("", "it is empty; pass None where nothing is read"),
     ("raw.csv", PATH),
     (Path("gone"), PATH),
     (b"gone", PATH),
+    ("/gone/raw.csv", PATH),
 ]
 
 
@@ -280,7 +281,22 @@ def test_what_cannot_be_read_as_a_path_says_what_to_pass(
     with pytest.raises(ConfigError) as error:
         save("foo", path)
     found = f"[Errno 2] No such file or directory: {os.fsdecode(path)!r}"
+    if remedy == PATH and path != "/gone/raw.csv":  # as cron starts programs elsewhere
+        found += f" (the working directory is {out})"
     assert str(error.value) == f"the input table cannot be read: {found}; {remedy}"
+
+
+@posix_only
+def test_a_relative_input_is_not_there_where_the_working_directory_was_deleted(
+    repository: Repository, out: Path
+) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    out.rmdir()
+    with pytest.raises(ConfigError, match=r": 'raw\.csv' \(the working directory was deleted\); pass the path"):
+        save("foo", "raw.csv")
 
 
 def test_a_path_with_a_null_character_cannot_be_read(repository: Repository, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a value that has no stable JSON form: what it is, and what to pass in its place."""
+"""What a message says of a value without a stable JSON form: what it is, and what to pass instead."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _parts_of_pandas(value: Any) -> Parts:
 
 
 def _is_row_number(index: Any) -> bool:
-    """Whether an index only counts the rows, as that of a table which nobody has given one."""
+    """Whether an index only counts the rows, as that of a table without one of its own."""
     pandas = sys.modules["pandas"]
     if index.name is not None or isinstance(index, pandas.MultiIndex):
         return False
@@ -289,7 +289,7 @@ class _Content:
                 self._digest,
                 "datetime" if isinstance(item, _classes("datetime", "datetime")) else type(item).__qualname__,
             )
-            import json  # slow to import, and seldom needed
+            import json  # slow to import, and rarely needed
 
             try:
                 _put(self._digest, json.dumps(self._form(item), sort_keys=True))
@@ -348,7 +348,7 @@ class _Content:
     def _zone(self, zone: Any) -> str:
         """The name of a time zone, whichever library made it."""
         name = getattr(zone, "key", None) or getattr(zone, "zone", None)
-        import datetime  # slow to import, and seldom needed
+        import datetime  # slow to import, and rarely needed
 
         # Not of None, which some libraries answer for zones whose offset changes, too.
         days = [datetime.datetime(year, month, 1) for year in range(1970, 2038) for month in (1, 7)]

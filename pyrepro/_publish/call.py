@@ -136,7 +136,7 @@ class PublishedCall:
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
         if refreshes:
-            why = "to be made again was asked for"
+            why = "refresh was called"
         self._why = why
         self._refreshes = refreshes
         self._sources: dict[str, Target] = {}
@@ -280,7 +280,7 @@ class PublishedCall:
         tracker = self._naming.tracker
         reading, code_key = tracker.reading, tracker.code_key()
         known = self._known_origin
-        # Asked for before the function runs and after it, and of a large configuration it takes its time.
+        # Asked for before the function runs and after it, and for a large configuration it takes time.
         if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
             form = clean_config(configuration.form, self._naming.options.secret)
             known = origin_of(maker, reading, form, configuration.hash, code_key)

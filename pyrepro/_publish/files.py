@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pyrepro._paths import is_inside, is_url, split_text
 
 STATE_DIRECTORY = ".pyrepro"
-"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+"""The directory beside artifacts for what is not one: markers, locks, and what is staged."""
 
 MARKERS = "markers"
 """The directory in it for markers: it grows with the artifacts."""
@@ -52,8 +52,8 @@ class Target(NamedTuple):
         text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
         if text is None or ("://" in text and is_url(text)):
             raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
+                f"{path!r} is not on a local file system, which atomic=True and cache=True need to move files into "
+                f"place in one step; leave them out, or write to a local path"
             )
         head, name, _ = split_text(text)
         return cls(head, name)
@@ -165,7 +165,7 @@ def write_gitignore(directory: str) -> None:
 
 
 def make_directory_like(model: str, path: str) -> None:
-    """Make a directory that the same users may enter and write to as another one.
+    """Make a directory that the same users may enter and write to as a given one.
 
     Args:
         model: the other directory.
@@ -180,7 +180,7 @@ def make_directory_like(model: str, path: str) -> None:
 
 
 def share_like(model: str, path: str, bits: int = 0o7777) -> None:
-    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
+    """Let the users of a directory use another directory or a file, as far as it is ours, by these bits of its mode."""
     wanted, found = os.stat(model), os.stat(path)
     if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
@@ -326,7 +326,7 @@ def rename(source: str, path: str) -> None:
 
 
 def move_where_nothing_is(source: str, path: str) -> bool:
-    """Move a file in one step, but never over another one.
+    """Move a file in one step, but never over another.
 
     Returns:
         Whether it was moved; if not, there is something at the path.
@@ -395,7 +395,7 @@ def is_protected(path: str) -> bool:
 
 
 def free_name(path: str) -> str:
-    """A path beside another one that says when what was there was moved aside, and where nothing is."""
+    """A free path beside another that says when what was there was moved aside."""
     seconds = (int(time.time()) + number for number in itertools.count())
     names = (time.strftime("~%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
     return next(path + name for name in names if not os.path.lexists(path + name))

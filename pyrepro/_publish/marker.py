@@ -159,14 +159,14 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     marker = known[0]
     path = target.path
     if marker is None:
-        return f"no cached call completed what is there as {path}" if os.path.lexists(path) else NOTHING_THERE
+        return f"no cached call completed {path}" if os.path.lexists(path) else NOTHING_THERE
     changed = marker.changed_files(target.directory)
     if changed and not os.path.lexists(path):
         return f"{path} was removed"
     if marker.origin.maker != maker and not is_same_maker(marker.origin.maker, maker):
         raise ArtifactMismatchError(
             f"{target.absolute().path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
-            f"pass another stem to one of them",
+            f"call one of them with another file name",
             path=target.absolute().path,
             maker=marker.origin.maker,
         )
@@ -285,7 +285,7 @@ class StagedContents(NamedTuple):
                 files[name] = found, digest_of(directory + name)
                 continue
             staged, held = self.files[name]
-            # The move is a change, and where inodes are made up it may give another one.
+            # The move is a change, and where inodes are made up it may give a new one.
             if staged[:2] != found[:2] and digest_of(directory + name) != held:
                 return None
             files[name] = found, held
@@ -388,7 +388,7 @@ def _time_of(fingerprint: Fingerprint) -> int:
 
 
 def _known_marker(target: Target) -> list[Marker | None]:
-    """The marker of an artifact as this process knows it, in a list so that it can take another one's place."""
+    """The marker of an artifact as this process knows it, in a list so that it can take another's place."""
     path = marker_file(target)
     try:
         status = os.stat(path)

@@ -82,7 +82,7 @@ class Publication:
         self.is_done = False
 
     def close(self) -> None:
-        """Remove what is not needed any more, and release the locks."""
+        """Remove what is no longer needed, and release the locks."""
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return
@@ -374,7 +374,9 @@ class Publication:
         ]
         kept = tuple(one.staged for one in self._unplaced if one.staged is not None)
         head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
-        advice = "Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        advice = (
+            "Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
+        )
         return PublishError(
             "\n".join([head, *lines, *([advice] if kept else [])]),
             path=targets[0].path,

@@ -68,7 +68,7 @@ def document_of(
         module: the file of the function.
         started: when it was called, in seconds since 1970.
         seconds: how long it ran.
-        meanwhile: the files that changed while it ran, None if nobody knows.
+        meanwhile: the files that changed while it ran, None if that is unknown.
 
     Returns:
         JSON in UTF-8, its keys sorted.

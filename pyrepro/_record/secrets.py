@@ -230,7 +230,7 @@ class _Cleaning:
         return is_abbreviated or name.replace("-", "_") in names or is_called_like_a_secret(name)
 
     def _assigned(self, argument: str) -> str | None:
-        """``--option=value`` or ``NAME=value`` without the value; None where it is no secret's."""
+        """``--option=value`` or ``NAME=value`` without the value; None where it is not a secret."""
         found = re.match(r"([-+~]*)([\w.@/-]+)=(?=.)", argument, re.DOTALL)
         if found is None:
             return None
@@ -384,7 +384,7 @@ def _without_user(rest: str, transport: str) -> str:
         return rest[token.end() :] if token else rest
     authority = rest.partition("/")[0]
     user, at, host = authority.rpartition("@")
-    # A digest behind the @ is no host: docker://ubuntu@sha256:...
+    # A digest behind the @ is not a host: docker://ubuntu@sha256:...
     if user == "git" or host.startswith("sha256:"):
         return rest
     if not at:  # a slash in the password

@@ -366,7 +366,7 @@ REGISTER = "which has no stable JSON form; pass plain values, or register the ty
 FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
 MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
 KEYS = "use str, int, float, bool or None as keys"
-NO_TEXT = "which holds a lone surrogate and is no Unicode text; pass bytes instead"
+NO_TEXT = "which holds a lone surrogate and is not Unicode text; pass bytes instead"
 
 REFUSED: list[Any] = [
     (Unknown(), f"config is <unknown> of type {HERE}.Unknown, {REGISTER}(Unknown)"),
@@ -479,12 +479,12 @@ REFUSED: list[Any] = [
     (Unset(), f"config is {HERE}.Unset, whose field 'a' has no value; set it"),
     (
         lambda: None,
-        "config is {value} of type builtins.function, which no name leads back to; "
+        "config is {value} of type builtins.function, which cannot be imported by name; "
         "move it to the top level of a module",
     ),
     (
         local(),
-        "config is {value} of type builtins.function, which no name leads back to; move it to the top level of a module",
+        "config is {value} of type builtins.function, which cannot be imported by name; move it to the top level of a module",
     ),
     (
         of_main("__main__"),

@@ -251,7 +251,7 @@ def test_what_cannot_be_read_is_warned_of_and_left_out(
     with caplog.at_level(logging.WARNING, "pyrepro"):
         assert records("foo.txt") == [one]
     assert caplog.messages == [
-        f"a record is left out: {two.path} is no record of this version of pyrepro: record has no 'pyrepro'; "
+        f"a record is left out: {two.path} is not a record that this version of pyrepro can read: record has no 'pyrepro'; "
         "take it from a backup"
     ]
 

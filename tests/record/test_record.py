@@ -871,7 +871,8 @@ def test_an_artifact_without_a_record_is_an_error_that_says_what_makes_one(out: 
     with pytest.raises(RecordError) as error:
         read_record("foo.txt")
     assert str(error.value) == (
-        "there is no record foo.txt.pyrepro.json; artifacts of functions decorated with record=True have one"
+        f"there is no record foo.txt.pyrepro.json (the working directory is {out}); "
+        f"artifacts of functions decorated with record=True have one"
     )
     assert error.value.path == "foo.txt.pyrepro.json"
 
@@ -916,7 +917,7 @@ def test_a_record_with_a_field_of_a_wrong_type_is_refused_as_the_schema_refuses_
                 read_record(out / "bad")
             else:
                 with pytest.raises(
-                    RecordError, match=r"bad\.pyrepro\.json is no record of this version of pyrepro: rec"
+                    RecordError, match=r"bad\.pyrepro\.json is not a record that this version of pyrepro can read: rec"
                 ):
                     read_record(out / "bad")
     assert outcomes == {True, False}
@@ -936,7 +937,7 @@ def test_a_record_that_lacks_or_has_a_field_is_refused(repository: Repository, o
         with pytest.raises(RecordError) as error:
             read_record("bad")
         assert str(error.value) == (
-            f"bad.pyrepro.json is no record of this version of pyrepro: {problem}; take it from a backup"
+            f"bad.pyrepro.json is not a record that this version of pyrepro can read: {problem}; take it from a backup"
         )
 
 

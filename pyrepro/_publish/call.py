@@ -18,6 +18,7 @@ from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
+from pyrepro._publish.place import target_of
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._publish.returned import described
 from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
@@ -123,7 +124,7 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if naming.options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in naming.options.paths}
-        targets = [Target.of(path) for path in paths_in(self._paths)]
+        targets = [target_of(path) for path in paths_in(self._paths)]
         # Absolute, because the function may change the working directory.
         self._targets = [target.absolute() for target in targets] if naming.options.inputs else []
         maker, sidecar_suffix = naming.maker, SUFFIX if naming.options.records else ""

@@ -15,7 +15,7 @@ import stat
 import time
 from typing import Any, NamedTuple
 
-from pyrepro._paths import is_inside, is_url, split_text
+from pyrepro._paths import is_inside, split_text
 
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
@@ -31,31 +31,22 @@ _CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 class Target(NamedTuple):
-    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
+    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it.
+
+    Attributes:
+        directory: the directory.
+        name: the name.
+        store: the store that the directory is in, None if it is on a local file system.
+    """
 
     directory: str
     name: str
+    store: Any = None
 
     @classmethod
     def of(cls, path: Any) -> Target:
-        """The target of a tagged path.
-
-        Args:
-            path: the path.
-
-        Returns:
-            The target, relative if the path is.
-
-        Raises:
-            ValueError: it is not on a local file system.
-        """
-        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-        if text is None or ("://" in text and is_url(text)):
-            raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
-            )
-        head, name, _ = split_text(text)
+        """The target of a tagged local path, relative if the path is."""
+        head, name, _ = split_text(path if type(path) is str else os.fsdecode(path))
         return cls(head, name)
 
     @property
@@ -68,7 +59,7 @@ class Target(NamedTuple):
         Raises:
             FileNotFoundError: it is relative to a working directory that was deleted.
         """
-        if os.path.isabs(self.directory):
+        if self.store is not None or os.path.isabs(self.directory):
             return self
         try:
             directory = os.getcwd()

@@ -13,12 +13,10 @@ import itertools
 import os
 import stat
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pyrepro._paths import is_inside, split_text
-
-STATE_DIRECTORY = ".pyrepro"
-"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+from pyrepro._paths import STATE_DIRECTORY, is_inside, split_text
 
 MARKERS = "markers"
 """The directory in it for markers: it grows with the artifacts."""
@@ -380,11 +378,11 @@ def is_protected(path: str) -> bool:
     return not stat.S_ISLNK(mode) and not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
-def free_name(path: str) -> str:
+def free_name(path: str, is_there: Callable[[str], bool] = os.path.lexists) -> str:
     """A path beside another one that says when what was there was moved aside, and where nothing is."""
     seconds = (int(time.time()) + number for number in itertools.count())
     names = (time.strftime("~%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
-    return next(path + name for name in names if not os.path.lexists(path + name))
+    return next(path + name for name in names if not is_there(path + name))
 
 
 def is_real_directory(path: str) -> bool:

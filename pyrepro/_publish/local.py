@@ -10,9 +10,8 @@ import logging
 import os
 from typing import Any
 
-from pyrepro._paths import split_path
+from pyrepro._paths import STATE_DIRECTORY, split_path
 from pyrepro._publish.files import (
-    STATE_DIRECTORY,
     Target,
     free_name,
     holds_exactly,

@@ -5,15 +5,14 @@ The protocol asks what is here of either, and does not know which one it is.
 
 from __future__ import annotations
 
-import os
 from typing import Any, Protocol
 
-from pyrepro._paths import is_url
 from pyrepro._publish.files import Target
 from pyrepro._publish.local import LocalDirectory
 from pyrepro._publish.marker import Origin
 from pyrepro._publish.side_files import SideFiles, Unplaced
 from pyrepro._publish.staging import Staging
+from pyrepro._stores import is_in_store
 
 
 class Contents(Protocol):
@@ -61,12 +60,10 @@ def target_of(path: Any) -> Target:
         ImportError: it is in a store, and what reaches stores is not installed.
         ValueError: nothing is known that reaches it.
     """
-    text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-    if text is None or ("://" in text and is_url(text)):
-        raise ValueError(
-            f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-            f"one step; leave them out, or write to a local path"
-        )
+    if "://" in path if type(path) is str else is_in_store(path):
+        from pyrepro._publish.store import store_target  # imported where something is in a store
+
+        return store_target(path)
     return Target.of(path)
 
 
@@ -82,4 +79,8 @@ def place_of(
         unplaced: where what cannot be put in place is told.
         refreshes: whether they are made although they are there.
     """
-    return LocalDirectory(directory.directory, sidecar_suffix, unplaced)
+    if directory.store is None:
+        return LocalDirectory(directory.directory, sidecar_suffix, unplaced)
+    from pyrepro._publish.prefix import Prefix  # imported where something is in a store
+
+    return Prefix(directory, maker, sidecar_suffix, unplaced, refreshes=refreshes)

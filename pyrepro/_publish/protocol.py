@@ -13,9 +13,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._paths import change_paths
+from pyrepro._paths import STATE_DIRECTORY, change_paths
 from pyrepro._publish.files import (
-    STATE_DIRECTORY,
     Target,
     move_where_nothing_is,
     remove_calls_in,

@@ -12,6 +12,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+STATE_DIRECTORY = ".pyrepro"
+"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+
 _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
@@ -105,6 +108,23 @@ def _described(value: object) -> str:
     if hasattr(value, "read") or hasattr(value, "write"):
         return f"the open file {value!r}"
     return f"{value!r} of type {type(value).__name__}"
+
+
+def is_path(value: object) -> bool:
+    """Whether a value is a path of any accepted type."""
+    return isinstance(value, (str, bytes, os.PathLike)) or callable(getattr(type(value), "with_name", None))
+
+
+def text_of(path: Any) -> str:
+    """The text of a path of any accepted type."""
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+
+
+def without_user(url: str) -> str:
+    """A URL without user and password; any other path as it is."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator and is_url(url) else url
 
 
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pyrepro._code.commits import Commits
-from pyrepro._paths import from_where, paths_in, split_path
+from pyrepro._paths import STATE_DIRECTORY, from_where, paths_in, split_path
 from pyrepro._publish.files import (
-    STATE_DIRECTORY,
     Target,
     is_real_directory,
     remove_state_directory,

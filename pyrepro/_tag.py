@@ -6,11 +6,10 @@ Nothing here looks at the disk.
 from __future__ import annotations
 
 import functools
-import os
 import re
 from typing import Any, TypeVar
 
-from pyrepro._paths import change_paths, is_stream, split_path, split_text
+from pyrepro._paths import change_paths, is_stream, split_path, split_text, text_of
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import NotTaggedError
 
@@ -98,7 +97,7 @@ class Tag(Value):
             raise ValueError(
                 f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
             )
-        if is_stream(path if type(path) is str else _text_of(path)):
+        if is_stream(path if type(path) is str else text_of(path)):
             raise ValueError(
                 f"{path!r} is a stream or a device, which has no name that could carry a tag; pass the path of a file, "
                 f"or None for no output"
@@ -137,10 +136,6 @@ class Tag(Value):
                 name=name,
             )
         return tag
-
-
-def _text_of(path: object) -> str:
-    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
 
 
 def _last_tag_in(name: str) -> Tag | None:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyrepro._paths import split_text
-from pyrepro._publish.files import STATE_DIRECTORY, TICK, last_change, move_into_place, remove_tree
+from pyrepro._paths import STATE_DIRECTORY, split_text
+from pyrepro._publish.files import TICK, last_change, move_into_place, remove_tree
 from pyrepro._tag import Tag
 from pyrepro.errors import InputChangedError, NotTaggedError
 

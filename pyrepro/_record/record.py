@@ -287,17 +287,36 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
 
 
 def _record_in(file: str) -> Record:
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read()
+    except FileNotFoundError:
+        content = None
+    except OSError as error:
+        raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
+    return record_of(content, file)
+
+
+def record_of(content: bytes | None, file: str) -> Record:
+    """The record that a file holds.
+
+    Args:
+        content: what it holds, None if it is not there.
+        file: what messages call it.
+
+    Raises:
+        RecordError: it is not there, or holds none of this version.
+    """
     import json
 
-    try:
-        with open(file, encoding="utf-8") as opened:
-            document = json.load(opened, parse_constant=_refuse_constant, parse_float=_finite)
-    except FileNotFoundError as error:
+    if content is None:
         raise RecordError(
             f"there is no record {file}{from_where(file)}; artifacts of functions decorated with record=True have one",
             path=file,
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
+        )
+    try:
+        document = json.loads(content.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
     # Before any field is used: a record can be edited, cut short, or of another version.
     problem = first_violation(document)

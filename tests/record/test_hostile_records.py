@@ -343,6 +343,14 @@ def test_a_name_of_several_lines_is_said_on_one(place: Any, text: Any, hostile: 
         reproduce(hostile["path"], hostile["kept"][0])
 
 
+@pytest.mark.parametrize("path", ["/", "//", "..", "../../../../../../../.."])
+def test_a_directory_that_holds_everything_is_not_read_as_an_input(path: str, hostile: dict[str, Any]) -> None:
+    (hostile["path"].parent / "table.csv").unlink()
+    changed(hostile, "inputs", "table", "path", to=path)
+    with pytest.raises(ReproduceError, match=r": holds the temporary directory\n"):
+        reproduce(hostile["path"], hostile["kept"][0])
+
+
 def test_a_version_of_python_that_is_a_path_is_not_run(hostile: dict[str, Any]) -> None:
     evil = hostile["path"].parent / "evil"
     evil.write_text(f"#!/bin/sh\ntouch {hostile['log']}\n")

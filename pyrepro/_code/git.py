@@ -97,8 +97,8 @@ def _exit_statuses(directory: str) -> Iterator[None]:
         except ValueError:  # in no other thread than the main one
             raise CodeStateError(
                 f"git cannot be asked for the code state of {directory} in this thread: the process ignores SIGCHLD, "
-                f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the main "
-                f"thread, or declare the state with PYREPRO_CODE_STATE",
+                f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
+                f"main thread, or declare the state with PYREPRO_CODE_STATE",
                 work_tree=directory,
             ) from None
     try:

@@ -479,3 +479,33 @@ def test_a_module_that_is_loaded_again_under_another_name_does_not_hide_what_was
 def test_a_module_that_is_loaded_again_from_the_same_bytes_is_no_change(repository: Repository) -> None:
     repository.commit(helper="LR = 1\n", twice=TWICE.format(edited="LR = 1\n"))
     assert repository.run("twice.py").stdout.split() == [f"one-{tag(repository)}", f"two-{tag(repository)}"]
+
+
+BACK = """\
+import importlib, pathlib
+import pyrepro, helper
+
+@pyrepro.Artifact("outpath")
+def save(outpath):
+    return outpath
+
+pathlib.Path("helper.py").write_text("LR = 20\\n")
+importlib.reload(helper)
+print(save("one"))
+pathlib.Path("helper.py").write_text("LR = 1\\n")
+importlib.reload(helper)
+print(save("two"))
+"""
+
+
+def test_a_module_that_is_loaded_again_as_the_commit_holds_it_makes_names_clean_without_a_word(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", back=BACK)
+    done = repository.run("back.py")
+    edited = ("helper.py", "100644", blob("LR = 20\n"))
+    assert done.stdout.split() == [f"one-{tag(repository, edited)}", f"two-{tag(repository)}"]
+    assert done.stderr == (
+        f"modules whose code no commit holds were loaded, too late to refuse: the work tree {repository.path} has "
+        f"changes that commit {repository.head[:12]} does not hold:\n  helper.py\n"
+    )

@@ -17,7 +17,6 @@ html_css_files = ["style.css"]
 # What is copied from a session is what was typed, without its prompts and without the output.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-copybutton_exclude = ".linenos, .gp, .go"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -159,7 +159,7 @@ class CodeKey(NamedTuple):
         state: the state.
         paths: what counts: what ``code=`` names, and what links in it lead to.
         text: the key, 64 hex digits: SHA-256 over the canonical JSON of ``[path, mode, id]`` of everything that counts;
-            None where nobody knows what runs, or no work tree can be read.
+            None where it is unknown what runs, or no work tree can be read.
     """
 
     state: CodeState

@@ -42,7 +42,7 @@ class Behind(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What the body of a module does with the name of another one, or with a name from it."""
+    """What the body of a module does with the name of another module, or with a name from it."""
 
     path: str  # from the top, with dots
     is_value: bool  # else the module object alone
@@ -144,7 +144,7 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
         if use.is_value or attribute:
             taken = lost or owner.loads[base]
         else:
-            # The object goes through each reload, and is another one after the module was imported anew.
+            # The object goes through each reload, and is a new one after the module was imported anew.
             last = base
             while last + 1 < len(owner.loads) and owner.loads[last + 1].is_reload:
                 last += 1
@@ -156,7 +156,7 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
 
 
 def _base(owner: History, load: SourceLoad, nested: Sequence[SourceLoad]) -> tuple[int, SourceLoad | None]:
-    """Which load of a module another one found there or caused; with it a made-up one, where that is not known."""
+    """Which load of a module another module found there or caused, with a made-up one where that is not known."""
     anew = next((one for one in nested if not one.is_reload), None)
     if anew is not None:
         return owner.loads.index(anew), None
@@ -211,7 +211,7 @@ def read_body(content: bytes, package: str, *, is_program: bool = False) -> Body
 
 
 class _Reader(ast.NodeVisitor):
-    """Follows what runs at load: not the bodies of functions, but of those that are called by their names."""
+    """Follows what runs at load: not the bodies of functions, but only of functions that are called by name."""
 
     def __init__(self, package: str, *, is_program: bool) -> None:
         self.uses: list[Use] = []

@@ -43,7 +43,7 @@ def hold(path: str, mode: int | None) -> Callable[[], None]:
         mode: the mode of one that is made; None if it must be there.
 
     Returns:
-        What unlinks it, and lets others lock another one of this name.
+        What unlinks it, and lets others lock a new file of this name.
 
     Raises:
         FileNotFoundError: it, or its directory, is not there.

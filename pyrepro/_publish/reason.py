@@ -54,7 +54,7 @@ def compared_with_newest(
         sidecar_suffix: the suffix of the sidecar that it must have, empty if it must have none.
 
     Returns:
-        What differs; None if there is no other one.
+        What differs; None if there is no other.
     """
     newest = newest_marker(target, tag)
     if newest is None:
@@ -70,7 +70,7 @@ def compared_with_newest(
         differences.append(_difference_of_code(old, origin, work_tree, code))
     if old.config != origin.config:
         differing = {key for key in old.keys.keys() | origin.keys.keys() if old.keys.get(key) != origin.keys.get(key)}
-        # What is no object has no keys, and secrets are in no marker.
+        # What is not an object has no keys, and markers hold no secrets.
         where = f" in {first_of(sorted(differing))}" if differing and "" not in differing else ""
         differences.append(f"the configuration differs{where}")
     return f"{' and '.join(differences)}, compared with {newest.artifact}" if differences else None
@@ -86,4 +86,4 @@ def _difference_of_code(old: Origin, new: Origin, work_tree: str | None, code: C
     if code is not None and None not in (old.code_key, new.code_key):
         # What it does not depend on is no reason; none of the rest are what links lead to.
         paths = [path for path in paths if code.cover(os.fsencode(path))] or paths
-    return f"the code differs in {first_of(paths)}" if paths else "the commit is another one, and the code the same"
+    return f"the code differs in {first_of(paths)}" if paths else "the commit differs, and the code is the same"

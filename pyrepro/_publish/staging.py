@@ -69,7 +69,7 @@ class Staging:
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
 
-        To be called when the function has returned: then it is no killed call's any more.
+        To be called when the function has returned: then it no longer looks like a killed call's.
         """
         if os.path.lexists(self.path):
             return
@@ -117,7 +117,7 @@ def tidy(directory: str) -> None:
         directory: the directory of the artifacts.
     """
     state_directory = state_directory_of(directory)
-    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    # Whatever cannot be removed stays, and must not make this call fail.
     with contextlib.suppress(OSError):
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
         for name in os.listdir(state_directory):

@@ -99,7 +99,7 @@ def packages_of_process() -> Packages:
     """The installed distributions, and which of them the loaded modules belong to.
 
     Returns:
-        ``packages``, versions by name; ``loaded``, names; and ``origins`` of those that are of no index, by name.
+        ``packages``, versions by name; ``loaded``, names; and ``origins``, by name, of what did not come from an index.
     """
     installed = _installed_distributions()
     packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
@@ -172,7 +172,7 @@ def _read_distributions(installed: _InstalledDistributions) -> None:
     from importlib.metadata import MetadataPathFinder, distributions
 
     # It keeps listings by the modification time of their directory, which two changes within a tick share. An
-    # instance, since in Python 3.10 and 3.11 this is no class method.
+    # instance, since in Python 3.10 and 3.11 this is not a class method.
     MetadataPathFinder().invalidate_caches()
     for distribution in distributions():
         # What is half removed has no metadata, which is another error in each version of Python.

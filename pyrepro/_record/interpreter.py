@@ -1,4 +1,4 @@
-"""The interpreter that makes an artifact again: this one, another one, or one of the recorded versions.
+"""The interpreter that makes an artifact again: this one, a given one, or one with the recorded versions.
 
 Sources: the pip manual on requirements and constraints files; the uv manual on uv sync and uv venv.
 """

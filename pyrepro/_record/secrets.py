@@ -8,6 +8,7 @@ Sources: RFC 3986 for URLs, git-fetch(1) for the forms of remotes, PEP 508 and R
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -187,6 +188,9 @@ class _Cleaning:
         """The arguments of a call without secrets, those with types looked through, too."""
         for name, form in call["typed"].items():
             self.tree({name: _plain(form)})
+            for content in _bytes_in(form):
+                if without_secrets(_decoded(content), self._names) != _decoded(content):
+                    self._known.add(base64.b64encode(content).decode())  # as the configuration has it
         for name, value in {**call["arguments"], **call["typed"]}.items():
             portable = _changed_texts(without_home, value)
             if portable != value and with_home(portable) != value:
@@ -226,7 +230,7 @@ class _Cleaning:
         return is_abbreviated or name.replace("-", "_") in names or is_called_like_a_secret(name)
 
     def _assigned(self, argument: str) -> str | None:
-        """``--option=value`` or ``NAME=value`` without the value; None where it is no secret's."""
+        """``--option=value`` or ``NAME=value`` without the value; None where it is not a secret."""
         found = re.match(r"([-+~]*)([\w.@/-]+)=(?=.)", argument, re.DOTALL)
         if found is None:
             return None
@@ -266,9 +270,25 @@ def _plain(form: Any) -> Any:
         return form
     if "fields" in form:
         return {name: _plain(item) for name, item in form["fields"].items()}
+    if form["type"] == "bytes":
+        return _decoded(bytes.fromhex(form["text"]))
     if form["type"] == "dict":
         return {str(_plain(key)): _plain(item) for key, item in form["items"]}
     return _plain(form["items"]) if "items" in form else form["text"]
+
+
+def _bytes_in(form: Any) -> Iterable[bytes]:
+    if isinstance(form, list):
+        for item in form:
+            yield from _bytes_in(item)
+    elif isinstance(form, dict) and form["type"] == "bytes":
+        yield bytes.fromhex(form["text"])
+    elif isinstance(form, dict):
+        yield from _bytes_in([*form.get("items", []), *form.get("fields", {}).values()])
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode(errors="replace")
 
 
 def _texts_in(value: Any) -> Iterable[str]:
@@ -364,7 +384,7 @@ def _without_user(rest: str, transport: str) -> str:
         return rest[token.end() :] if token else rest
     authority = rest.partition("/")[0]
     user, at, host = authority.rpartition("@")
-    # A digest behind the @ is no host: docker://ubuntu@sha256:...
+    # A digest behind the @ is not a host: docker://ubuntu@sha256:...
     if user == "git" or host.startswith("sha256:"):
         return rest
     if not at:  # a slash in the password

@@ -50,7 +50,7 @@ def test_what_has_no_rename_is_not_published_atomically(guide: Guide) -> None:
     repository.commit()
     done = repository.run("-c", "from remote_path import *; save('weights', UPath('memory://bucket/model.txt'))")
     assert done.stderr.splitlines()[-1].startswith("ValueError: ")
-    assert "is on no local file system" in done.stderr
+    assert "is not on a local file system" in done.stderr
 
 
 CACHED = """\

@@ -63,8 +63,8 @@ def test_a_log_that_is_there_already_is_never_replaced_by_new_rows(
     [kept] = error.value.kept
     assert str(error.value) == (
         f"{out}/foo-{name}.txt is in place; this is not:\n"
-        f"  {out}/runs.csv: it is there already, with other content; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"  {out}/runs.csv: it already exists, with other content; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert error.value.path == str(out / f"foo-{name}.txt")
     assert pathlib.Path(kept).read_text() == "row 2\n"
@@ -148,7 +148,7 @@ def test_a_side_file_that_would_replace_what_another_cached_function_made_moves_
         f"foo-{name}.png": "plot",
     }
     assert messages(caplog) == [
-        f"{trained} is an artifact of its own that a cached call made, so what was written beside another one does not "
+        f"{trained} is an artifact that a cached call made, so a file written beside another artifact does not "
         f"overwrite it; it is now {aside}"
     ]
 
@@ -441,7 +441,7 @@ def test_a_target_directory_that_became_a_file_leaves_the_output_where_it_is(
         f"  {out}/foo-{name}.txt: {out}/foo-{name}.idx belongs to it, and is not in place; "
         f"it is kept as {staging}/foo-{name}.txt\n"
         f"  {out}/foo-{name}.idx: Is a directory; it is kept as {staging}/foo-{name}.idx\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert files(pathlib.Path(staging)) == {f"foo-{name}.idx": "index", f"foo-{name}.txt": "ten hours"}
 
@@ -653,7 +653,7 @@ def test_a_directory_that_is_renamed_while_the_function_runs_keeps_what_was_writ
         f"this could not be put in place:\n"
         f"  {runs}/foo-{name}.txt.pyrepro.json: it cannot be written: No such file or directory\n"
         f"  {runs}/foo-{name}.txt: No such file or directory; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert pathlib.Path(kept).parent.parent == out / "old" / ".pyrepro"
     # Later calls there must not take it for what a killed one left.

@@ -175,7 +175,7 @@ def test_it_was_changed_since(program: Program, out: pathlib.Path) -> None:
 def test_no_cached_call_completed_it(program: Program, out: pathlib.Path) -> None:
     program()
     shutil.rmtree(out / ".pyrepro")
-    assert program() == [f"save made {program.newest}: no cached call completed what is there as {program.newest}"]
+    assert program() == [f"save made {program.newest}: no cached call completed {program.newest}"]
 
 
 def log_of(caplog: pytest.LogCaptureFixture) -> list[str]:

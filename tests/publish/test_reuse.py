@@ -370,7 +370,7 @@ def test_where_there_is_no_key_the_commit_is_a_reason(project: Project) -> None:
     project.commit()
     _, second = project.run()
     assert project.stderr.endswith(
-        f"train made out/{second.name}: the commit is another one, and the code the same, compared with {first.name}\n"
+        f"train made out/{second.name}: the commit differs, and the code is the same, compared with {first.name}\n"
     )
 
 

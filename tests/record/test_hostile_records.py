@@ -283,8 +283,8 @@ def changed(hostile: dict[str, Any], *place: Any, to: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "to", "problem"),
     [
-        (("config",), "\ud800", "record holds a text that is no Unicode"),
-        (("config",), {"\udfff": 1}, "record holds a text that is no Unicode"),
+        (("config",), "\ud800", "record holds text that is not Unicode"),
+        (("config",), {"\udfff": 1}, "record holds text that is not Unicode"),
         (("call", "paths"), {"../x": "a"}, "record['call']['paths'] '../x' does not match "),
         (("call", "paths"), {"/tmp/x": "a"}, "record['call']['paths'] '/tmp/x' does not match "),
         (("call", "arguments"), {"a.b": 1}, "record['call']['arguments'] 'a.b' does not match "),
@@ -304,7 +304,7 @@ def test_a_field_that_no_call_gives_is_refused(place: Any, to: Any, problem: str
     changed(hostile, *place, to=to)
     with pytest.raises(RecordError) as error:
         read_record(hostile["path"])
-    assert f" is no record of this version of pyrepro: {problem}" in str(error.value)
+    assert f" is not a record that this version of pyrepro can read: {problem}" in str(error.value)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])

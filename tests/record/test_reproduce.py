@@ -353,7 +353,7 @@ def test_a_function_typed_in_a_session_is_in_no_file(repository: Repository, out
     code = SCRIPT.partition("\n\nif __name__")[0] + f"\nprint(save(None, {str(out / 'foo.txt')!r}))"
     done = repository.run("-c", code)
     assert refusal(done.stdout.strip(), repo=repository.path) == (
-        "its function was typed in a session, and is in no file; put it in one"
+        "its function was typed in a session, not in a file; put it in one"
     )
 
 
@@ -453,9 +453,7 @@ def test_an_output_path_that_does_not_become_the_name_is_refused(
     document = json.loads(record.read_text())
     document["call"]["paths"]["outpath"] = outpath
     record.write_text(json.dumps(document))
-    assert refusal(path, repo=repository.path) == (
-        f"its function was given {outpath!r}, which does not become this name"
-    )
+    assert refusal(path, repo=repository.path) == (f"its function was given {outpath!r}, which does not give this name")
     assert not os.path.exists("/etc/evil.txt")
 
 

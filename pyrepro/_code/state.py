@@ -215,11 +215,13 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     """
     top = reading.work_tree
     assert top is not None
-    sources = _by_path(top, later)
-    behind = left_behind()
-    for path, some in _by_path(top, loaded).items():
-        if path in reading.snapshot.behind or any(module.name in behind for module in some):
-            sources.setdefault(path, some)
+    new, behind = _by_path(top, later), left_behind()
+    # With the earlier modules of the same files: an archive may have held something else when they were loaded.
+    sources = {
+        path: some
+        for path, some in _by_path(top, loaded).items()
+        if path in new or path in reading.snapshot.behind or any(module.name in behind for module in some)
+    }
     if not sources:
         return reading
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)

@@ -178,6 +178,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("an array.array", array.array("i", [1, 2]), "[1,2]"),
     ("str", 'é\u2028\x00"', '"é\u2028\\u0000\\""'),
     ("a subclass of str is its text", Text("a"), '"a"'),
+    ("a UserString is its text", collections.UserString("ab"), '"ab"'),
     ("int", 3, "3"),
     ("a subclass of int is its number", Number(3), "3"),
     ("float", 0.1, "0.1"),

@@ -381,6 +381,16 @@ REFUSED: list[Any] = [
     ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
     (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
+    (
+        WithUnit(5.0, "km"),
+        f"config is 5.0 of type {HERE}.WithUnit, which carries more than its number; "
+        'pass {"value": float(value), "unit": value.unit}',
+    ),
+    (
+        Coded(5, "km"),
+        f"config is 5 of type {HERE}.Coded, which carries more than its number; "
+        'pass {"value": int(value), "unit": value.unit}',
+    ),
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
     (pd.Index([1]), f"config is {pd.Index.__module__}.Index, {FRAME.replace('to_dict', 'tolist')}"),

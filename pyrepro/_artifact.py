@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, overload
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code
@@ -23,9 +23,11 @@ from pyrepro._options import (
 )
 from pyrepro._tag import Tag
 from pyrepro._wrapper import Decorated, wrap
+from pyrepro.errors import PyreproError, without_inner_frames
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _IsCached = TypeVar("_IsCached", bound=bool)
 _Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
 # What a function may return whose calls need not run: nothing, its path, or its paths.
@@ -36,6 +38,15 @@ _Paths = TypeVar(
 
 class Artifact(Generic[_IsCached]):
     """A decorator that names a function's output after its code and its configuration.
+
+    Example::
+
+        @Artifact("outpath", config={"lr": 0.1})
+        def save_thing(outpath):
+            with open(outpath, "w") as outf:
+                outf.write("good job")
+
+        save_thing("foo.txt")  # writes foo-<commit>-<config>.txt
 
     The decorated function is called with the commit, the uncommitted changes
     and the hash of the configuration put into the path that it was given.
@@ -52,9 +63,9 @@ class Artifact(Generic[_IsCached]):
             that runs is not what the commit holds.
         repo: a path in the work tree of the code, where that is not the one
             that holds the function's module or the file that decorates.
-        inputs: the names of parameters, or of keys of the configuration, dotted
-            into nested ones, that are what the function reads: paths of files
-            and directories, arrays and tables in memory, None, and lists and
+        inputs: the names of parameters, or of configuration keys, dotted into
+            nested ones, that hold what the function reads: paths of files and
+            directories, arrays and tables in memory, None, and lists and
             mappings of these. Their content goes into the configuration, not
             their paths. If a file changes before the function has returned,
             what was written is kept as ``<stem>-unnamed-<UTC time><suffix>``,
@@ -66,28 +77,27 @@ class Artifact(Generic[_IsCached]):
             function around it. They are removed before anything is converted,
             so they need have no stable form.
         secret: the names of parameters, and of configuration keys, dotted into
-            nested ones, whose values a ``record`` leaves out, beyond those that
-            are called like a secret, such as ``hf_token``. They are part of the
+            nested ones, whose values a ``record`` leaves out, beyond those whose
+            names look like a secret, such as ``hf_token``. They are part of the
             configuration hash unless ``ignore`` names them.
         atomic: whether what the function writes is moved into place when it
             has returned, so that an artifact is complete or absent.
-        cache: whether a call whose artifact this very function has completed
-            before does not run. It returns the tagged path, or for several
+        cache: whether to skip a call whose artifact this very function has
+            already completed. It returns the tagged path, or for several
             keywords the dict of them. Implies ``atomic``.
-        record: whether a record of what made it stands beside each artifact,
-            which :func:`read_record` reads and :func:`reproduce` makes it
-            again from. Implies ``atomic``.
+        record: whether to write a record of what made it beside each artifact,
+            for :func:`read_record` and :func:`reproduce`. Implies ``atomic``.
         code: what a cached artifact depends on: a path from the top of the work
             tree, or a list of such paths; one that begins with ``!`` is left
-            out. What an earlier commit made is copied under today's name where
-            nothing of this differs. By default it is the whole work tree.
+            out. What an earlier commit made is copied under today's name if
+            none of this differs. By default it is the whole work tree.
 
     Raises:
-        CodeStateError: there is no code state to be had.
+        CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
         ValueError: a path of ``code`` is not one that the work tree tracks.
-        TypeError: an argument is of the wrong type, or names no parameter of
+        TypeError: an argument has the wrong type, or names no parameter of
             the function; or the function is a generator function that is to
             be ``atomic``; or it is to be cached and has parameters or closes
             over values that the configuration does not see, is annotated to
@@ -176,10 +186,17 @@ class Artifact(Generic[_IsCached]):
     @overload
     def __call__(self: Artifact[Literal[False]], function: Callable[_P, _R]) -> Decorated[_P, _R]: ...
 
+    # No type checker chooses this one. Jedi, which cannot read a ParamSpec, completes the parameters by it.
+    @overload
+    def __call__(self: Artifact[NoReturn], function: _Function) -> _Function: ...
+
     def __call__(self, function: Callable[..., Any]) -> Any:
         options = self._options
-        signature = checked_signature(function, options)
-        tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records, code=options.code)
+        try:
+            signature = checked_signature(function, options)
+            tracker = Tracker(function, options.repo, options.allow_dirty, records=options.records, code=options.code)
+        except (PyreproError, TypeError, ValueError) as error:
+            raise without_inner_frames(error)  # noqa: B904
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
@@ -191,7 +208,7 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
 
     Args:
         config: any value with a stable JSON form; None is ``{}``.
-        allow_dirty: whether a dirty tree has a tag, too.
+        allow_dirty: whether to give a dirty tree a tag, too.
         repo: a path in the work tree of the code, where that is not the one
             that holds the calling file.
 
@@ -199,13 +216,23 @@ def tag(config: object = None, allow_dirty: bool = False, *, repo: Repo = None) 
         The tag.
 
     Raises:
-        CodeStateError: there is no code state to be had.
+        CodeStateError: the code state cannot be determined.
         ConfigError: the configuration has no stable JSON form.
         DirtyRepositoryError: the code is dirty, and that is not allowed.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument has the wrong type.
+
+    Example:
+        ``os.makedirs(tag({"lr": 0.1}).put("checkpoints"))``
     """
+    try:
+        return _tag(config, allow_dirty, repo)
+    except PyreproError as error:
+        raise without_inner_frames(error)  # noqa: B904
+
+
+def _tag(config: object, allow_dirty: bool, repo: Repo) -> Tag:
     if reads_call(config):
-        raise TypeError(f"tag config={config!r} is callable, and here is no call that it could read; pass its result")
+        raise TypeError(f"tag config={config!r} is callable, but there is no call for it to read; pass its result")
     form = json_form({} if config is None else config)
     is_allowed, where = checked_flag("allow_dirty", allow_dirty), checked_repo(repo)
     file = caller_file()

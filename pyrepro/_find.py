@@ -52,7 +52,7 @@ def find(
         where: a part of the configuration, or of the recorded arguments where
             the configuration does not have the key, to list only the artifacts
             that were made with these values. Keys may be dotted into nested
-            ones. It is known of artifacts of ``cache=True`` and ``record=True``.
+            ones. Only ``cache=True`` and ``record=True`` keep them.
         dirty: False lists only artifacts of clean work trees, True only those of
             uncommitted changes, None both.
 
@@ -62,7 +62,7 @@ def find(
 
     Raises:
         ConfigError: the configuration has no stable JSON form.
-        TypeError: the path or ``where`` is of another type.
+        TypeError: the path or ``where`` has the wrong type.
         ValueError: the path has no file name, or is a URL, a directory, a
             pattern or the path of one artifact; or no artifact of the plain path
             has a key of ``where``.
@@ -102,7 +102,7 @@ def records(path: str | bytes | os.PathLike[Any]) -> Records:
         read is warned of, and left out.
 
     Raises:
-        TypeError: the path is of another type.
+        TypeError: the path has the wrong type.
         ValueError: the path has no file name, or is a URL, a pattern or the path of one artifact.
 
     Example:
@@ -162,7 +162,7 @@ def _artifacts_of(split: SplitPath, ending: str = "") -> Iterator[_Found]:
 def _refuse_what_is_not_plain(text: str, split: SplitPath) -> None:
     """Refuse a path that no function is called with.
 
-    Asked where nothing is found. A plain path may look like these: an artifact of one function is what another one is
+    Asked where nothing is found. A plain path may look like these: an artifact of one function is what another is
     called with, names hold brackets, and a link without a tag leads to the newest directory.
     """
     _refuse_one_artifact(text, split)
@@ -203,9 +203,9 @@ def _wanted_values(where: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _values_of(target: Target, tag: Tag, wanted: Iterable[str]) -> dict[str, str]:
-    """The digests of the values that an artifact was made with, by dotted key; what nobody kept is missing."""
+    """The digests of the values that an artifact was made with, by dotted key; what was not kept is missing."""
     marker = marker_of(target)
-    # The name tells which configuration it is: another one is that of something else.
+    # The name tells which configuration it is: a marker or record of another describes something else.
     values = dict(marker.origin.keys) if marker is not None and marker.origin.config.startswith(tag.config) else {}
     if values.keys() >= {*wanted}:
         return values

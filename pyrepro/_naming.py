@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
@@ -23,7 +23,7 @@ from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
-from pyrepro.errors import ConfigError
+from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 _logger = logging.getLogger("pyrepro")
 _warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in their configurations
@@ -135,13 +135,17 @@ class Naming:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
+        __tracebackhide__ = True
         started, clock = time.time_ns(), time.perf_counter()
-        state = self.tracker.before_call()
-        arguments = self.binding.arguments(args, kwargs)
-        if REPRODUCTION is not None:
-            self._take_recorded_inputs(arguments)
-        directory = _working_directory()
-        configuration, inputs = self._configuration(arguments, directory)
+        try:
+            state = self.tracker.before_call()
+            arguments = self.binding.arguments(args, kwargs)
+            if REPRODUCTION is not None:
+                self._take_recorded_inputs(arguments)
+            directory = _working_directory()
+            configuration, inputs = self._configuration(arguments, directory)
+        except PyreproError as error:
+            raise without_inner_frames(error)  # noqa: B904
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
         known = self._tag
@@ -220,7 +224,7 @@ class Naming:
         options = self.options
         inputs: list[Input] = []
         canonical = None if options.inputs or options.ignore else plain_bytes(config)
-        # What is another one at each call is not worth the keeping.
+        # What differs at each call is not worth keeping.
         known_config = KnownConfig.of(config) if canonical is None or not options.reads_call else None
         if canonical is None:
             found = [self._found_input(name, arguments, config) for name in options.inputs]
@@ -256,15 +260,23 @@ class Naming:
             return (name,), arguments[name]
         found = value_in(config, name)
         if found is None:
-            raise ConfigError(
-                f"inputs names {name!r}, which is neither a parameter of {self.name} nor a key of the configuration; "
-                f"correct the name"
-            )
+            raise unknown_name("inputs", name, self.name, self._nameable(), self._form_if_any(config))
         if REPRODUCTION is not None:
             from pyrepro._record.replay import put_recorded_input  # where an artifact is made again
 
             return found[0], put_recorded_input(name, config, *found)
         return found
+
+    def _nameable(self) -> set[str]:
+        """The parameters that inputs and ignore may name."""
+        return {*self.signature.parameters} - {*self._paths}
+
+    def _form_if_any(self, config: Any) -> JSON:
+        """A configuration in JSON, of which a part that is misspelt in ``inputs`` may have no form."""
+        try:
+            return json_form_without(config, self.options.ignore)[0]
+        except ConfigError:
+            return dict.fromkeys(key for key in config if isinstance(key, str)) if isinstance(config, Mapping) else {}
 
     def _form_without_inputs(self, config: Any, inputs: list[str]) -> JSON:
         """A configuration in JSON, without what is ignored in it and without keys that are inputs."""
@@ -276,18 +288,18 @@ class Naming:
             raise no_object_for_inputs(form)
         for name in unknown:
             if name not in parameters and name not in keys and name not in self._closed_over:
-                raise unknown_to_ignore(name, self.name, self.signature, form)
+                raise unknown_name("ignore", name, self.name, self._nameable(), form)
         self._warn_of_what_is_elsewhere_another(form)
         return form
 
     def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
-        """Say once what gives the artifact a name under which nobody will find it again."""
+        """Warn once of what gives the artifact a name that no later call will look for."""
         found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
         if found:
             _warned_of.update((self.name, name) for name, _, _ in found)
             _logger.warning(
-                "the configuration of %s holds %s; where that is another, the artifact is not found again: "
-                "add ignore=%r, or name in inputs= what is a file to read",
+                "the configuration of %s holds %s; where that differs, the artifact will not be found again: "
+                "add ignore=%r, or name files to read in inputs=",
                 self.name,
                 ", and ".join(f"{name} = {text!r}, {what}" for name, text, what in found),
                 [*dict.fromkeys(name for name, _, _ in found)],
@@ -326,7 +338,7 @@ class Call(NamedTuple):
         return None
 
     def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
-        """The files that changed while a call ran, which is warned of; None if nobody knows.
+        """The files that changed while a call ran, which is warned of; None if that is unknown.
 
         Args:
             had_children: whether the call had child processes, which load code of their own: looked at is then
@@ -435,13 +447,13 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
     )
 
 
-def unknown_to_ignore(name: str, function: str, signature: inspect.Signature, form: JSON) -> ConfigError:
+def unknown_name(role: str, name: str, function: str, parameters: Iterable[str], form: JSON) -> ConfigError:
     import difflib  # imported where a name was wrong
 
-    close = difflib.get_close_matches(name, [*signature.parameters, *_dotted_names(form)], cutoff=0.7)
+    close = difflib.get_close_matches(name, [*sorted(parameters), *_dotted_names(form)], cutoff=0.7)
     remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else "correct the name"
     return ConfigError(
-        f"ignore names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"
+        f"{role} names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"
     )
 
 
@@ -473,7 +485,7 @@ def check_closes_over_no_values(
         raise TypeError(
             f"Artifact cache=True cannot see the values of {', '.join(names)}, which {qualname_of(function)} takes "
             f"from the function around it, so an artifact could be taken for one that other values made; make them "
-            f"parameters, or name in ignore= what changes nothing"
+            f"parameters, or name what changes nothing in ignore="
         )
 
 

@@ -16,7 +16,7 @@ from pyrepro._naming import (
     check_closes_over_no_values,
     no_object_for_inputs,
     qualname_of,
-    unknown_to_ignore,
+    unknown_name,
 )
 from pyrepro.errors import ConfigError
 
@@ -43,7 +43,7 @@ def checked_options(
 
     Raises:
         ConfigError: the configuration has no stable JSON form.
-        TypeError: an argument is of the wrong type, or two of them contradict each other.
+        TypeError: an argument has the wrong type, or two of them contradict each other.
     """
     if callable(keyword):
         raise _without_parentheses(keyword)
@@ -94,7 +94,8 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
         signature = _with_parameters(function, signature, "inputs", tuple(firsts))
         for name in options.ignore:  # of any other configuration, the keys may come later
             if name.partition(".")[0] not in signature.parameters and name not in _closed_over(function):
-                raise unknown_to_ignore(name, qualname_of(function), signature, {})
+                nameable = {*signature.parameters} - {*options.paths}
+                raise unknown_name("ignore", name, qualname_of(function), nameable, {})
     if options.publishes:
         _check_returns(function)
     if options.caches:
@@ -111,7 +112,8 @@ def _without_parentheses(function: Callable[..., Any]) -> TypeError:
         names = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
     except (TypeError, ValueError):
         names = []
-    path = next((name for name in names if re.search("out|path|file|dest", name)), *names[:1] or ["outpath"])
+    likely = (name for pattern in ("^out|_out|dest|target", "path|file") for name in names if re.search(pattern, name))
+    path = next(likely, *names[:1] or ["outpath"])
     return TypeError(
         f"@Artifact stands above {qualname_of(function)} without parentheses; write @Artifact({path!r}), with the name "
         f"of the parameter that is the path to write"
@@ -121,7 +123,9 @@ def _without_parentheses(function: Callable[..., Any]) -> TypeError:
 def _checked_names(role: str, names: object) -> tuple[str, ...]:
     listed = (names,) if isinstance(names, str) else names
     if not isinstance(listed, (list, tuple)) or not all(isinstance(name, str) for name in listed):
-        raise TypeError(f"Artifact {role}={names!r} is no name and no list or tuple of names; pass names of parameters")
+        raise TypeError(
+            f"Artifact {role}={names!r} is not a name, or a list or tuple of names; pass names of parameters"
+        )
     if len(set(listed)) < len(listed):
         raise TypeError(f"Artifact {role}={names!r} names a parameter twice; name it once")
     return tuple(listed)
@@ -168,7 +172,7 @@ def checked_repo(repo: object) -> str | None:
     if repo is None:
         return None
     if not isinstance(repo, (str, bytes, os.PathLike)):
-        raise TypeError(f"repo={repo!r} of type {type(repo).__name__} is no path; pass the path of the work tree")
+        raise TypeError(f"repo={repo!r} of type {type(repo).__name__} is not a path; pass the path of the work tree")
     return os.path.abspath(os.fsdecode(repo))
 
 
@@ -201,7 +205,7 @@ def _with_parameters(
         is_taken = takes_any and name not in known and name.isidentifier() and not keywords.iskeyword(name)
         if name not in usable and not is_taken:
             raise TypeError(
-                f"Artifact {role} names {name!r}, which is no parameter of {qualname_of(function)}{signature}; "
+                f"Artifact {role} names {name!r}, which is not a parameter of {qualname_of(function)}{signature}; "
                 f"name one of {', '.join(usable) or 'a function that has parameters'}"
             )
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names if name not in usable]
@@ -213,7 +217,7 @@ def _check_returns(function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(
             f"Artifact atomic=True and cache=True cannot publish the output of the generator function "
-            f"{qualname_of(function)}, which may never come to its end; leave them out, "
+            f"{qualname_of(function)}, whose caller may never exhaust it; leave them out, "
             f"or decorate a function that returns"
         )
 
@@ -254,5 +258,5 @@ def _check_configuration_sees(function: Callable[..., Any], signature: inspect.S
             f"Artifact cache=True with this config does not see {', '.join(unseen)} of "
             f"{qualname_of(function)}{signature}, so an artifact could be taken for one that other arguments made; "
             f"pass config=dict to make the arguments the configuration, "
-            f"or name in inputs= what are files to read, and in ignore= what changes nothing"
+            f"or name the files to read in inputs=, and what changes nothing in ignore="
         )

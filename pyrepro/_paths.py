@@ -12,6 +12,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+STATE_DIRECTORY = ".pyrepro"
+"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+
 _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
@@ -68,7 +71,7 @@ def change_paths(change: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def made_like(container: Any, items: list[Any]) -> Any:
-    """Items in a list, a tuple or a named tuple, like another one."""
+    """Items in a list, a tuple or a named tuple, whichever a given one is."""
     return items if isinstance(container, list) else getattr(type(container), "_make", tuple)(items)
 
 
@@ -90,7 +93,7 @@ def split_path(path: object, accepted: str) -> SplitPath:
     """Split a path of any accepted type at its last component, which is empty for a root.
 
     Raises:
-        TypeError: what was passed is no path; the message names what is accepted.
+        TypeError: what was passed is not a path; the message names what is accepted.
     """
     if isinstance(path, (str, bytes)):
         return SplitPath(path, *split_text(os.fsdecode(path)))
@@ -107,7 +110,37 @@ def _described(value: object) -> str:
     return f"{value!r} of type {type(value).__name__}"
 
 
+def is_path(value: object) -> bool:
+    """Whether a value is a path of any accepted type."""
+    return isinstance(value, (str, bytes, os.PathLike)) or callable(getattr(type(value), "with_name", None))
+
+
+def text_of(path: Any) -> str:
+    """The text of a path of any accepted type."""
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+
+
+def without_user(url: str) -> str:
+    """A URL without user and password; any other path as it is."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator and is_url(url) else url
+
+
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
+
+
+def from_where(path: str) -> str:
+    """What a message adds to a path that is not there: of a relative one, where that was looked for.
+
+    cron, services and editors start programs in directories that nobody thinks of.
+    """
+    if os.path.isabs(path):
+        return ""
+    try:
+        return f" (the working directory is {os.getcwd()})"
+    except FileNotFoundError:
+        return " (the working directory was deleted)"
 
 
 @functools.lru_cache(maxsize=256)

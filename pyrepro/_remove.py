@@ -1,4 +1,4 @@
-"""remove and unused: what is not needed any more.
+"""remove and unused: what is no longer needed.
 
 Sources: rename(2), unlink(2).
 """
@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pyrepro._code.commits import Commits
-from pyrepro._paths import paths_in, split_path
+from pyrepro._paths import STATE_DIRECTORY, from_where, paths_in, split_path
 from pyrepro._publish.files import (
-    STATE_DIRECTORY,
     Target,
     is_real_directory,
     remove_state_directory,
@@ -42,7 +41,7 @@ _AnyPath = TypeVar("_AnyPath", bound="str | bytes | os.PathLike[Any]")
 
 
 def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
-    """Remove an artifact with all that belongs to it, and nothing that another one needs.
+    """Remove an artifact with all that belongs to it, and nothing that another needs.
 
     That is its marker, its side files as far as the marker tells them, its record, and the patch of its state where no
     other record in the directory names it.
@@ -55,18 +54,18 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         The paths that were removed, in the type that was passed.
 
     Raises:
-        FileNotFoundError: there is nothing.
-        NotTaggedError: the name carries no tag, so it is no artifact.
+        FileNotFoundError: neither the artifact nor anything of it exists.
+        NotTaggedError: the name carries no tag, so it is not an artifact.
         RuntimeError: a call is making it now.
-        TypeError: the path is of another type.
+        TypeError: the path has the wrong type.
         ValueError: the path is a URL, a record, a patch, a side file, a part of an artifact, or what a call is writing.
-            After these errors nothing was removed, of a list neither.
+            After these errors nothing was removed, not even of a list.
 
     Example:
         ``remove(unused("out/"))``
     """
     many = isinstance(path, (list, tuple))
-    wanted = dict.fromkeys(paths_in(path) if many else [path])
+    wanted: Any = paths_in(path) if many else [path]
     directories: dict[str, _Directory] = {}
     targets: dict[Target, Any] = {}
     for one in wanted:
@@ -97,7 +96,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
 
 
 def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPath]:
-    """The artifacts in a directory that a cleaning may remove; nothing is removed.
+    """The artifacts in a directory that a clean-up may remove; nothing is removed.
 
     These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
     each plain path and configuration. What the code would name as it is now, committed or not, is never among them, and
@@ -115,7 +114,7 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
 
     Raises:
         CodeStateError: there is no such work tree, the clone is shallow, or git cannot say.
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
         ValueError: the path is a URL or no directory, or ``keep`` is negative.
 
     Example:
@@ -266,18 +265,21 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
     path, name = target.path, target.name
     absolute = target.absolute().path
     if STATE_DIRECTORY in os.path.normpath(absolute).split(os.sep):
-        raise ValueError(f"{path!r} is in {STATE_DIRECTORY}, where calls keep what is no artifact; pass the artifact")
+        raise ValueError(f"{path!r} is in {STATE_DIRECTORY}, where pyrepro keeps its own files; pass the artifact")
     if name.endswith(SUFFIX):
         raise ValueError(f"{path!r} is a record; pass its artifact {path.removesuffix(SUFFIX)!r}")
     if _PATCH.fullmatch(name):
         raise ValueError(
             f"{path!r} is the patch of a state; pass the artifacts whose records name it: it goes with the last of them"
         )
+    whole = _artifact_around(absolute)
+    if whole is not None:
+        raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
     try:
         tag = Tag.from_path(name)
     except NotTaggedError:
         raise NotTaggedError(
-            f"{path!r} carries no tag, so it is no artifact; pass one that find({path!r}) lists", name=name
+            f"{path!r} carries no tag, so it is not an artifact; pass one that find({path!r}) lists", name=name
         ) from None
     if plain_name(name) is None:
         owner = next(iter(directory.owners_of(name, tag)), None)
@@ -287,16 +289,13 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
             else f"{path!r} carries a tag, and is not a name that an artifact was given, which ends in the tag and "
             f"the suffix; remove it by hand"
         )
-    whole = _artifact_around(absolute)
-    if whole is not None:
-        raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
     if directory.is_its_own(name):
         return
     owner = directory.owner_of(name, tag)
     if owner is not None:
         raise ValueError(f"{path!r} is a side file of {target.directory + owner!r}; pass that")
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"there is no {path!r}; find lists the artifacts of a plain path")
+        raise FileNotFoundError(f"there is no {path!r}{from_where(path)}; find lists the artifacts of a plain path")
 
 
 def _artifact_around(path: str) -> str | None:

@@ -6,18 +6,17 @@ Nothing here looks at the disk.
 from __future__ import annotations
 
 import functools
-import os
 import re
 from typing import Any, TypeVar
 
-from pyrepro._paths import change_paths, is_stream, split_path, split_text
+from pyrepro._paths import change_paths, is_stream, split_path, split_text, text_of
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import NotTaggedError
 
 DIGITS = 12
 """How many hex digits of each hash stand in a name."""
 
-# Names are read more seldom than written, so these are compiled when they are first needed.
+# Names are read less often than written, so these are compiled when they are first needed.
 _LAST_PAIR = rf"(?is)(.*)-([0-9a-f]{{{DIGITS}}})-([0-9a-f]{{{DIGITS}}})(?![0-9a-f])"
 _DIRTY_END = rf"(?is).*-([0-9a-f]{{{DIGITS}}})-dirty"
 _COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".Z"})
@@ -38,6 +37,9 @@ class Tag(Value):
 
     Raises:
         ValueError: a field is not 12 lower-case hex digits.
+
+    Example:
+        ``Tag.from_path("foo-430ca4533bcd-44136fa355b3 (1).txt").config == "44136fa355b3"``
     """
 
     commit: str
@@ -70,7 +72,7 @@ class Tag(Value):
             class, another ``os.PathLike`` becomes a str, None stays None.
 
         Raises:
-            TypeError: the path is of another type.
+            TypeError: the path has the wrong type.
             ValueError: the path has no name to put a tag into, is a stream or a
                 device by its text (``-``, ``/dev/stdout``), or its name with
                 this tag would read as another tag.
@@ -85,7 +87,7 @@ class Tag(Value):
         return split.joined(self._put_into(split.name, path))
 
     def put_instead(self, other: Tag, path: _AnyPath) -> _AnyPath:
-        """The path with this tag in the place of another one, which it ends in."""
+        """The path with this tag in place of another, which it ends in."""
         split = split_path(path, accepted="a path that carries a tag")
         before, _, after = split.name.rpartition(f"-{other}")
         return split.joined(f"{before}-{self}{after}")  # type: ignore[no-any-return]
@@ -95,7 +97,7 @@ class Tag(Value):
             raise ValueError(
                 f"{path!r} has no file name to put a tag into; pass a path that ends in one, like 'out/foo.txt'"
             )
-        if is_stream(path if type(path) is str else _text_of(path)):
+        if is_stream(path if type(path) is str else text_of(path)):
             raise ValueError(
                 f"{path!r} is a stream or a device, which has no name that could carry a tag; pass the path of a file, "
                 f"or None for no output"
@@ -123,7 +125,7 @@ class Tag(Value):
 
         Raises:
             NotTaggedError: the name carries no tag.
-            TypeError: the path is of another type.
+            TypeError: the path has the wrong type.
         """
         name = split_path(path, accepted="a str, bytes or a path object").name
         tag = _last_tag_in(name)
@@ -134,10 +136,6 @@ class Tag(Value):
                 name=name,
             )
         return tag
-
-
-def _text_of(path: object) -> str:
-    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
 
 
 def _last_tag_in(name: str) -> Tag | None:

@@ -21,10 +21,10 @@ class Value:
         self.__dict__.update(fields)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"cannot assign to field {name!r}: a {type(self).__name__} is a value; make another one")
+        raise AttributeError(f"cannot assign to field {name!r}: a {type(self).__name__} is immutable; make a new one")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"cannot delete field {name!r}: a {type(self).__name__} is a value; make another one")
+        raise AttributeError(f"cannot delete field {name!r}: a {type(self).__name__} is immutable; make a new one")
 
     def __eq__(self, other: object) -> bool:
         return self is other or (self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pyrepro._code.modules import is_importing_for_parent
 from pyrepro._code.state import CodeState
+from pyrepro.errors import PyreproError, without_inner_frames
 
 if TYPE_CHECKING:
     from pyrepro._naming import Naming
@@ -34,7 +35,7 @@ class Tagged(Protocol[_P]):
 
 
 class Decorated(Protocol[_P, _R_co]):
-    """A decorated function: the function's own signature, and four attributes more."""
+    """A decorated function: the function's own signature, and four more attributes."""
 
     __name__: str
     __qualname__: str
@@ -46,7 +47,7 @@ class Decorated(Protocol[_P, _R_co]):
 
     @property
     def code_state(self) -> CodeState | None:
-        """The code state at the decoration, None where there was none to be had."""
+        """The code state at the decoration, None where it could not be determined."""
         ...
 
     @property
@@ -56,7 +57,7 @@ class Decorated(Protocol[_P, _R_co]):
 
     @property
     def refresh(self) -> Callable[_P, _R_co]:
-        """A call that runs although its artifact is there."""
+        """A call that runs even if its artifact exists."""
         ...
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
@@ -95,7 +96,10 @@ def _tagged(wrapper: Any) -> Any:
 
     def tagged(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        return wrapper._naming.tagged(*args, **kwargs)
+        try:
+            return wrapper._naming.tagged(*args, **kwargs)
+        except PyreproError as error:
+            raise without_inner_frames(error)  # noqa: B904
 
     naming = wrapper._naming
     tagged.__doc__ = naming.tagged.__doc__

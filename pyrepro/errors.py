@@ -25,6 +25,18 @@ class PyreproError(Exception):
     """
 
 
+def without_inner_frames(error: Exception) -> Exception:
+    """An error on its way out of pyrepro, without the frames of pyrepro that it comes from.
+
+    Its message says all that there is to know, and a notebook shows several lines of each frame. What comes after
+    a frame of another package stays, since that may be the mistake: a callable configuration's, or a converter's.
+    """
+    kept = error.__traceback__
+    while kept is not None and kept.tb_frame.f_globals.get("__name__", "").startswith("pyrepro."):
+        kept = kept.tb_next
+    return error.with_traceback(kept)
+
+
 class ArtifactMismatchError(PyreproError, FileExistsError):
     """An artifact under the same name was made by another function.
 
@@ -53,7 +65,7 @@ class ArtifactMissingError(PyreproError, FileNotFoundError):
 
 
 class CodeStateError(PyreproError, RuntimeError):
-    """There is no code state to be had, so no name would be true.
+    """The code state cannot be determined, so no name would be true.
 
     Attributes:
         work_tree: the directory that was looked at, or None.

@@ -15,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from pyrepro import CodeStateError, code_state, config_hash
+from pyrepro import CodeStateError, Tag, code_state, config_hash
 
 TIMELESS: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 """No example fails because the machine is busy."""
@@ -116,6 +116,12 @@ def files(directory: Path) -> dict[str, str]:
         elif not any(path.iterdir()):
             found[f"{key}/"] = ""
     return found
+
+
+def names_dirty(name: str) -> str:
+    """How the warning of a dirty tree that is allowed begins, by the name of an artifact that it was given."""
+    tag = Tag.from_path(name)
+    return f"pyrepro puts {tag.commit}-dirty-{tag.changes} into names, since "
 
 
 def marker_in(directory: Path) -> Path:

@@ -9,7 +9,9 @@ import inspect
 import os
 import pathlib
 import pickle
+import traceback
 import types
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
@@ -250,7 +252,7 @@ def test_an_input_of_the_name_of_a_key_is_refused(repository: Repository, tmp_pa
     with pytest.raises(ConfigError) as error:
         save("foo", tmp_path)
     assert str(error.value) == (
-        "config['table'] is there already, and the content of the input 'table' belongs there; rename one of them"
+        "config['table'] already exists, where the content of the input 'table' belongs; rename one of them"
     )
 
 
@@ -492,7 +494,7 @@ def test_what_kwargs_cannot_take_is_refused(keyword: str) -> None:
     with pytest.raises(TypeError) as error:
         Artifact(keyword)(save)
     assert str(error.value) == (
-        f"Artifact keyword names {keyword!r}, which is no parameter of {save.__qualname__}{inspect.signature(save)}; "
+        f"Artifact keyword names {keyword!r}, which is not a parameter of {save.__qualname__}{inspect.signature(save)}; "
         f"name one of table"
     )
 
@@ -509,6 +511,42 @@ def test_the_frames_between_the_call_and_the_function_are_hidden(repository: Rep
         save("foo")
     shown = [entry.frame.code.name for entry in error.traceback if not entry.ishidden(error)]
     assert shown == ["test_the_frames_between_the_call_and_the_function_are_hidden", "save"]
+
+
+def names_of_frames(error: BaseException) -> list[str]:
+    return [entry.name for entry in traceback.extract_tb(error.__traceback__)]
+
+
+def test_an_error_of_pyrepro_comes_from_where_it_was_called_without_the_frames_within(repository: Repository) -> None:
+    @Artifact("outpath", config=dict, repo=repository.path)
+    def save(outpath: str, model: object) -> None:
+        raise AssertionError("is not called")
+
+    here = "test_an_error_of_pyrepro_comes_from_where_it_was_called_without_the_frames_within"
+    calls: dict[str, Callable[[], object]] = {
+        "begin": lambda: save("foo", object()),
+        "tagged": lambda: save.tagged("foo", object()),
+        "tag": lambda: tag(object()),
+        "__call__": lambda: Artifact("gone")(save),
+    }
+    for door, call in calls.items():
+        with pytest.raises((ConfigError, TypeError)) as error:
+            call()
+        inner = names_of_frames(error.value)
+        assert (inner[0], inner[1], inner[-1], len(inner) <= 4) == (here, "<lambda>", door, True)
+
+
+def test_frames_of_a_users_own_function_in_an_error_of_pyrepro_are_kept(repository: Repository) -> None:
+    def described(call: dict[str, object]) -> str:
+        return config_hash(call["model"])
+
+    @Artifact("outpath", config=described, repo=repository.path)
+    def save(outpath: str, model: object) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo", object())
+    assert "described" in names_of_frames(error.value)
 
 
 # tagged
@@ -529,6 +567,25 @@ def test_tagged_shows_the_parameters_of_the_function(repository: Repository) -> 
         raise AssertionError("is not called")
 
     assert list(inspect.signature(save.tagged).parameters) == ["data", "lr", "outpath", "kwargs"]
+
+
+@pytest.mark.parametrize("call", ["save(", "Model().save("])
+def test_an_editor_that_completes_with_jedi_sees_the_parameters_of_the_function(call: str) -> None:
+    import jedi
+
+    source = """
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict, cache=True)
+def save(outpath, alpha): pass
+
+class Model:
+    @Artifact("outpath")
+    def save(self, outpath, alpha): pass
+
+"""
+    completed = {completion.name for completion in jedi.Script(source + call).complete()}
+    assert {"outpath=", "alpha="} <= completed
 
 
 def test_tagged_gives_a_dict_for_several_keywords(repository: Repository, name: Any) -> None:
@@ -601,7 +658,7 @@ def test_tag_has_no_call_that_a_configuration_could_read(config: object) -> None
     with pytest.raises(TypeError) as error:
         tag(config)
     assert str(error.value) == (
-        f"tag config={config!r} is callable, and here is no call that it could read; pass its result"
+        f"tag config={config!r} is callable, but there is no call for it to read; pass its result"
     )
 
 
@@ -646,6 +703,14 @@ def test_artifact_without_parentheses_says_what_to_type() -> None:
     )
 
 
+def test_artifact_without_parentheses_names_the_path_that_is_written_not_one_that_is_read() -> None:
+    with pytest.raises(TypeError, match=r"write @Artifact\('out_file'\), with the name of"):
+
+        @Artifact  # type: ignore[arg-type]
+        def train(route: str, data_path: str, out_file: str) -> None:
+            raise AssertionError("is not called")
+
+
 class Bare:
     def method(self, where: str) -> None:
         raise AssertionError("is not called")
@@ -682,42 +747,42 @@ ONE_OF = "name one of outpath, table"
 SIGNATURE = "save(outpath: 'str', table: 'str' = 't', *args: 'int') -> 'None'"
 
 WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
-    (3, {}, save, "Artifact keyword=3 is no name and no list or tuple of names; pass names of parameters"),
+    (3, {}, save, "Artifact keyword=3 is not a name, or a list or tuple of names; pass names of parameters"),
     (
         ["a", 3],
         {},
         save,
-        "Artifact keyword=['a', 3] is no name and no list or tuple of names; pass names of parameters",
+        "Artifact keyword=['a', 3] is not a name, or a list or tuple of names; pass names of parameters",
     ),
     (
         {"outpath"},
         {},
         save,
-        "Artifact keyword={'outpath'} is no name and no list or tuple of names; pass names of parameters",
+        "Artifact keyword={'outpath'} is not a name, or a list or tuple of names; pass names of parameters",
     ),
     ([], {}, save, "Artifact keyword names no parameter; pass the name of the one that is the path to write"),
     (["outpath"] * 2, {}, save, "Artifact keyword=['outpath', 'outpath'] names a parameter twice; name it once"),
-    ("outpth", {}, save, f"Artifact keyword names 'outpth', which is no parameter of {SIGNATURE}; {ONE_OF}"),
-    ("", {}, save, f"Artifact keyword names '', which is no parameter of {SIGNATURE}; {ONE_OF}"),
-    ("args", {}, save, f"Artifact keyword names 'args', which is no parameter of {SIGNATURE}; {ONE_OF}"),
-    ("kwargs", {}, save, f"Artifact keyword names 'kwargs', which is no parameter of {SIGNATURE}; {ONE_OF}"),
+    ("outpth", {}, save, f"Artifact keyword names 'outpth', which is not a parameter of {SIGNATURE}; {ONE_OF}"),
+    ("", {}, save, f"Artifact keyword names '', which is not a parameter of {SIGNATURE}; {ONE_OF}"),
+    ("args", {}, save, f"Artifact keyword names 'args', which is not a parameter of {SIGNATURE}; {ONE_OF}"),
+    ("kwargs", {}, save, f"Artifact keyword names 'kwargs', which is not a parameter of {SIGNATURE}; {ONE_OF}"),
     (
         "outpath",
         {"inputs": "tabel"},
         save,
-        f"Artifact inputs names 'tabel', which is no parameter of {SIGNATURE}; {ONE_OF}",
+        f"Artifact inputs names 'tabel', which is not a parameter of {SIGNATURE}; {ONE_OF}",
     ),
     (
         "outpath",
         {"inputs": 3},
         save,
-        "Artifact inputs=3 is no name and no list or tuple of names; pass names of parameters",
+        "Artifact inputs=3 is not a name, or a list or tuple of names; pass names of parameters",
     ),
     (
         "outpath",
         {"ignore": None},
         save,
-        "Artifact ignore=None is no name and no list or tuple of names; pass names of parameters",
+        "Artifact ignore=None is not a name, or a list or tuple of names; pass names of parameters",
     ),
     (
         "outpath",
@@ -740,7 +805,7 @@ WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
     ("outpath", {"allow_dirty": "no"}, save, "allow_dirty='no' is neither True nor False; pass one of them"),
     ("outpath", {"atomic": 1}, save, "atomic=1 is neither True nor False; pass one of them"),
     ("outpath", {"cache": None}, save, "cache=None is neither True nor False; pass one of them"),
-    ("outpath", {"repo": 3}, save, "repo=3 of type int is no path; pass the path of the work tree"),
+    ("outpath", {"repo": 3}, save, "repo=3 of type int is not a path; pass the path of the work tree"),
     ("outpath", {}, AClass, "Artifact decorates functions, not the class AClass; decorate the method that writes"),
     ("outpath", {}, 3, "Artifact decorates functions, not 3 of type int; write @Artifact(...) above a def"),
     (
@@ -759,14 +824,14 @@ WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
         "outpath",
         {},
         dict.fromkeys,
-        "Artifact keyword names 'outpath', which is no parameter of dict.fromkeys(iterable, value=None, /); "
+        "Artifact keyword names 'outpath', which is not a parameter of dict.fromkeys(iterable, value=None, /); "
         "name one of iterable, value",
     ),
     (
         "outpath",
         {},
         "".join,
-        "Artifact keyword names 'outpath', which is no parameter of str.join(iterable, /); name one of iterable",
+        "Artifact keyword names 'outpath', which is not a parameter of str.join(iterable, /); name one of iterable",
     ),
     (
         "outpath",
@@ -794,6 +859,6 @@ def test_a_function_without_parameters_has_none_to_name() -> None:
     with pytest.raises(TypeError) as error:
         Artifact("outpath")(nothing)
     assert str(error.value) == (
-        f"Artifact keyword names 'outpath', which is no parameter of {nothing.__qualname__}() -> 'None'; "
+        f"Artifact keyword names 'outpath', which is not a parameter of {nothing.__qualname__}() -> 'None'; "
         "name one of a function that has parameters"
     )

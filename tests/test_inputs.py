@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import omegaconf
+import pandas as pd
 import polars as pl
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
 import pyrepro
 from pyrepro import Artifact, ConfigError, InputChangedError, file_hash, read_record, reproduce
@@ -147,7 +148,7 @@ def test_a_cached_call_with_a_file_in_its_configuration_sees_that_the_file_chang
     assert len(calls) == 2
 
 
-NEITHER = "which is neither a parameter of {0} nor a key of the configuration; correct the name"
+NEITHER = "which is neither a parameter of {0} nor a key of the configuration; "
 
 
 @pytest.mark.parametrize(
@@ -164,13 +165,36 @@ def test_a_name_that_is_nowhere_is_refused(config: Any, key: str, repository: Re
     assert str(error.value).startswith(f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}")
 
 
+@pytest.mark.parametrize(
+    ("config", "key", "remedy"),
+    [
+        ({"table": A}, "tabel", "did you mean 'table'?"),
+        ({"data": {"table": A}}, "data.tabel", "did you mean 'data.table'?"),
+        (Settings(Source(A)), "source.tabel", "did you mean 'source.table' or 'source.sep'?"),
+        (argparse.Namespace(table=A, log=print), "tables", "did you mean 'table'?"),
+        (lambda call: {"table": pl.DataFrame({"a": [1]}), 3: 4}, "tabel", "did you mean 'table'?"),
+        (lambda call: argparse.Namespace(table=pl.DataFrame({"a": [1]})), "tabel", "correct the name"),
+        ({"lr": 0.1}, "outpaht", "correct the name"),
+        ({"lr": 0.1}, "table", "correct the name"),
+    ],
+)
+def test_the_names_that_are_close_are_told(config: Any, key: str, remedy: str, repository: Repository) -> None:
+    @Artifact("outpath", config=config, inputs=key, repo=repository.path)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo")
+    assert str(error.value) == f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}{remedy}"
+
+
 def test_a_name_that_no_argument_has_is_refused_at_the_decoration_where_the_arguments_are_the_configuration() -> None:
     def save(outpath: str, cfg: Any) -> None:
         raise AssertionError("is not called")
 
     Artifact("outpath", config=dict, inputs="cfg.table")
     with pytest.raises(
-        TypeError, match=r"^Artifact inputs names 'cgf', which is no parameter of .*; name one of outpath, cfg$"
+        TypeError, match=r"^Artifact inputs names 'cgf', which is not a parameter of .*; name one of outpath, cfg$"
     ):
         Artifact("outpath", config=dict, inputs="cgf.table")(save)
 
@@ -186,9 +210,40 @@ def test_an_input_in_what_is_no_object_in_json_is_refused(repository: Repository
     with pytest.raises(ConfigError) as error:
         save("foo")
     assert str(error.value) == (
-        "inputs names 'a.table', and what stands around it in the configuration is no object in JSON; pass a mapping "
+        "inputs names 'a.table', and what stands around it in the configuration is not an object in JSON; pass a mapping "
         "or an object with fields there"
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (np.array, "ndarray"),
+        (lambda paths: np.array([Path(path) for path in paths], dtype=object), "ndarray"),
+        (pd.Series, "Series"),
+        (pd.Index, "Index"),
+        (pl.Series, "Series"),
+        (lambda paths: np.array([os.fsencode(path) for path in paths]), "ndarray"),
+    ],
+)
+def test_an_array_or_a_column_of_paths_is_refused_and_its_list_is_read(
+    files: Any, kind: str, repository: Repository, data: Path
+) -> None:
+    @Artifact("outpath", config={}, inputs="files", repo=repository.path)
+    def save(outpath: str, files: Any) -> None:
+        raise AssertionError("is not called")
+
+    paths = files([A, "data/b.csv"])
+    with pytest.raises(ConfigError) as error:
+        save("foo", paths)
+    assert str(error.value) == (
+        f"the input files is of type {kind} and holds paths, of which the names alone would count; pass list() of it"
+    )
+    assert save.tagged("foo", list(paths)) == save.tagged("foo", [A, "data/b.csv"])
+    with pytest.raises(ConfigError, match="holds paths"):
+        save("foo", files(["./data", A]))
+    assert save.tagged("foo", files([A, "a text"])) != save.tagged("foo", files(["a text", A]))
+    assert save.tagged("foo", np.array(["data", "text"])) != save.tagged("foo", np.array(["data", "data"]))
 
 
 URL = (
@@ -203,14 +258,15 @@ UNREADABLE: list[tuple[Any, str]] = [
     ("file:///data/raw.csv", "pass the path without file://"),
     ("raw/*.csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
     ("raw/[ab].csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
-    ("~/raw.csv", "the shell alone knows ~; pass os.path.expanduser() of it"),
-    ("$DATA/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
-    ("${DATA}/raw.csv", "the shell alone knows variables; pass os.path.expandvars() of it"),
+    ("~/raw.csv", "only the shell expands ~; pass os.path.expanduser() of it"),
+    ("$DATA/raw.csv", "only the shell expands variables; pass os.path.expandvars() of it"),
+    ("${DATA}/raw.csv", "only the shell expands variables; pass os.path.expandvars() of it"),
     ("raw.csv\n", f"{PATH} without the space around it"),
     ("", "it is empty; pass None where nothing is read"),
     ("raw.csv", PATH),
     (Path("gone"), PATH),
     (b"gone", PATH),
+    ("/gone/raw.csv", PATH),
 ]
 
 
@@ -225,7 +281,22 @@ def test_what_cannot_be_read_as_a_path_says_what_to_pass(
     with pytest.raises(ConfigError) as error:
         save("foo", path)
     found = f"[Errno 2] No such file or directory: {os.fsdecode(path)!r}"
+    if remedy == PATH and path != "/gone/raw.csv":  # as cron starts programs elsewhere
+        found += f" (the working directory is {out})"
     assert str(error.value) == f"the input table cannot be read: {found}; {remedy}"
+
+
+@posix_only
+def test_a_relative_input_is_not_there_where_the_working_directory_was_deleted(
+    repository: Repository, out: Path
+) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    out.rmdir()
+    with pytest.raises(ConfigError, match=r": 'raw\.csv' \(the working directory was deleted\); pass the path"):
+        save("foo", "raw.csv")
 
 
 def test_a_path_with_a_null_character_cannot_be_read(repository: Repository, out: Path) -> None:

@@ -148,12 +148,14 @@ def test_a_directory_is_an_artifact_and_its_parts_are_none(repository: Repositor
     def save(outpath: str) -> None:
         path = pathlib.Path(outpath)
         path.mkdir()
-        (path / f"part-{TAG}.bin").write_text("good job")
+        for part in (f"part-{TAG}.bin", "part.bin"):
+            (path / part).write_text("good job")
 
     path = save("run")
-    with pytest.raises(ValueError) as error:
-        remove(f"{path}/part-{TAG}.bin")
-    assert str(error.value) == f"'{path}/part-{TAG}.bin' is a part of the artifact '{out / path}'; pass that"
+    for part in (f"{path}/part-{TAG}.bin", f"{path}/part.bin"):
+        with pytest.raises(ValueError) as error:
+            remove(part)
+        assert str(error.value) == f"'{part}' is a part of the artifact '{out / path}'; pass that"
     assert remove(f"{path}/") == [path]
     assert names(out) == []
 
@@ -191,8 +193,11 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("out/foo.txt", "'out/foo.txt' carries no tag, so it is no artifact; pass one that find('out/foo.txt') lists"),
-        ("out", "'out' carries no tag, so it is no artifact; pass one that find('out') lists"),
+        (
+            "out/foo.txt",
+            "'out/foo.txt' carries no tag, so it is not an artifact; pass one that find('out/foo.txt') lists",
+        ),
+        ("out", "'out' carries no tag, so it is not an artifact; pass one that find('out') lists"),
         (
             f"out/foo-{TAG}.txt.pyrepro.json",
             f"'out/foo-{TAG}.txt.pyrepro.json' is a record; pass its artifact 'out/foo-{TAG}.txt'",
@@ -204,7 +209,7 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
         ),
         (
             f"out/.pyrepro/0123456789abcdef/foo-{TAG}.txt",
-            f"'out/.pyrepro/0123456789abcdef/foo-{TAG}.txt' is in .pyrepro, where calls keep what is no artifact; pass "
+            f"'out/.pyrepro/0123456789abcdef/foo-{TAG}.txt' is in .pyrepro, where pyrepro keeps its own files; pass "
             f"the artifact",
         ),
         (
@@ -216,7 +221,10 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
             "s3://bucket/foo.txt",
             "'s3://bucket/foo.txt' is a URL; remove takes local paths, remove this one with the library that writes to it",
         ),
-        (f"gone-{TAG}.txt", f"there is no 'gone-{TAG}.txt'; find lists the artifacts of a plain path"),
+        (
+            f"gone-{TAG}.txt",
+            f"there is no 'gone-{TAG}.txt' (the working directory is {{}}); find lists the artifacts of a plain path",
+        ),
     ],
 )
 def test_what_is_no_artifact_is_an_error_and_nothing_is_removed(
@@ -229,13 +237,13 @@ def test_what_is_no_artifact_is_an_error_and_nothing_is_removed(
     before = names(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         remove([f"out/foo-{TAG}.txt", path])
-    assert str(error.value) == message
+    assert str(error.value) == message.replace("{}", str(tmp_path))
     assert names(tmp_path) == before
     assert isinstance(error.value, NotTaggedError) == ("carries no tag" in message)
 
 
 def test_what_is_no_path_is_a_type_error() -> None:
-    for path in (None, 3):
+    for path in (None, 3, {3}):
         with pytest.raises(TypeError) as error:
             remove(path)  # type: ignore[type-var]
         assert str(error.value) == (
@@ -356,7 +364,7 @@ def test_a_shallow_clone_is_an_error(repository: Repository, out: pathlib.Path, 
     with pytest.raises(CodeStateError) as error:
         unused(out, repo=clone.path)
     assert str(error.value) == (
-        f"{clone.path} is a shallow clone, which does not say what its refs reach; "
+        f"{clone.path} is a shallow clone, so what its refs reach cannot be determined; "
         f"type: git -C {clone.path} fetch --unshallow"
     )
 

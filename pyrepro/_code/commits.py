@@ -1,4 +1,4 @@
-"""What a clone knows of commits: their subjects, and which of them nothing reaches any more.
+"""What a clone knows of commits: their subjects, and which of them nothing reaches.
 
 Sources: git-cat-file(1), git-rev-list(1).
 """
@@ -66,7 +66,7 @@ class Commits:
         self._top = top
         if os.path.exists(os.path.join(git_directories(top)[1], "shallow")):
             raise CodeStateError(
-                f"{top} is a shallow clone, which does not say what its refs reach; "
+                f"{top} is a shallow clone, so what its refs reach cannot be determined; "
                 f"type: git -C {top} fetch --unshallow",
                 work_tree=top,
             )

@@ -34,7 +34,7 @@ def typed_part(function: object) -> types.CodeType | None:
 
 
 def _codes_of(function: Any) -> Iterator[types.CodeType]:
-    # What makes attributes up as they are asked for may wrap itself for ever.
+    # What makes attributes up as they are asked for may wrap itself forever.
     for _ in range(_MOST_WRAPPERS):
         if isinstance(function, functools.partial):
             function = function.func

@@ -35,7 +35,7 @@ def with_copies(
         loaded: the loaded modules outside installed environments.
         is_tracked: whether a work tree's index holds something below a directory of it.
     """
-    # The innermost first: a work tree may stand inside another one.
+    # The innermost first: a work tree may stand inside another.
     tops = sorted([top, *others], key=len, reverse=True)
     found = []
     for module in loaded:
@@ -68,7 +68,7 @@ def _installed(top: str, others: tuple[str, ...], is_tracked: Callable[[str, str
         file = imports.namespace_of(module).get("__file__")
         original = originals.get(file) if isinstance(file, str) else None
         if isinstance(file, str) and original is not None:
-            # The finder passes over what is installed, so that nobody saw when it was loaded.
+            # The finder passes over what is installed, so when it was loaded was not seen.
             load = name, module, spec_of(module), os.path.realpath(file), imports.STARTED
             found.append(LoadedModule(*load, original))
     return found
@@ -117,7 +117,7 @@ def _root_in(information: str, top: str, others: Iterable[str], is_tracked: Call
 
 
 def _source_of(direct_url: str) -> str | None:
-    """The directory that a distribution was installed from, None where it was no directory, or nobody knows."""
+    """The directory that a distribution was installed from, None where it was not a directory, or is unknown."""
     try:
         with open(direct_url, encoding="utf-8") as file:
             text = file.read()

@@ -16,7 +16,7 @@ _AS_COMMITTED = "as committed"
 def paths_between(
     top: str | None, old: str, old_changes: Mapping[str, str], new: str, new_changes: Mapping[str, str]
 ) -> list[str] | None:
-    """The paths whose content differs between two commits with the changes that were laid over them.
+    """The paths whose content differs between two commits with the changes laid over them.
 
     Args:
         top: the work tree, None if there is none.

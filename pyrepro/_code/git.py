@@ -182,7 +182,7 @@ def _remedy(top: str, words: str) -> str:
     if failed := re.search(_FAILED_FILTER, words):
         name, file = shlex.quote(f"filter.{failed['name']}"), shlex.quote(failed["file"])
         return (
-            f"Git must pass {failed['file']} through the filter {failed['name']}, which fails: install or mend the "
+            f"Git must pass {failed['file']} through the filter {failed['name']}, which fails: install or repair the "
             f"program that 'git -C {top} config --get-regexp {name}' shows, until "
             f"'git -C {top} hash-object -- {file}' works"
         )

@@ -128,7 +128,7 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
 
 
 def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
-    """A compiled cache that Python takes for a source although it may be of another one; None where there is none.
+    """A compiled cache that Python takes for a source although it may be from another; None where there is none.
 
     Python compares the size and the whole seconds of the time of modification, or nothing (PEP 552).
     """
@@ -309,7 +309,7 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
     load.is_import = load.is_run or _is_import(asking)
     if load.doubtful_cache is not None:
         if load.may_use(load.doubtful_cache):
-            os.utime(spec.cached)  # so that it is not doubtful for ever where the times of sources were changed
+            os.utime(spec.cached)  # so that it is not doubtful forever where the times of sources were changed
         else:
             os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
         load.doubtful_cache = None
@@ -429,7 +429,7 @@ def is_any_loaded_otherwise() -> bool:
 def loads_like(name: str, load: Load) -> list[Load]:
     """The loads of a module from the file of one of them, as they followed each other."""
     alike = [one for one in _loads.get(_name_in(load.spec, name), ()) if one.file == load.file]
-    # A spec that was found and not executed is no load.
+    # A spec that was found but not executed is not a load.
     found = [one for one in alike if one is load or (not one.is_run and (one.is_import or one.is_confirmed))]
     return sorted(found, key=lambda one: one.order)
 
@@ -447,7 +447,7 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
 
 
 def loads_without_module() -> list[tuple[str, Load]]:
-    """The last loads of modules that were imported and are in sys.modules no more, or have put something else there."""
+    """The last loads of modules that were imported and are gone from sys.modules, or have put something else there."""
     last = [(name, loads[-1]) for name, loads in list(_loads.items()) if loads[-1].is_import]
     gone = [one for one in last if not _is_noted(one[0], sys.modules.get(one[0]))]
     specs = {id(namespace_of(module).get("__spec__")) for module in list(sys.modules.values())} if gone else set()
@@ -464,11 +464,14 @@ def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after:
     load.order = seen_after
     load.spec = module if spec is None else spec
     load.is_confirmed = True
+    load.is_import = spec is not None  # so that it counts when its module is taken out of sys.modules, too
     _keep(_name_in(spec, name), load)
 
 
 def _name_in(spec: object, name: str) -> str:
-    """The name that a module was found by; it may be listed under another one, too."""
+    """The name that a module was found by; it may be listed under another, too."""
+    if issubclass(type(spec), types.ModuleType):
+        return name  # it stands for its spec, and its variables may be called anything
     try:
         return str(getattr(spec, "name", name))
     except Exception:  # whatever stands there as a spec

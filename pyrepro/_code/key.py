@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import NamedTuple
 
 from pyrepro._code.git import run_git
@@ -16,6 +18,7 @@ from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entrie
 from pyrepro._code.state import CodeState, Reading, digested_path, loaded_paths
 from pyrepro._code.work_tree import directories_above, in_portions, on_disk
 from pyrepro._paths import is_inside, relative_to
+from pyrepro.errors import CodeStateError
 
 
 class CodePaths(NamedTuple):
@@ -80,28 +83,66 @@ def check_code_paths(reading: Reading, code: CodePaths) -> None:
         return
     committed: dict[bytes, str] = {}
     for some in in_portions(sorted({*asked, *(above for path in asked for above in directories_above(path))})):
-        listed = parse_entries(run_git(top, ["ls-tree", "-z", "--full-tree", reading.state.commit, "--", *some]))
+        # -t: git lists a directory of which a part is asked for, too, by its parts alone.
+        listed = parse_entries(run_git(top, ["ls-tree", "-t", "-z", "--full-tree", reading.state.commit, "--", *some]))
         committed.update((path, mode) for path, (mode, _) in listed)
     for path in asked:
-        if path in committed or any(_is_below(change, [path]) for change in reading.changes):
-            continue
-        submodule = next((one for one in directories_above(path) if committed.get(one) == SUBMODULE), None)
-        if path in code.excluded and (submodule is not None or os.path.lexists(on_disk(top, path))):
-            continue
-        text = os.fsdecode(path)
-        if submodule is not None:
-            found = f"is in the submodule {os.fsdecode(submodule)}, which counts as its commit; pass that"
-        elif (target := _behind_link(top, path)) is not None:
-            found = f"is behind a link; pass {target!r}"
-        elif os.path.lexists(on_disk(top, path)):
-            found = f"is not tracked, so no key would cover it; type: git add {text}"
-        else:
-            import difflib  # imported where a path was wrong
+        found = _why_uncovered(reading, top, path, committed, is_excluded=path in code.excluded)
+        if found is not None:
+            text = ("!" if path in code.excluded else "") + os.fsdecode(path)
+            raise ValueError(
+                f"code={text!r}: looked in the work tree {top} at commit {reading.state.commit[:12]}: {found}"
+            )
 
-            listed = parse_entries(run_git(top, ["ls-tree", "-r", "-t", "-z", "--full-tree", reading.state.commit]))
-            close = difflib.get_close_matches(text, [os.fsdecode(one) for one, _ in listed], 1)
-            found = "is not in it; pass paths from its top" + (f", such as {close[0]!r}" if close else "")
-        raise ValueError(f"code={text!r}: looked in the work tree {top} at commit {reading.state.commit[:12]}: {found}")
+
+def _why_uncovered(
+    reading: Reading, top: str, path: bytes, committed: Mapping[bytes, str], *, is_excluded: bool
+) -> str | None:
+    """Why no key would cover a path, and what to pass; None if one does, or what is left out is there."""
+    text, place = os.fsdecode(path), on_disk(top, path)
+    if path in committed or any(_is_below(change, [path]) for change in reading.changes):
+        return None if is_excluded or not os.path.islink(place) else _why_link_leads_nowhere(reading, top, place)
+    submodule = next((one for one in directories_above(path) if committed.get(one) == SUBMODULE), None)
+    if is_excluded and (submodule is not None or os.path.lexists(place)):
+        return None
+    if submodule is not None:
+        return f"is in the submodule {os.fsdecode(submodule)}, which counts as its commit; pass that"
+    if (target := _behind_link(top, path)) is not None:
+        return f"is behind a link; pass {target!r}"
+    if os.path.lexists(place):
+        if _is_ignored(top, path):
+            return "is ignored by git, so no key would cover it; name in inputs= what is read there"
+        return f"is not tracked, so no key would cover it; type: git -C {quote(top)} add {quote(text)}"
+    if re.search(r"[*?]|\[.+\]", text):
+        return "is not in it, and patterns are not resolved; pass paths from its top, a directory for all that is in it"
+    import difflib  # imported where a path was wrong
+
+    listed = parse_entries(run_git(top, ["ls-tree", "-r", "-t", "-z", "--full-tree", reading.state.commit]))
+    names = {os.fsdecode(one).casefold(): os.fsdecode(one) for one, _ in listed}
+    close = difflib.get_close_matches(text.casefold(), names, 1)
+    return "is not in it; pass paths from its top" + (f", such as {names[close[0]]!r}" if close else "")
+
+
+def _is_ignored(top: str, path: bytes) -> bool:
+    try:
+        run_git(top, ["--no-literal-pathspecs", "check-ignore", "--quiet", "--", f"./{os.fsdecode(path)}"])
+    except CodeStateError:  # how it says no
+        return False
+    return True
+
+
+def _why_link_leads_nowhere(reading: Reading, top: str, link: str) -> str | None:
+    """Why no key would cover what a link leads to; None if one does."""
+    target = os.path.realpath(link)
+    if target != top and not is_inside(target, top):
+        return f"is a link that leads out of it, to {target}; name in inputs= what is read there"
+    path = b"" if target == top else os.fsencode(relative_to(target, top))
+    entries = _covered(reading, CodePaths((path,), ()))
+    return (
+        None
+        if entries
+        else f"is a link to {os.fsdecode(path)!r}, which is not tracked; name in inputs= what is read there"
+    )
 
 
 def _behind_link(top: str, path: bytes) -> str | None:
@@ -118,7 +159,7 @@ class CodeKey(NamedTuple):
         state: the state.
         paths: what counts: what ``code=`` names, and what links in it lead to.
         text: the key, 64 hex digits: SHA-256 over the canonical JSON of ``[path, mode, id]`` of everything that counts;
-            None where nobody knows what runs, or no work tree can be read.
+            None where it is unknown what runs, or no work tree can be read.
     """
 
     state: CodeState

@@ -98,7 +98,7 @@ def is_importing_for_parent() -> bool:
 
 
 def _is_execnet_worker() -> bool:
-    """Whether this process serves execnet, as pytest-xdist's do: python -c, with nobody who types."""
+    """Whether this process serves execnet, as pytest-xdist's do: python -c, where nobody types."""
     gateway = sys.modules.get("execnet.gateway_base")
     main = getattr(sys.modules.get("__main__"), "__dict__", {})
     return gateway is not None and main.get("serve", gateway) is getattr(gateway, "serve", None)
@@ -204,7 +204,7 @@ def without_partials(function: Any) -> Any:
 
 
 def function_file(function: object) -> str | None:
-    """The file of a function's own module, None where it has none, a relative path where nobody knows which it is."""
+    """The file of a function's own module, None where it has none, a relative path where that is unknown."""
     function = without_partials(function)
     namespace = getattr(function, "__globals__", {})
     if namespace.get("__name__") == getattr(function, "__module__", None):
@@ -230,14 +230,14 @@ class LoadedModule(NamedTuple):
 
     name: str
     module: types.ModuleType
-    spec: object  # another one after the module was loaded again
+    spec: object  # a new one after the module was loaded again
     file: str  # the real one; of a module in an archive, the archive
     seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
     original: str | None = None  # the file in the work tree that is read, where this is another copy of it
 
 
 GONE = types.ModuleType("gone")
-"""Stands for a module that was loaded and is in sys.modules no more."""
+"""Stands for a module that was loaded and is no longer in sys.modules."""
 
 
 class _Look(NamedTuple):
@@ -302,7 +302,7 @@ def loaded_modules() -> list[LoadedModule]:
 
 
 def unseen_run(path: str) -> LoadedModule:
-    """A file that runs, or has run, in no module that is there, and that nobody saw being run."""
+    """A file that runs, or has run, in no module that is there, unseen."""
     return LoadedModule(imports.name_of_run(path), GONE, None, path, imports.STARTED)
 
 
@@ -353,7 +353,7 @@ def _is_settled(module: object, spec: object) -> bool:
 
 
 def real_files(files: Iterable[str]) -> Iterator[str]:
-    """Files without symbolic links, or the archives that hold them; none of which nobody knows where they are."""
+    """Files without symbolic links, or the archives that hold them; those whose place is unknown left out."""
     real_directories: dict[str, str] = {}
     return (_real_file(file, real_directories) for file in files if os.path.isabs(file))
 

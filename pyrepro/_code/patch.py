@@ -38,7 +38,7 @@ NO_PATCH = Patch(None, 0, ())
 
 
 class StaleError(Exception):
-    """What stands on disk is not what was read any more."""
+    """What stands on disk is no longer what was read."""
 
 
 def make_patch(
@@ -58,8 +58,8 @@ def make_patch(
         top: the top directory of the work tree.
         commit: the full commit.
         changes: what the work tree holds in place of what the commit holds.
-        contents: those of changes that the disk does not hold any more.
-        unknown: the paths of which nobody knows what they held.
+        contents: those of changes that the disk no longer holds.
+        unknown: the paths whose former content is unknown.
 
     Raises:
         CodeStateError: git cannot say.

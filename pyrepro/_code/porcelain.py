@@ -5,6 +5,7 @@ Sources: git-status(1) "Porcelain Format Version 2", git-ls-files(1), git-ls-tre
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pyrepro._value import is_hex
@@ -70,7 +71,9 @@ def parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list
             )
     if not is_hex(commit, 40, 64):
         raise CodeStateError(
-            f"the work tree {top} has no commit yet; commit the code that runs: git -C {top} commit", work_tree=top
+            f"the work tree {top} has no commit yet; commit the code that runs: "
+            f"cd {shlex.quote(top)} && git add -A && git commit",
+            work_tree=top,
         )
     return commit, committed, unmerged
 

@@ -42,12 +42,14 @@ class Behind(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What the body of a module does with the name of another one, or with a name from it."""
+    """What the body of a module does with the name of another module, or with a name from it."""
 
     path: str  # from the top, with dots
     is_value: bool  # else the module object alone
-    is_late: bool = False  # after the body itself had that module loaded again
+    is_late: bool = False  # after the body itself had that module loaded again, or took it out of sys.modules
     base: str = ""  # a module, whatever its package calls by its name
+    local: str = ""  # what an import calls it
+    is_early: bool = False  # before the body itself took that module out of sys.modules
 
 
 class Body(NamedTuple):
@@ -136,11 +138,13 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
         if use.is_late and nested:
             base, lost = owner.loads.index(nested[-1]), None
         else:
-            base, lost = _base(owner, load, nested)
+            # What was there before the body imported it anew is no longer in sys.modules, and may live on.
+            skipped = [one for one in nested if one.is_reload] if use.is_early else nested
+            base, lost = _base(owner, load, skipped)
         if use.is_value or attribute:
             taken = lost or owner.loads[base]
         else:
-            # The object goes through each reload, and is another one after the module was imported anew.
+            # The object goes through each reload, and is a new one after the module was imported anew.
             last = base
             while last + 1 < len(owner.loads) and owner.loads[last + 1].is_reload:
                 last += 1
@@ -152,7 +156,7 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
 
 
 def _base(owner: History, load: SourceLoad, nested: Sequence[SourceLoad]) -> tuple[int, SourceLoad | None]:
-    """Which load of a module another one found there or caused; with it a made-up one, where that is not known."""
+    """Which load of a module another module found there or caused, with a made-up one where that is not known."""
     anew = next((one for one in nested if not one.is_reload), None)
     if anew is not None:
         return owner.loads.index(anew), None
@@ -207,7 +211,7 @@ def read_body(content: bytes, package: str, *, is_program: bool = False) -> Body
 
 
 class _Reader(ast.NodeVisitor):
-    """Follows what runs at load: not the bodies of functions, but of those that are called by their names."""
+    """Follows what runs at load: not the bodies of functions, but only of functions that are called by name."""
 
     def __init__(self, package: str, *, is_program: bool) -> None:
         self.uses: list[Use] = []
@@ -224,7 +228,8 @@ class _Reader(ast.NodeVisitor):
             self._modules[alias.asname or top] = alias.name if alias.asname else top
             parts = alias.name.split(".")
             for end in range(1, len(parts) + 1):
-                self._use(".".join(parts[:end]), is_value=False, base=".".join(parts[:end]))
+                path = ".".join(parts[:end])
+                self._use(path, is_value=False, base=path, local=alias.asname or top)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if node.module == "__future__":
@@ -236,7 +241,7 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             path, local = f"{base}.{alias.name}", alias.asname or alias.name
             self._modules[local] = self.bound[local] = path
-            self._use(path, is_value=False, base=base)
+            self._use(path, is_value=False, base=base, local=local)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -248,8 +253,17 @@ class _Reader(ast.NodeVisitor):
         if not self._use_of(node):
             self.generic_visit(node)
 
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            for one in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
+                if isinstance(one, ast.Subscript) and self._path_of(one.value) == "sys.modules":
+                    self._drop(one.slice)
+        self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "pop" and self._path_of(called.value) == "sys.modules":
+            self._drop(node.args[0] if node.args else node)
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
         path = self._path_of(node.args[0]) if name == "reload" and node.args else None
         if path is not None:
@@ -337,9 +351,22 @@ class _Reader(ast.NodeVisitor):
             self._use(path, is_value=True)
         return path is not None
 
-    def _use(self, path: str, *, is_value: bool, base: str = "") -> None:
-        is_late = any(f"{path}.".startswith(f"{module}.") for module in self._reloaded)
-        self.uses.append(Use(path, is_value, is_late, base))
+    def _use(self, path: str, *, is_value: bool, base: str = "", local: str = "") -> None:
+        is_late = any(_is_of(path, module) for module in self._reloaded)
+        if is_late and local:
+            # The name is bound anew, so what it stood for before does not live on by it.
+            self.uses = [use for use in self.uses if (use.path, use.local) != (path, local)]
+        self.uses.append(Use(path, is_value, is_late, base, local))
+
+    def _drop(self, key: ast.expr) -> None:
+        """Note that a module is taken out of sys.modules, which may be any where its name is computed."""
+        module = str(key.value) if isinstance(key, ast.Constant) else ""
+        self._reloaded.append(module)
+        self.uses = [use._replace(is_early=use.is_early or _is_of(use.path, module)) for use in self.uses]
+
+
+def _is_of(path: str, module: str) -> bool:
+    return not module or f"{path}.".startswith(f"{module}.")
 
 
 def _every_argument(arguments: ast.arguments) -> Iterator[ast.arg]:

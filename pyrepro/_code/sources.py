@@ -23,14 +23,14 @@ _MARGIN_OF_LOAD = 5_000_000
 
 
 class Kept(NamedTuple):
-    """A file as it was loaded, which the disk does not hold any more."""
+    """A file as it was loaded, which the disk no longer holds."""
 
     mode: int | None  # as os.stat gives it; None of another copy, whose mode says nothing
     content: bytes
 
 
 class Unknown(NamedTuple):
-    """Nobody knows what runs."""
+    """What runs is unknown."""
 
     reason: str
     id: str  # random: a change that no other state shares
@@ -105,7 +105,7 @@ def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) ->
     if isinstance(found, Unknown):
         return found
     content = _content_of(module.file) if found is None else found.content
-    gone = f"{module.file} cannot be read any more; start the program again"
+    gone = f"{module.file} can no longer be read; start the program again"
     return _unknown_module(module, gone) if content is None else Kept(None, content)
 
 
@@ -135,17 +135,17 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     if _is_lazy(module.spec):
         # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
         has_run = type(module.module) is types.ModuleType
-        return _unknown_load(module, load, "and is loaded at its first use, which nobody saw") if has_run else None
+        return _unknown_load(module, load, "and is loaded at its first use, which was not seen") if has_run else None
     if load.content is None:
         if load.digest is not None and status is not None and imports.digest_of(module.file) == load.digest:
             return None  # touched, or written with the same bytes
-        return _unknown_load(module, load, "and what it held then is not kept of such files")
+        return _unknown_load(module, load, "and what such files held is not kept")
     content = _content_of(module.file)
     if content == load.content and status is not None and status.st_mode == load.mode:
         return None  # touched, or written with the same bytes
     is_close = status is not None and status.st_ctime_ns <= load.noted_at + _MARGIN_OF_LOAD
     if content != load.content and not load.is_confirmed and (is_close or not load.is_import):
-        return _unknown_load(module, load, "and nobody saw when Python read it")
+        return _unknown_load(module, load, "and when Python read it is not known")
     return Kept(load.mode, load.content)
 
 
@@ -262,7 +262,7 @@ _PROGRAM = ("__main__", "__mp_main__")
 
 
 def _remedy(module: LoadedModule) -> str:
-    """What to type where nobody knows what runs."""
+    """What to type where it is unknown what runs."""
     if module.name == imports.name_of_run(module.file):
         is_console = consoles.ipython_shell() is not None
         return f"type {module.name} again" if is_console else "start the program again"

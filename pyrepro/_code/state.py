@@ -45,7 +45,7 @@ class CodeState(Value):
         changes: the changes digest, 64 hex digits, or None for a clean tree.
 
     Raises:
-        ValueError: a field is not that.
+        ValueError: a field has another form.
     """
 
     commit: str
@@ -55,7 +55,7 @@ class CodeState(Value):
         super().__init__(commit=commit, changes=changes)
         if not is_hex(commit, 40, 64) or not (changes is None or is_hex(changes, 64)):
             raise ValueError(
-                f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is no state; "
+                f"CodeState(commit={self.commit!r}, changes={self.changes!r}) is not a code state; "
                 f"pass the 40 or 64 hex digits of a full commit, and the 64 of a changes digest or None"
             )
 
@@ -114,8 +114,11 @@ def code_state(of: object = None) -> CodeState:
         The state; its text is what ``PYREPRO_CODE_STATE`` declares.
 
     Raises:
-        CodeStateError: there is no state to be had.
+        CodeStateError: the state cannot be determined.
         TypeError: ``of`` is neither a path nor a module.
+
+    Example:
+        ``config = {"lr": 0.1, "lab": str(code_state("../lab"))}``
     """
     if of is None:
         return _known(read_code([modules.caller_file()])).state
@@ -139,10 +142,10 @@ def code_state(of: object = None) -> CodeState:
 
 
 def refusal_of_unknown(reading: Reading) -> CodeStateError:
-    """The error that says why nobody knows what code runs."""
+    """The error that says why it is unknown what code runs."""
     unknown = reading.snapshot.unknown
     reasons = "\n".join(unknown[path] for path in sorted(unknown))
-    return CodeStateError(f"nobody knows what code runs: {reasons}", work_tree=reading.work_tree)
+    return CodeStateError(f"which code runs cannot be determined: {reasons}", work_tree=reading.work_tree)
 
 
 def unknown_reading(reading: Reading, reason: str) -> Reading:
@@ -176,7 +179,7 @@ def read_code(
         typed: the code, where it was typed in an interactive session.
 
     Raises:
-        CodeStateError: there is no state to be had, or another one was declared.
+        CodeStateError: the state cannot be determined, or is not the declared one.
     """
     known = [file for file in files if file is not None]
     declared = _declared()
@@ -292,7 +295,7 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
         path = os.path.realpath(repo)
         if not os.path.exists(path):
             raise CodeStateError(
-                f"there is no {repo} to read the code state of; pass a path in the work tree of the code"
+                f"{repo} does not exist, so no code state can be read there; pass a path in the work tree of the code"
             )
         directory = path if os.path.isdir(path) else os.path.dirname(path)
         return repository.find_work_tree(path) or repository.ask_for_top(directory)

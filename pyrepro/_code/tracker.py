@@ -38,7 +38,7 @@ _SPEC = itertools.repeat("__spec__")
 
 _ATTEMPTS = 10
 _LONG = 50
-"""How many readings a call takes that is long enough for another one to cost nothing beside it."""
+"""A call that takes as long as this many readings is long enough for one more to cost nothing beside it."""
 
 _states_warned_of: set[CodeState] = set()
 _unguarded_warned_of: set[tuple[str, ...]] = set()
@@ -127,7 +127,7 @@ class Tracker:
         records: whether the patch of a dirty tree is kept, too.
 
     Raises:
-        CodeStateError: there is no state to be had, in the user's own program.
+        CodeStateError: the state cannot be determined, in the user's own program.
         DirtyRepositoryError: the tree is dirty and that is not allowed, in the
             user's own program.
     """
@@ -187,7 +187,7 @@ class Tracker:
 
     @property
     def at_decoration(self) -> CodeState | None:
-        """The state that was read, None where there was none to be had."""
+        """The state that was read, None where it could not be determined."""
         return self._reading.state if isinstance(self._reading, Reading) else None
 
     @property
@@ -220,17 +220,17 @@ class Tracker:
         """The state of the code that a call is about to run.
 
         Raises:
-            CodeStateError: there is none to be had.
+            CodeStateError: it cannot be determined.
             DirtyRepositoryError: it is dirty, and that is not allowed.
         """
-        # A body without a caller is the program's own, or holds nothing any more; to walk the stacks takes its time.
+        # A body without a caller is the program's own, or no longer holds anything; walking the stacks takes time.
         if any(body.f_back is not None for body in list(_observations_of_bodies)):
             _forget_finished_bodies()
         spec = self._current_spec()
         if self._spec is not None and spec is not None and spec is not self._spec:
             raise CodeStateError(
-                f"{self.qualname} is of an earlier load of the module {self._module}, so what runs may be in no file "
-                f"any more; take it from the module again"
+                f"{self.qualname} comes from an earlier load of the module {self._module}, so what runs may no "
+                f"longer be in any file; get it from the module again"
             )
         if self._is_interactive:
             self._reading, self._modules, self._patch = self._observe()
@@ -256,7 +256,7 @@ class Tracker:
             seconds: how long the call took; infinity for one that is to be looked at in any case.
 
         Returns:
-            Their paths, none after a short call, for which nothing is read; None if nobody knows.
+            Their paths, none after a short call, for which nothing is read; None if that is unknown.
         """
         reading = self.reading
         if seconds < _LONG * reading.seconds or reading.work_tree is None:
@@ -397,7 +397,9 @@ def checked_reading(reading: Reading, is_allowed: bool) -> Reading:
             raise refusal_of_unknown(reading) if reading.snapshot.unknown else _dirty(reading)
         if reading.state not in _states_warned_of:
             _states_warned_of.add(reading.state)
-            _logger.warning("%s", uncommitted(reading))
+            # It may be seen without the logger's name, among the lines of others.
+            commit, changes = reading.state.commit[:12], reading.state.changes[:12]
+            _logger.warning("pyrepro puts %s-dirty-%s into names, since %s", commit, changes, uncommitted(reading))
     return reading
 
 

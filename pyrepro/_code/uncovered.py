@@ -30,7 +30,7 @@ class _Uncovered(NamedTuple):
 
 
 def know_work_tree(top: str) -> None:
-    """Warn of a work tree no more: whoever asked for its state knows of it."""
+    """Stop warning of a work tree: whoever asked for its state knows of it."""
     _warned_of.add(top)
 
 
@@ -99,6 +99,6 @@ def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[byt
             try:
                 known[directory] = repository.find_work_tree(file)
             except CodeStateError:
-                known[directory] = ""  # what git cannot read there is no reason not to write here
+                known[directory] = ""  # what git cannot read there must not stop a call here
         if known[directory] != "":
             yield _Uncovered(module.name, package, file, known[directory])

@@ -47,8 +47,8 @@ class Snapshot(NamedTuple):
 
     commit: str
     changes: dict[bytes, Entry]
-    contents: dict[bytes, bytes]  # of the changes that the disk does not hold any more
-    unknown: dict[bytes, str]  # why nobody knows what runs, by path
+    contents: dict[bytes, bytes]  # of the changes that the disk no longer holds
+    unknown: dict[bytes, str]  # why it is unknown what runs, by path
     behind: dict[bytes, str]  # what was taken of earlier loads of other modules, by path
     disk: dict[bytes, Entry]  # the changes as the disk held them when they were first looked at, whatever was loaded
     ignored: set[bytes]  # of what was looked at, what the .gitignore files of the work tree ignore
@@ -193,7 +193,7 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
         if entry != committed:
             snapshot.changes[path] = entry
             snapshot.contents[path] = one.content
-    # After all were counted, which notes the loads that nobody saw.
+    # After all were counted, which notes the loads that were not seen.
     behind = left_behind()
     for path in sources.keys() - snapshot.unknown.keys() if behind else ():
         for one_behind in [behind[module.name] for module in sources[path] if module.name in behind]:
@@ -277,7 +277,7 @@ def committed_between(top: str, old: str, new: str) -> dict[bytes, tuple[Entry, 
 
 
 def changed_paths(top: str, before: Snapshot, after: Snapshot) -> set[bytes]:
-    """Where the disk does not hold what it held before; a commit of what it held is no change.
+    """Where the disk does not hold what it held before; a commit of what it held is not a change.
 
     Raises:
         CodeStateError: git cannot say.

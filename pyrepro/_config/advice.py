@@ -1,4 +1,4 @@
-"""What is said of a value that has no stable JSON form: what it is, and what to pass in its place."""
+"""What a message says of a value without a stable JSON form: what it is, and what to pass instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def advice(value: object) -> tuple[str, str]:
     kind = type(value)
     if is_secret(value):
         return f"is {type_of(value)}, a secret, which must not enter a name", "name it in ignore="
-    if is_data(kind):
+    if is_data(kind) or isinstance(value, loaded_classes("polars", "DataFrame", "LazyFrame", "Series")):
         return _advice_on_data(value)
     if isinstance(value, (*loaded_classes("numpy", "ndarray", "generic"), *loaded_classes("torch", "Tensor"))):
         found = f"is {value_and_type_of(value)}, which may carry more than its numbers, as a unit or a mask"
@@ -47,16 +47,31 @@ def advice(value: object) -> tuple[str, str]:
     return found, f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})"
 
 
+def advice_on_number(value: object, beyond: list[str]) -> tuple[str, str]:
+    """What is said of a number that has attributes of its own."""
+    number = next(kind.__name__ for kind in type(value).__mro__ if kind in (int, float))
+    parts = "".join(f', "{name}": value.{name}' for name in beyond)
+    found = f"is {value_and_type_of(value)}, which carries more than its number"
+    return found, f'pass {{"value": {number}(value){parts}}}'
+
+
+_PLAIN_OF_PANDAS = (("to_dict", "to_dict()"), ("tolist", "tolist()"))
+_PLAIN_OF_POLARS = (
+    ("collect", "collect().to_dict(as_series=False)"),
+    ("to_dict", "to_dict(as_series=False)"),
+    ("to_list", "to_list()"),
+)
+_INPUTS = ("DataFrame", "Series", "Index")  # what counts with its content there
+
+
 def _advice_on_data(value: object) -> tuple[str, str]:
     kind = type(value)
     if kind.__name__ in ("NaTType", "NAType"):
         return f"is {value_and_type_of(value)}, a missing value that only pandas knows", "pass None"
-    for method in ("to_dict", "tolist"):
-        if callable(getattr(kind, method, None)):
-            remedy = f"pass its .{method}(), or write it to a file and name that in inputs"
-            break
-    else:
-        remedy = "pass str() of it"
+    plain = _PLAIN_OF_POLARS if kind.__module__.startswith("polars.") else _PLAIN_OF_PANDAS
+    remedy = next((f"pass its .{call}" for method, call in plain if hasattr(kind, method)), "pass str() of it")
+    if isinstance(value, (*loaded_classes("pandas", *_INPUTS), *loaded_classes("polars", *_INPUTS))):
+        remedy += ", or name it in inputs="
     return f"is {type_of(value)[8:]}, which is data, not configuration", remedy
 
 

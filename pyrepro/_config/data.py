@@ -49,6 +49,7 @@ def digest_of_data(value: Any, name: str, form: Form) -> str:
     if not library:
         _Content(whole, name, form).array(_plain_array(value, name))
         return "sha256:" + whole.hexdigest()
+    _check_says_no_more(value, name)
     kind, parts = _parts_of_pandas(value) if library == "pandas" else _parts_of_polars(value)
     _put(whole, kind)
     for role, label, column in parts:
@@ -87,6 +88,22 @@ def _plain_array(value: Any, name: str) -> Any:
     return value
 
 
+def _check_says_no_more(value: Any, name: str) -> None:
+    """Refuse what pandas' subclasses carry beside their columns, such as the unit or the projection of these."""
+    known = {one for base in type(value).__mro__ if base.__module__.startswith("pandas") for one in _metadata_of(base)}
+    more = [one for one in _metadata_of(type(value)) if one not in known and getattr(value, one, None) is not None]
+    if more:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise ConfigError(
+            f"the input {name} is of type {kind}, which says more than its columns: {', '.join(more)}; pass plain data "
+            f"of pandas, and the rest as configuration"
+        )
+
+
+def _metadata_of(kind: Any) -> list[str]:
+    return getattr(kind, "_metadata", [])
+
+
 Parts = tuple[str, Iterator[tuple[str, Any, Any]]]
 
 
@@ -98,7 +115,9 @@ def _parts_of_pandas(value: Any) -> Parts:
 
     def parts() -> Iterator[tuple[str, Any, Any]]:
         index = value.index
-        if not _is_row_number(index):
+        has_columns = isinstance(value, pandas.Series) or len(value.columns) > 0
+        # Without columns the rows are all that there is.
+        if not _is_row_number(index) or (len(index) > 0 and not has_columns):
             yield from _levels(index)
         if isinstance(value, pandas.Series):
             yield "column", value.name, value
@@ -113,7 +132,7 @@ def _parts_of_pandas(value: Any) -> Parts:
 
 
 def _is_row_number(index: Any) -> bool:
-    """Whether an index only counts the rows, as that of a table which nobody has given one."""
+    """Whether an index only counts the rows, as that of a table without one of its own."""
     pandas = sys.modules["pandas"]
     if index.name is not None or isinstance(index, pandas.MultiIndex):
         return False
@@ -270,7 +289,7 @@ class _Content:
                 self._digest,
                 "datetime" if isinstance(item, _classes("datetime", "datetime")) else type(item).__qualname__,
             )
-            import json  # slow to import, and seldom needed
+            import json  # slow to import, and rarely needed
 
             try:
                 _put(self._digest, json.dumps(self._form(item), sort_keys=True))
@@ -286,6 +305,8 @@ class _Content:
         numpy, pandas = _numpy(), sys.modules["pandas"]
         dtype = column.dtype
         kind = type(dtype).__name__
+        if not type(dtype).__module__.startswith(("numpy", "pandas")):
+            _put(self._digest, str(dtype))  # which may say more than its values, such as their unit
         if isinstance(dtype, numpy.dtype):
             self.values(column.to_numpy())
         elif kind == "CategoricalDtype":
@@ -327,7 +348,7 @@ class _Content:
     def _zone(self, zone: Any) -> str:
         """The name of a time zone, whichever library made it."""
         name = getattr(zone, "key", None) or getattr(zone, "zone", None)
-        import datetime  # slow to import, and seldom needed
+        import datetime  # slow to import, and rarely needed
 
         # Not of None, which some libraries answer for zones whose offset changes, too.
         days = [datetime.datetime(year, month, 1) for year in range(1970, 2038) for month in (1, 7)]

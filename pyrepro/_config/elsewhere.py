@@ -14,7 +14,7 @@ _MOMENT = r"(?<!\d)(\d{4}-\d{2}-\d{2})[/\\_T-]\d{2}-\d{2}-\d{2}(?!\d)"
 
 
 def may_be_nowhere_else(canonical: bytes) -> bool:
-    """Whether a configuration is worth being looked through, which costs as much as its hash.
+    """Whether a configuration is worth looking through, which costs as much as its hash.
 
     Args:
         canonical: the configuration in canonical JSON.
@@ -61,7 +61,7 @@ def _texts(form: object, name: str) -> Iterator[tuple[str, str]]:
 
 def _directory_around(path: str, working_directory: str) -> str | None:
     """Which of the directories of this process a path is, or is below."""
-    import tempfile  # slow to import, and seldom needed
+    import tempfile  # slow to import, and rarely needed
 
     path = os.path.normpath(path)
     places = {"working": working_directory, "home": os.path.expanduser("~"), "temporary": tempfile.gettempdir()}

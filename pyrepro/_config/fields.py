@@ -16,7 +16,7 @@ def fields_of(instance: object) -> list[str] | None:
     if declared is None:
         return None
     known = dict.fromkeys(declared)
-    beyond = dict.fromkeys(name for name in _attributes(instance) if name not in known)
+    beyond = dict.fromkeys(name for name in attributes_of(instance) if name not in known)
     return [name for name in known if not _is_excluded(instance, name)] + [*beyond]
 
 
@@ -65,7 +65,7 @@ def _is_excluded(instance: object, name: str) -> bool:
     return getattr(field, "exclude", None) is True or (decide is not None and bool(decide(getattr(instance, name))))
 
 
-def _attributes(instance: object) -> Iterator[str]:
+def attributes_of(instance: object) -> Iterator[str]:
     """The public attributes of an instance, without those that its class derives from others."""
     kind = type(instance)
     names = [*getattr(instance, "__dict__", ())]

@@ -18,7 +18,7 @@ _CHUNK = 1 << 18
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 LEFT_OUT = frozenset({".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What programs leave in directories without being asked: it is no data."""
+"""What programs leave in directories unasked: it is not data."""
 
 PATIENCE = 5.0
 """After how many seconds, and how often from then on, it is logged how far a hashing has come."""
@@ -43,9 +43,12 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
     Raises:
         ConfigError: a directory contains itself, or something there is neither
-            a file nor a directory, or has a name that is no Unicode text.
+            a file nor a directory, or has a name that is not Unicode text.
         OSError: the path cannot be read.
-        TypeError: what was passed is no path.
+        TypeError: what was passed is not a path.
+
+    Example:
+        ``config = {"lr": 0.1, "weights": file_hash("weights.bin")}``
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(
@@ -123,7 +126,7 @@ def _canonical(hashes: dict[str, str], directory: str) -> bytes:
 
 
 def _hash_of_file(path: str) -> str:
-    if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened, which could wait for ever
+    if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened, which could wait forever
         raise _no_content(path)
     progress = _Progress(path)
     return _hash_of_small(path, progress) or _hashes_of_large([path], progress)[0]
@@ -189,7 +192,7 @@ class _Progress:
             raise InterruptedError("another file could not be hashed, or the hashing was interrupted")
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + PATIENCE
-            # A warning, which is seen without any setting: nobody knows otherwise what takes so long.
+            # A warning, which is seen without any setting: otherwise it is unclear what takes so long.
             _logger.warning("hashing %s: %.2f GB read so far", self._path, self._bytes / 1e9)
 
 

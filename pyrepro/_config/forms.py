@@ -1,4 +1,4 @@
-"""Configuration -> JSON -> hash. Pure: the same value gives the same digest everywhere, for ever."""
+"""Configuration -> JSON -> hash. Pure: the same value gives the same digest everywhere, forever."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, is_data
+from pyrepro._config.advice import advice, advice_on_number, is_data
 from pyrepro._config.arrays import LARGE, array_digest
-from pyrepro._config.fields import fields_of, is_namespace, is_secret
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
@@ -40,6 +40,9 @@ def canonical_json(config: object) -> bytes:
 
     Raises:
         ConfigError: a part of the configuration has no stable JSON form.
+
+    Example:
+        ``canonical_json({"lr": 1.0, "act": None}) == b'{"act":null,"lr":1}'``
     """
     return canonical_bytes(json_form(config))
 
@@ -55,6 +58,9 @@ def config_hash(config: object) -> str:
 
     Raises:
         ConfigError: a part of the configuration has no stable JSON form.
+
+    Example:
+        ``config_hash({})[:12] == "44136fa355b3"``
     """
     return hash_of_form(json_form(config))
 
@@ -107,8 +113,8 @@ def to_json(value: object) -> JSON:
 
     A ``functools.singledispatch`` function: ``to_json.register(type)``
     takes a function that turns a value of that type into one that has a JSON
-    form. What is registered for exactly the type of a value comes before what
-    pyrepro knows of it; what is registered for a base class, after that. Where
+    form. What is registered for exactly the type of a value takes precedence over
+    what pyrepro knows of it; what is registered for a base class does not. Where
     values of two types could have equal parts, put the type in, as
     ``"__class__"``.
 
@@ -120,6 +126,9 @@ def to_json(value: object) -> JSON:
 
     Raises:
         ConfigError: the value, or a part of it, has no stable JSON form.
+
+    Example:
+        ``to_json.register(Money)(lambda money: {"__class__": "shop:Money", "cents": money.cents})``
     """
     return json_form(value)
 
@@ -145,7 +154,7 @@ def _form(value: Any, place: Place) -> JSON:
         return value  # type: ignore[no-any-return]
     if kind in _registered and kind is not object:
         return _form(_registered[kind](value), place.instead(value))
-    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes its time
+    if kind in _BUILTIN:  # the rows in between are of other types, and asking takes time
         return _BUILTIN[kind](value, place)
     if isinstance(value, enum.Enum):
         return _form(value.value, place)
@@ -161,9 +170,11 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_text(str(value), place)
     if isinstance(value, str):
         return form_of_text(str.__str__(value), place)
-    if isinstance(value, int):
-        return form_of_integer(int.__int__(value), place)
-    if isinstance(value, float):
+    if isinstance(value, (int, float)):
+        if beyond := [*attributes_of(value)]:  # a unit, maybe
+            raise place.error(*advice_on_number(value, beyond))
+        if isinstance(value, int):
+            return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pyrepro._config.data import digest_of_data, is_data
 from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, json_form
-from pyrepro._paths import is_url
+from pyrepro._paths import from_where, is_url
 from pyrepro.errors import ConfigError
 
 _PASS = "pass the path of a file or a directory"
@@ -58,7 +58,7 @@ class Input(NamedTuple):
         try:
             return None if _content_of(self.name, self.places) == self.content else "was changed"
         except ConfigError:
-            return "was removed, or cannot be read any more,"
+            return "was removed, or can no longer be read,"
 
 
 def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:
@@ -94,13 +94,12 @@ def put_content(form: Any, one: Input) -> None:
         form = form.get(key) if isinstance(form, dict) else None
     if not isinstance(form, dict):
         raise ConfigError(
-            f"inputs names {one.name!r}, and what stands around it in the configuration is no object in JSON; "
+            f"inputs names {one.name!r}, and what stands around it in the configuration is not an object in JSON; "
             f"pass a mapping or an object with fields there"
         )
     if last in form:
         raise ConfigError(
-            f"config[{last!r}] is there already, and the content of the input {last!r} belongs there; "
-            f"rename one of them",
+            f"config[{last!r}] already exists, where the content of the input {last!r} belongs; rename one of them",
             place=f"config[{last!r}]",
         )
     form[last] = one.content
@@ -151,6 +150,11 @@ def _content_of(name: str, value: Any) -> JSON:
     if value is None:
         return None
     if is_data(value):
+        if _holds_paths(value):
+            raise ConfigError(
+                f"the input {name} is of type {type(value).__name__} and holds paths, of which the names alone would "
+                f"count; pass list() of it"
+            )
         return digest_of_data(value, name, json_form)
     if isinstance(value, Mapping):
         keys: Any = json_form(dict.fromkeys(value))  # as the keys of configurations are written
@@ -165,7 +169,28 @@ def _content_of(name: str, value: Any) -> JSON:
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"the input {name} cannot be read: {error}; {_advice(os.fsdecode(value))}") from error
+        path = os.fsdecode(value)
+        advice = _advice(path)
+        here = from_where(path) if isinstance(error, FileNotFoundError) and advice is _PASS else ""
+        raise ConfigError(f"the input {name} cannot be read: {error}{here}; {advice}") from error
+
+
+def _holds_paths(data: Any) -> bool:
+    """Whether an array or a column is nothing but the paths of what is there, and no text."""
+    # The first one alone tells of most, which are not to be gone through.
+    return (
+        len(getattr(data, "shape", ())) == 1
+        and len(data) > 0
+        and _is_there(next(iter(data)))
+        and all(map(_is_there, data))
+    )
+
+
+def _is_there(item: Any) -> bool:
+    if not _is_path(item) or not os.path.exists(item):
+        return False
+    # A directory's name alone, like "train", may as well be a text.
+    return os.path.isfile(item) or isinstance(item, os.PathLike) or os.sep in os.fsdecode(item)
 
 
 def _remedy_for(value: Any) -> str:
@@ -188,9 +213,9 @@ def _advice(path: str) -> str:
             "put its version or checksum into the configuration"
         )
     if path.startswith("~"):
-        return "the shell alone knows ~; pass os.path.expanduser() of it"
+        return "only the shell expands ~; pass os.path.expanduser() of it"
     if re.search(r"\$\w|\$\{|%\w+%", path):
-        return "the shell alone knows variables; pass os.path.expandvars() of it"
+        return "only the shell expands variables; pass os.path.expandvars() of it"
     if re.search(r"[*?]|\[.+\]", path):
         return "it is a pattern, not a path; pass sorted(glob.glob()) of it"
     if not path:

@@ -47,7 +47,7 @@ def import_name(value: Any, place: Place) -> str | None:
         if not is_code:
             return None
         raise place.error(
-            f"is {value_and_type_of(value)}, which no name leads back to", "move it to the top level of a module"
+            f"is {value_and_type_of(value)}, which cannot be imported by name", "move it to the top level of a module"
         )
     if module in _MAIN:
         if not is_code:

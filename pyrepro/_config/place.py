@@ -87,10 +87,10 @@ class Place:
 
 
 def leaves_of(form: Any, key: str = "") -> dict[str, Any]:
-    """The values in a JSON form by their dotted keys: what is no object, and objects that are empty.
+    """The values in a JSON form by their dotted keys: whatever is not an object, and empty objects.
 
     Args:
-        form: the JSON form; what is no object has an empty key.
+        form: the JSON form; what is not an object has an empty key.
         key: where it stands.
     """
     if not isinstance(form, dict) or not form:

@@ -19,7 +19,7 @@ def form_of_text(text: str, place: Place) -> str:
             name = os.fsencode(text)
         except UnicodeEncodeError:
             raise place.error(
-                f"is {text!r}, which holds a lone surrogate and is no Unicode text", "pass bytes instead"
+                f"is {text!r}, which holds a lone surrogate and is not Unicode text", "pass bytes instead"
             ) from None
         raise place.error(
             f"is {text!r}, the file name {name!r}, which is not UTF-8", "rename the file, or pass os.fsencode() of it"

@@ -11,17 +11,19 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyrepro._code.key import CodePaths
 from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import change_paths, paths_in
+from pyrepro._paths import change_paths, is_path, paths_in, text_of, without_user
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
+from pyrepro._publish.place import target_of
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._publish.returned import described
 from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
-from pyrepro._record.record import SUFFIX, read_record
+from pyrepro._record.record import SUFFIX, read_record, record_of
 from pyrepro._record.secrets import clean_config
 from pyrepro._tag import Tag
 
@@ -48,6 +50,9 @@ class _Options(Protocol):
 
     @property
     def records(self) -> bool: ...
+
+    @property
+    def code(self) -> CodePaths | None: ...
 
 
 class _Configuration(Protocol):
@@ -123,16 +128,16 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if naming.options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in naming.options.paths}
-        targets = [Target.of(path) for path in paths_in(self._paths)]
+        targets = [target_of(path) for path in paths_in(self._paths)]
         # Absolute, because the function may change the working directory.
         self._targets = [target.absolute() for target in targets] if naming.options.inputs else []
         maker, sidecar_suffix = naming.maker, SUFFIX if naming.options.records else ""
         if sidecar_suffix:
-            _check_name_lengths(targets, sidecar_suffix)
+            _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
         if refreshes:
-            why = "to be made again was asked for"
+            why = "refresh was called"
         self._why = why
         self._refreshes = refreshes
         self._sources: dict[str, Target] = {}
@@ -175,7 +180,7 @@ class PublishedCall:
             return False
         if self._naming.options.records:
             try:
-                self._originals = {name: _content_of(source.path + SUFFIX) for name, source in found.items()}
+                self._originals = {name: _content_of(source) for name, source in found.items()}
             except (OSError, ValueError):  # without a record, what is asked for cannot be had of the copy
                 self._publication.unstage()
                 return False
@@ -252,7 +257,7 @@ class PublishedCall:
         if REPRODUCTION is not None:
             from pyrepro._record.replay import end_with  # where an artifact is made again
 
-            written = [os.path.join(self._call.directory, os.fsdecode(path)) for path in paths_in(paths)]
+            written = [os.path.join(self._call.directory, text_of(path)) for path in paths_in(paths)]
             configuration, tracker = self._call.configuration, naming.tracker
             end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
         if naming.maker is not None:
@@ -262,7 +267,7 @@ class PublishedCall:
             raise TypeError(
                 f"{naming.name} returned {described(returned)}, which a later call could not return without running "
                 f"it; return None or the path from a function with cache=True. What it wrote is complete: "
-                f"{', '.join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument))}"
+                f"{_shown(paths)}"
             )
         return returned if naming.maker is None else naming.paths_of(paths)
 
@@ -276,7 +281,7 @@ class PublishedCall:
         tracker = self._naming.tracker
         reading, code_key = tracker.reading, tracker.code_key()
         known = self._known_origin
-        # Asked for before the function runs and after it, and of a large configuration it takes its time.
+        # Asked for before the function runs and after it, and for a large configuration it takes time.
         if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
             form = clean_config(configuration.form, self._naming.options.secret)
             known = origin_of(maker, reading, form, configuration.hash, code_key)
@@ -291,7 +296,9 @@ class PublishedCall:
         if why != NOTHING_THERE or origin is None:
             return why or "no path was passed"
         tag, work_tree = str(self._call.tags()[0]), self._naming.tracker.work_tree
-        found = (compared_with_newest(target, tag, origin, work_tree) for target in targets)
+        options = self._naming.options
+        asked = work_tree, options.code, SUFFIX if options.records else ""
+        found = (compared_with_newest(target, tag, origin, *asked) for target in targets)
         return next((one for one in found if one is not None), why)
 
     def _kept_unnamed(self, old: str, parameter: str, change: str) -> InputChangedError:
@@ -337,8 +344,13 @@ class PublishedCall:
         return sidecars
 
 
-def _content_of(record: str) -> bytes:
-    """The bytes of a record that can be read."""
+def _content_of(source: Target) -> bytes:
+    """The bytes of the record of an artifact, which can be read."""
+    record = source.path + SUFFIX
+    if source.store is not None:
+        content: bytes = source.store.read(record) or b""
+        record_of(content, record)
+        return content
     read_record(record)
     with open(record, "rb") as file:
         return file.read()
@@ -374,7 +386,7 @@ def _has_workers() -> bool:
 
 
 def _shown(paths: Mapping[str, Any]) -> str:
-    return ", ".join(os.fsdecode(path) for argument in paths.values() for path in paths_in(argument)) or "nothing"
+    return ", ".join(without_user(text_of(path)) for path in paths_in(dict(paths))) or "nothing"
 
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
@@ -409,7 +421,5 @@ def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:
     if returned is None:
         return True
     items = paths_in(returned)
-    known = {os.path.abspath(os.fsdecode(path)) for argument in paths.values() for path in paths_in(argument)}
-    return bool(items) and all(
-        isinstance(item, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(item)) in known for item in items
-    )
+    known = {os.path.abspath(text_of(path)) for path in paths_in(dict(paths))}
+    return bool(items) and all(is_path(item) and os.path.abspath(text_of(item)) in known for item in items)

@@ -46,7 +46,7 @@ class Held(NamedTuple):
         value: the value, None if a variable has none yet.
         is_hidden: whether it is a value that no name in the code leads to.
         text: what tells it from another value, where a maker is described with it; else empty.
-        is_filled_later: whether the function itself may give it a content, so that another one says nothing.
+        is_filled_later: whether the function itself may fill it, so that a change of its content says nothing.
     """
 
     name: str
@@ -123,7 +123,7 @@ def chain_of(function: Any) -> list[Any]:
         elif inspect.ismethod(function):
             function = function.__func__
         else:
-            # Not getattr: what makes attributes up as they are asked for may wrap itself for ever.
+            # Not getattr: what makes attributes up as they are asked for may wrap itself forever.
             function = getattr(function, "__dict__", {}).get("__wrapped__", function)
     return chain
 

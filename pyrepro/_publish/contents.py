@@ -30,7 +30,7 @@ def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerpri
         try:
             status = os.lstat(path)
         except OSError:
-            continue  # it is not there any more
+            continue  # it is gone
         if stat.S_ISREG(status.st_mode):
             found[part] = _fingerprint(status)
             continue
@@ -43,7 +43,7 @@ def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerpri
 
 
 def _walk(directory: str, prefix: str, found: dict[str, Fingerprint]) -> None:
-    # Its own times tell nothing: it is changed by what is no part of it, too.
+    # Its own times tell nothing: it is changed by what is not part of it, too.
     found[prefix] = [0, 0, 0, 0]
     # FileNotFoundError, NotADirectoryError: another process removes or replaces it just now.
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:

@@ -13,12 +13,10 @@ import itertools
 import os
 import stat
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pyrepro._paths import is_inside, is_url, split_text
-
-STATE_DIRECTORY = ".pyrepro"
-"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+from pyrepro._paths import STATE_DIRECTORY, is_inside, split_text
 
 MARKERS = "markers"
 """The directory in it for markers: it grows with the artifacts."""
@@ -31,31 +29,22 @@ _CANNOT_SYNC_ERRORS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 class Target(NamedTuple):
-    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it."""
+    """Where an artifact belongs: a directory, which ends in a separator or is empty, and its name in it.
+
+    Attributes:
+        directory: the directory.
+        name: the name.
+        store: the store that the directory is in, None if it is on a local file system.
+    """
 
     directory: str
     name: str
+    store: Any = None
 
     @classmethod
     def of(cls, path: Any) -> Target:
-        """The target of a tagged path.
-
-        Args:
-            path: the path.
-
-        Returns:
-            The target, relative if the path is.
-
-        Raises:
-            ValueError: it is not on a local file system.
-        """
-        text = path if type(path) is str else os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else None
-        if text is None or ("://" in text and is_url(text)):
-            raise ValueError(
-                f"{path!r} is on no local file system, and atomic=True and cache=True need one, to move files there in "
-                f"one step; leave them out, or write to a local path"
-            )
-        head, name, _ = split_text(text)
+        """The target of a tagged local path, relative if the path is."""
+        head, name, _ = split_text(path if type(path) is str else os.fsdecode(path))
         return cls(head, name)
 
     @property
@@ -68,7 +57,7 @@ class Target(NamedTuple):
         Raises:
             FileNotFoundError: it is relative to a working directory that was deleted.
         """
-        if os.path.isabs(self.directory):
+        if self.store is not None or os.path.isabs(self.directory):
             return self
         try:
             directory = os.getcwd()
@@ -109,14 +98,19 @@ def make_state_directory(directory: str) -> None:
     """
     path = state_directory_of(directory)
     while True:
-        # FileNotFoundError: another call that ended removed it between two steps; all of them are taken again.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             # FileExistsError: as mostly; the directory may have been opened to others since.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
             share_like(directory, path)
             write_gitignore(directory)
             return
+        except FileNotFoundError:
+            # Another call that ended removed it between two steps; all of them are taken again. No call removes a link.
+            if os.path.islink(path):
+                raise FileNotFoundError(
+                    f"{path} is a link to {os.readlink(path)}, where no directory is; remove the link"
+                ) from None
         os.makedirs(directory, exist_ok=True)
 
 
@@ -160,7 +154,7 @@ def write_gitignore(directory: str) -> None:
 
 
 def make_directory_like(model: str, path: str) -> None:
-    """Make a directory that the same users may enter and write to as another one.
+    """Make a directory that the same users may enter and write to as a given one.
 
     Args:
         model: the other directory.
@@ -175,7 +169,7 @@ def make_directory_like(model: str, path: str) -> None:
 
 
 def share_like(model: str, path: str, bits: int = 0o7777) -> None:
-    """Let the users of a directory use another one or a file, as far as it is ours, by these bits of its mode."""
+    """Let the users of a directory use another directory or a file, as far as it is ours, by these bits of its mode."""
     wanted, found = os.stat(model), os.stat(path)
     if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
@@ -321,7 +315,7 @@ def rename(source: str, path: str) -> None:
 
 
 def move_where_nothing_is(source: str, path: str) -> bool:
-    """Move a file in one step, but never over another one.
+    """Move a file in one step, but never over another.
 
     Returns:
         Whether it was moved; if not, there is something at the path.
@@ -389,11 +383,11 @@ def is_protected(path: str) -> bool:
     return not stat.S_ISLNK(mode) and not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
-def free_name(path: str) -> str:
-    """A path beside another one that says when what was there was moved aside, and where nothing is."""
+def free_name(path: str, is_there: Callable[[str], bool] = os.path.lexists) -> str:
+    """A free path beside another that says when what was there was moved aside."""
     seconds = (int(time.time()) + number for number in itertools.count())
     names = (time.strftime("~%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
-    return next(path + name for name in names if not os.path.lexists(path + name))
+    return next(path + name for name in names if not is_there(path + name))
 
 
 def is_real_directory(path: str) -> bool:

@@ -1,6 +1,6 @@
 """Held files: locked by a call until it ends, in whatever way, since the kernel frees them with the process.
 
-Sources: flock(2), fork(2).
+Sources: flock(2), fork(2), proc(5).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pyrepro._publish.files import unlink_if_possible
 
@@ -26,6 +26,15 @@ def _close_all() -> None:
 getattr(os, "register_at_fork", dict)(after_in_child=_close_all)  # Windows has no forks
 
 
+def open_files() -> Iterator[str]:
+    """The paths of what this process has open, where the platform lists it."""
+    # OSError: it does not; or the descriptor was that of the listing, or one that another thread has closed.
+    with contextlib.suppress(OSError):
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                yield os.readlink(f"/proc/self/fd/{descriptor}")
+
+
 def hold(path: str, mode: int | None) -> Callable[[], None]:
     """Lock a file.
 
@@ -34,7 +43,7 @@ def hold(path: str, mode: int | None) -> Callable[[], None]:
         mode: the mode of one that is made; None if it must be there.
 
     Returns:
-        What unlinks it, and lets others lock another one of this name.
+        What unlinks it, and lets others lock a new file of this name.
 
     Raises:
         FileNotFoundError: it, or its directory, is not there.

@@ -55,7 +55,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     held = held_by(function, ignored)
     parts = [chain[-1], *(one.value for one in held if not (one.is_hidden or one.text) and _is_named(one.value))]
     values = [one.text for one in held if one.text]
-    # A class method that is decorated from outside its class is another one for each class.
+    # A class method that is decorated from outside its class is a new one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
     _refuse_look_alike(chain, owners, _text(parts, [], None))
     return _text([*parts, *owners], values, work_tree)
@@ -117,7 +117,7 @@ _decorations: dict[tuple[object, ...], _Decoration] = {}
 
 
 def _refuse_look_alike(chain: list[Any], owners: list[Any], text: str) -> None:
-    """Refuse a function that would be taken for another one which the same run of the same code has decorated.
+    """Refuse a function that would be taken for another that the same run of the same code has decorated.
 
     A reload, a cell that is run again and a test module that is imported again decorate the same name, too: what they
     run was compiled anew. A factory decorates the same function again.

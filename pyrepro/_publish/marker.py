@@ -155,26 +155,38 @@ NOTHING_THERE = "nothing is there"
 
 
 def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str | None:
+    if target.store is not None:
+        return target.store.why_not_completed(maker, target, sidecar_suffix)  # type: ignore[no-any-return]
     known = _known_marker(target)
     marker = known[0]
     path = target.path
     if marker is None:
-        return f"no cached call completed what is there as {path}" if os.path.lexists(path) else NOTHING_THERE
+        return f"no cached call completed {path}" if os.path.lexists(path) else NOTHING_THERE
     changed = marker.changed_files(target.directory)
     if changed and not os.path.lexists(path):
         return f"{path} was removed"
-    if marker.origin.maker != maker and not is_same_maker(marker.origin.maker, maker):
-        raise ArtifactMismatchError(
-            f"{target.absolute().path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
-            f"pass another stem to one of them",
-            path=target.absolute().path,
-            maker=marker.origin.maker,
-        )
+    check_maker(marker, maker, target)
     if (changed or marker.is_fresh()) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
         return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
     if sidecar_suffix and not os.path.exists(path + sidecar_suffix):
         return f"{path}{sidecar_suffix} is not there"
     return None
+
+
+def check_maker(marker: Marker, maker: str, target: Target) -> None:
+    """Refuse to take an artifact that another function completed for a function's own.
+
+    Raises:
+        ArtifactMismatchError: it is another function's.
+    """
+    if marker.origin.maker != maker and not is_same_maker(marker.origin.maker, maker):
+        path = target.absolute().path
+        raise ArtifactMismatchError(
+            f"{path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
+            f"call one of them with another file name",
+            path=path,
+            maker=marker.origin.maker,
+        )
 
 
 def first_of(texts: Iterable[str]) -> str:
@@ -260,7 +272,7 @@ class StagedContents(NamedTuple):
                 files = self._files_in_place()
                 if files is None:
                     return
-                plain = _without(target.name, tag)
+                plain = without_tag(target.name, tag)
                 marker = Marker(target.name, plain, origin, self.parts, files, new_file.time)
                 new_file.put(marker.text().encode(), marker_file(target))
             newest = newest_file(target.directory, plain)
@@ -285,7 +297,7 @@ class StagedContents(NamedTuple):
                 files[name] = found, digest_of(directory + name)
                 continue
             staged, held = self.files[name]
-            # The move is a change, and where inodes are made up it may give another one.
+            # The move is a change, and where inodes are made up it may give a new one.
             if staged[:2] != found[:2] and digest_of(directory + name) != held:
                 return None
             files[name] = found, held
@@ -301,6 +313,8 @@ def _put_names(names: list[str], path: str, directory: str) -> None:
 
 def marker_of(target: Target) -> Marker | None:
     """The marker of an artifact; None if there is none that can be read."""
+    if target.store is not None:
+        return target.store.marker_of(target)  # type: ignore[no-any-return]
     return _known_marker(target)[0]
 
 
@@ -350,7 +364,11 @@ def newest_marker(target: Target, tag: str) -> Marker | None:
         target: one of them.
         tag: the tag in its name.
     """
-    name = pointed_name(newest_file(target.directory, _without(target.name, tag)))
+    plain = without_tag(target.name, tag)
+    if target.store is None:
+        name = pointed_name(newest_file(target.directory, plain))
+    else:
+        name = target.store.newest_name(target, plain)
     return marker_of(target._replace(name=name)) if name else None
 
 
@@ -363,8 +381,10 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
         origin: what would make it, which has a code key.
     """
     assert origin.code_key is not None
-    plain = _without(target.name, tag)
-    for name in listed_names(key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)):
+    plain = without_tag(target.name, tag)
+    key = (plain, origin.maker, origin.config, origin.code_key)
+    names = listed_names(key_file(target.directory, *key)) if target.store is None else target.store.keyed_names(*key)
+    for name in names:
         marker = marker_of(target._replace(name=name))
         if (
             marker is not None
@@ -378,7 +398,7 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
             yield marker
 
 
-def _without(name: str, tag: str) -> str:
+def without_tag(name: str, tag: str) -> str:
     before, _, after = name.rpartition(f"-{tag}")
     return before + after
 
@@ -388,7 +408,7 @@ def _time_of(fingerprint: Fingerprint) -> int:
 
 
 def _known_marker(target: Target) -> list[Marker | None]:
-    """The marker of an artifact as this process knows it, in a list so that it can take another one's place."""
+    """The marker of an artifact as this process knows it, in a list so that it can take another's place."""
     path = marker_file(target)
     try:
         status = os.stat(path)

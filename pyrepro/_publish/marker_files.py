@@ -10,7 +10,8 @@ import functools
 import hashlib
 import os
 
-from pyrepro._publish.files import MARKERS, STATE_DIRECTORY, Target, share_like, unlink_if_possible
+from pyrepro._paths import STATE_DIRECTORY
+from pyrepro._publish.files import MARKERS, Target, share_like, unlink_if_possible
 
 _O_BINARY = getattr(os, "O_BINARY", 0)
 
@@ -26,17 +27,30 @@ def spare_directory(directory: str) -> str:
 
 
 def marker_file(target: Target) -> str:
-    # A digest, because the artifact's name may be too long to take a suffix.
-    return f"{markers_directory(target.directory)}{os.sep}{_digest(target.name)}.json"
+    return target.directory + marker_name(target.name)
 
 
 def newest_file(directory: str, plain: str) -> str:
-    return f"{markers_directory(directory)}{os.sep}{_digest(plain)}.newest"
+    return directory + newest_name(plain)
 
 
 def key_file(directory: str, plain: str, maker: str, config: str, code_key: str) -> str:
     """The file with the names of the artifacts of one plain path, maker, configuration and code key."""
-    return f"{markers_directory(directory)}{os.sep}{_digest(chr(0).join((plain, maker, config, code_key)))}.key"
+    return directory + key_name(plain, maker, config, code_key)
+
+
+def marker_name(name: str) -> str:
+    """Where the marker of an artifact is, from the directory of the artifact."""
+    # A digest, because the artifact's name may be too long to take a suffix.
+    return f"{STATE_DIRECTORY}/{MARKERS}/{_digest(name)}.json"
+
+
+def newest_name(plain: str) -> str:
+    return f"{STATE_DIRECTORY}/{MARKERS}/{_digest(plain)}.newest"
+
+
+def key_name(plain: str, maker: str, config: str, code_key: str) -> str:
+    return f"{STATE_DIRECTORY}/{MARKERS}/{_digest(chr(0).join((plain, maker, config, code_key)))}.key"
 
 
 @functools.lru_cache(maxsize=1024)

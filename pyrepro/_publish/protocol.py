@@ -13,30 +13,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._paths import change_paths, split_path
+from pyrepro._paths import STATE_DIRECTORY, change_paths
 from pyrepro._publish.files import (
-    STATE_DIRECTORY,
     Target,
-    free_name,
-    holds_exactly,
-    is_protected,
-    move_into_place,
     move_where_nothing_is,
-    prepare_for_move,
     remove_calls_in,
-    rename,
-    unlink_if_possible,
-    write_then_rename,
 )
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import (
-    Origin,
-    StagedContents,
-    changed_since_completed,
-    remove_marker,
-    why_not_completed,
-)
-from pyrepro._publish.marker_files import remove_markers_directory
+from pyrepro._publish.marker import Origin, why_not_completed
+from pyrepro._publish.place import Contents, Place, place_of, target_of
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
 from pyrepro._publish.staging import Staging, tidy
@@ -53,6 +38,7 @@ class _Output(NamedTuple):
 
     staged: str
     path: str
+    place: Place
 
 
 class Publication:
@@ -76,27 +62,28 @@ class Publication:
         self._process = os.getpid()
         self._relative_stagings: set[str] = set()
         self._locks = Locks(self._targets, maker)
-        self._stagings: dict[str, Staging] = {}
+        self._places: dict[Target, Place] = {}
         self._unplaced: list[Unplaced] = []
         self._has_returned = False
         self.is_done = False
 
     def close(self) -> None:
-        """Remove what is not needed any more, and release the locks."""
+        """Remove what is no longer needed, and release the locks."""
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return
         # An error here must not hide the one that says what is kept.
         with contextlib.suppress(OSError):
             self._locks.release()
-        for staging in self._stagings.values():
+        stagings = [place.staging for place in self._places.values()]
+        for staging in stagings:
             if not self._has_returned:
                 staging.discard()
             elif (kept := staging.finish()) and not self._unplaced:
                 # An interrupt, or a thread that is still writing: nobody else says where it is.
                 _logger.error("not everything that was written was put in place; it is kept in %s", ", ".join(kept))
         # Last, when the artifacts are in place: it may take a while where many were killed.
-        for directory in {*self._stagings, *self._locks.directories}:
+        for directory in {*(staging.directory for staging in stagings), *self._locks.directories}:
             tidy(directory)
 
     def wait_for_lock(self) -> Iterator[None]:
@@ -128,7 +115,7 @@ class Publication:
 
         sources = [reusable(target, tag, origin, self._sidecar_suffix) for target in self._targets]
         for target, source in zip(self._targets, sources, strict=True):
-            staging = os.path.join(self._stagings[target.directory].path, "")
+            staging = os.path.join(self._place_of(target).staging.path, "")
             if source is None or not copy_into(source, staging, tag):
                 self.unstage()
                 return None
@@ -136,8 +123,8 @@ class Publication:
 
     def unstage(self) -> None:
         """Remove what is staged, which was not worth the keeping."""
-        for staging in self._stagings.values():
-            staging.empty()
+        for place in self._places.values():
+            place.staging.empty()
 
     def staged(self, argument: Any) -> Any:
         """A path, or a list or tuple of paths, where the function must write it."""
@@ -156,9 +143,8 @@ class Publication:
             The value, or a copy of it if it holds staged paths.
         """
         final = with_final_paths(value, functools.partial(self._final_path, old=f"-{old}", new=f"-{new}"))
-        stagings = self._stagings.values()
         if self._process == os.getpid():
-            users = users_of(final, [staging.token for staging in stagings])
+            users = users_of(final, [place.staging.token for place in self._places.values()])
             if users:
                 _logger.warning(
                     "%s wrote into a directory that is gone when the call ends, and something still uses it: %s; "
@@ -177,11 +163,14 @@ class Publication:
         """
         self._has_returned = True
         try:
+            if self._process == os.getpid():
+                for place in self._places.values():
+                    place.staging.follow()
             yield
         except PublishError:
             raise
         except Exception as error:  # whatever it is, it must not cost what the function wrote
-            left = [path for staging in self._stagings.values() for path in _left_in(staging)]
+            left = [path for place in self._places.values() for path in _left_in(place.staging)]
             if not left or self._process != os.getpid():
                 raise
             reason = reason_of(error)
@@ -215,16 +204,18 @@ class Publication:
         contents = self._contents_of(written, others, new) if origin is not None else []
         new_sidecars = {target: self._sidecars_of(target, sidecars) for target in written}
         # Before the old marker is removed, which tells that the artifact was changed.
-        written = [target for target in written if self._is_free(target)]
+        written = [target for target in written if self._place_of(target).is_free(target)]
         # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
-        self._remove_old_markers(targets)
+        for target in targets:
+            self._place_of(target).remove_old_marker(target)
         # The artifacts last: where one is, everything that belongs to it is, too.
         for output in others:
-            side_files.move(output.staged, output.path)
+            output.place.place_side_file(output.staged, output.path, side_files)
         placed = [
             target
             for target in written
-            if self._is_whole(target, side_files) and self._place_artifact(target, new_sidecars[target])
+            if self._is_whole(target, side_files)
+            and self._place_of(target).place_artifact(target, new_sidecars[target])
         ]
         self._unplaced += side_files.unplaced
         _warn_of_new(side_files.new)
@@ -241,16 +232,23 @@ class Publication:
         """What is staged, under names with the tag of the code that has run, and ready to be moved."""
         artifacts = {target.name for target in self._targets}
         outputs = []
-        for directory, staging in self._stagings.items():
+        for place in self._places.values():
+            staging = place.staging
+            if not os.path.lexists(staging.path):
+                raise ArtifactMissingError(
+                    f"{staging.path}, where the function was to write, was removed while it ran, and with it what it "
+                    f"wrote there; let nothing clean {staging.directory} meanwhile",
+                    path=self._targets[0].path,
+                )
             remove_calls_in(staging.path)
             for staged in _entries_of(staging):
                 name = os.path.basename(staged)
                 true_name = name.replace(f"-{old}", f"-{new}")
-                output = _Output(os.path.join(staging.path, true_name), os.path.join(directory, true_name))
+                output = _Output(os.path.join(staging.path, true_name), place.directory + true_name, place)
                 try:
                     if name != true_name and not move_where_nothing_is(staged, output.staged):
                         raise FileExistsError(f"the function wrote {true_name}, too")
-                    prepare_for_move(output.staged, staging.path, directory)
+                    place.prepare(output.staged)
                     outputs.append(output)
                 except Exception as error:  # whatever it is, the others must not be lost for it
                     kept = output.staged if os.path.lexists(output.staged) else staged
@@ -259,18 +257,16 @@ class Publication:
         return outputs
 
     def _output_of(self, target: Target) -> _Output:
-        return _Output(self._staged_artifact(target), target.path)
+        return _Output(self._staged_artifact(target), target.path, self._place_of(target))
 
-    def _contents_of(self, written: list[Target], others: list[_Output], tag: str) -> list[StagedContents]:
+    def _contents_of(self, written: list[Target], others: list[_Output], tag: str) -> list[Contents]:
         # A dangling link is written, but has no content that a marker could name.
         whole = [target for target in written if os.path.exists(self._staged_artifact(target))]
-        staged = [self._staged_artifact(target._replace(name="")) for target in whole]
-        parts = [self._parts(target, others, tag) for target in whole]
-        return list(map(StagedContents.of, staged, whole, parts))
+        return [self._place_of(target).contents(target, self._parts(target, others, tag)) for target in whole]
 
     def _parts(self, target: Target, others: list[_Output], tag: str) -> list[str]:
         """The names of an artifact and of what was written beside it under its tag."""
-        beside = [one.staged for one in others if os.path.join(os.path.dirname(one.path), "") == target.directory]
+        beside = [one.staged for one in others if one.place is self._place_of(target)]
         return [target.name, *(name for staged in beside for name in tagged_in(staged, tag))]
 
     def _sidecars_of(self, target: Target, sidecars: Sidecars) -> dict[str, bytes]:
@@ -281,30 +277,6 @@ class Publication:
             self._unplaced.append(Unplaced(None, target.path + self._sidecar_suffix, reason))
             return {}
 
-    def _is_free(self, target: Target) -> bool:
-        """Whether an artifact may be put in place, once one that is not as it was made is moved aside."""
-        is_changed = changed_since_completed(target)
-        # That the function itself makes its artifacts read-only says nothing of the old one.
-        if not is_changed and (not is_protected(target.path) or is_protected(self._staged_artifact(target))):
-            return True
-        found = "changed" if is_changed else "made read-only"
-        aside = free_name(target.path)
-        try:
-            rename(target.path, aside)
-        except OSError as error:
-            reason = f"what is there was {found} since it was made, and cannot be moved aside: {reason_of(error)}"
-            self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
-            return False
-        _logger.warning(
-            "%s was %s since it was made, so it is not overwritten; it is now %s", target.path, found, aside
-        )
-        return True
-
-    def _remove_old_markers(self, targets: list[Target]) -> None:
-        for target in targets:
-            if remove_marker(target):
-                remove_markers_directory(target.directory)
-
     def _is_whole(self, target: Target, side_files: SideFiles) -> bool:
         """Whether everything that carries the tag of an artifact is in place beside it."""
         missing = [one for one in side_files.unplaced if one.is_tagged and one.path.startswith(target.directory)]
@@ -312,50 +284,6 @@ class Publication:
             reason = f"{missing[0].path} belongs to it, and is not in place"
             self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
         return not missing
-
-    def _place_artifact(self, target: Target, sidecars: dict[str, bytes]) -> bool:
-        """Put an artifact in place, its record just before it; whether it is there."""
-        staging, staged = self._stagings[target.directory], self._staged_artifact(target)
-        record = target.path + self._sidecar_suffix
-        old_record = self._set_record_aside(record, staging) if self._sidecar_suffix else None
-        for name, content in sidecars.items():
-            self._place_sidecar(os.path.join(target.directory, name), content, staging)
-        try:
-            move_into_place(staged, target.path, staging.aside)
-        except OSError as error:
-            self._unplaced.append(Unplaced(staged, target.path, reason_of(error)))
-            if self._sidecar_suffix:
-                # What is there is another artifact, and has another record, or none.
-                with contextlib.suppress(OSError):
-                    os.replace(record, staged + self._sidecar_suffix)
-                if old_record is not None:
-                    with contextlib.suppress(OSError):
-                        os.replace(old_record, record)
-            return False
-        if old_record is not None:
-            unlink_if_possible(old_record)
-        return True
-
-    def _set_record_aside(self, record: str, staging: Staging) -> str | None:
-        """Move the record of an older artifact away, which the new one must never stand beside."""
-        old_record = os.path.join(staging.aside, os.urandom(8).hex())
-        try:
-            os.makedirs(staging.aside, exist_ok=True)
-            os.rename(record, old_record)
-        except OSError:
-            # There is none; or it cannot be moved, and then the new one cannot take its place either.
-            return None
-        return old_record
-
-    def _place_sidecar(self, path: str, content: bytes, staging: Staging) -> None:
-        # Artifacts share sidecars: a thousand of them may have one patch, which is written and synced once.
-        if holds_exactly(path, content):
-            return
-        try:
-            os.makedirs(staging.aside, exist_ok=True)
-            write_then_rename(content, path, os.path.join(staging.aside, os.urandom(8).hex()))
-        except OSError as error:
-            self._unplaced.append(Unplaced(None, path, f"it cannot be written: {reason_of(error)}"))
 
     def _error(self, targets: list[Target], placed: list[Target]) -> PublishError:
         there = ", ".join(target.path for target in placed)
@@ -365,7 +293,9 @@ class Publication:
         ]
         kept = tuple(one.staged for one in self._unplaced if one.staged is not None)
         head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
-        advice = "Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        advice = (
+            "Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
+        )
         return PublishError(
             "\n".join([head, *lines, *([advice] if kept else [])]),
             path=targets[0].path,
@@ -380,9 +310,12 @@ class Publication:
             return
         paths = ", ".join(target.path for target in missing)
         elsewhere = self._written_elsewhere()
-        written = ", ".join([*(output.path for output in others), *elsewhere]) or "nothing"
+        found = [*(target.path for target in placed), *(output.path for output in others), *elsewhere]
+        written = ", ".join(found) or "nothing"
         # It was given a relative path, which led elsewhere after the change.
         advice = "It changed the working directory: pass an absolute path." if elsewhere else advice_on(returned)
+        if {*map(_normalised, found)} & {_normalised(target.path) for target in missing}:
+            advice = "The names look alike, and differ in their Unicode normalisation (NFC, NFD). " + advice
         raise ArtifactMissingError(
             f"the function returned without writing {paths}; it wrote {written}. {advice}", path=missing[0].path
         )
@@ -398,33 +331,36 @@ class Publication:
         return found
 
     def _make_staging_directories(self) -> None:
-        for directory in dict.fromkeys(target.directory for target in self._targets):
+        for directory in dict.fromkeys(target._replace(name="") for target in self._targets):
             # Known before it is made, so that close() removes what an error leaves.
-            self._stagings[directory] = staging = Staging(directory)
-            staging.make()
+            place = place_of(directory, self._maker, self._sidecar_suffix, self._unplaced, refreshes=self._refreshes)
+            self._places[directory] = place
+            place.staging.make()
+
+    def _place_of(self, target: Target) -> Place:
+        return self._places[target._replace(name="")]
 
     def _staged_artifact(self, target: Target) -> str:
-        return os.path.join(self._stagings[target.directory].path, target.name)
+        return os.path.join(self._place_of(target).staging.path, target.name)
 
     def _staged_path(self, path: Any) -> Any:
-        target = Target.of(path)
-        staging = self._stagings[target.absolute().directory]
-        if not os.path.isabs(target.directory):
-            self._relative_stagings.add(os.path.join(target.directory, STATE_DIRECTORY, staging.token))
+        target = target_of(path)
+        place = self._place_of(target.absolute())
+        if target != target.absolute():
+            self._relative_stagings.add(os.path.join(target.directory, STATE_DIRECTORY, place.staging.token))
         # From the path as it was passed, so that it keeps its type and stays relative.
-        return split_path(path, accepted="a path").inside(STATE_DIRECTORY, staging.token)
+        return place.staged_path(path)
 
     def _final_path(self, path: Any, old: str, new: str) -> Any:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return path
         text = os.fsdecode(path)
-        for staging in self._stagings.values():
+        for place in self._places.values():
             # Not as a prefix: the function may have made the path absolute, or real.
-            inside = os.path.join(STATE_DIRECTORY, staging.token, "")
+            inside = os.path.join(STATE_DIRECTORY, place.staging.token, "")
             before, found, after = os.path.join(text, "").partition(inside)
             if found:
-                final = (before + after.replace(old, new)) or os.path.join(os.curdir, "")
-                return _in_type_of(path, final if text.endswith(os.sep) else final.rstrip(os.sep) or os.sep)
+                return place.final_path(path, before, after.replace(old, new))
         return path
 
 
@@ -442,6 +378,12 @@ def _left_in(staging: Staging) -> list[str]:
         return [staging.path]
 
 
+def _normalised(path: str) -> str:
+    import unicodedata  # imported where something is missing
+
+    return unicodedata.normalize("NFC", path)
+
+
 def _warn_of_new(paths: list[str]) -> None:
     if paths:
         _logger.warning(
@@ -449,10 +391,3 @@ def _warn_of_new(paths: list[str]) -> None:
             "will be refused, so put the tag of the path into it, or write it elsewhere",
             ", ".join(paths),
         )
-
-
-def _in_type_of(path: Any, text: str) -> Any:
-    """Another path in the type of a given one, where that is the type of a path."""
-    if isinstance(path, bytes):
-        return os.fsencode(text)
-    return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyrepro._paths import split_text
-from pyrepro._publish.files import STATE_DIRECTORY, TICK, last_change, move_into_place, remove_tree
+from pyrepro._paths import STATE_DIRECTORY, split_text
+from pyrepro._publish.files import TICK, last_change, move_into_place, remove_tree
 from pyrepro._tag import Tag
 from pyrepro.errors import InputChangedError, NotTaggedError
 
@@ -81,7 +81,7 @@ class _Renaming:
 
     def changed(self, name: str) -> str:
         """The name with the new text in the place of the tag; the same if it carries another tag, or none."""
-        # The last tag is what is read, and what stands before it may be the beginning of another one.
+        # The last tag is what is read, and what stands before it may be the beginning of another.
         with contextlib.suppress(NotTaggedError):
             if Tag.from_path(name) == self._old:
                 return name.replace(f"-{self._old}", f"-{self._new}")

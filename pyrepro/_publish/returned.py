@@ -1,7 +1,4 @@
-"""What a function returned: staged paths in it become final ones, and what still uses the staging directory is found.
-
-Source: proc(5), of the open files of a process.
-"""
+"""What a function returned: staged paths become final ones, and what still uses the staging directory is found."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from pyrepro._paths import made_like
+from pyrepro._publish.held import open_files
 
 _MAX_OBJECTS = 1_000
 """How many objects are looked at: whatever still uses a path holds it near its surface."""
@@ -159,16 +157,10 @@ def _parts_of(part: Any) -> list[Any]:
 
 def _open_files_in(tokens: list[str]) -> Iterator[str]:
     """The files in staging directories that this process has open, where the platform lists them."""
-    try:
-        descriptors = os.listdir("/proc/self/fd")
-    except OSError:
-        return
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):  # that of the listing, or one that another thread has closed
-            path = os.readlink(f"/proc/self/fd/{descriptor}")
-            # By the names alone, which are random: the paths would have to be real ones.
-            if any(f"/{token}/" in path for token in tokens):
-                yield f"{os.path.basename(path)} is still open"
+    for path in open_files():
+        # By the names alone, which are random: the paths would have to be real ones.
+        if any(f"/{token}/" in path for token in tokens):
+            yield f"{os.path.basename(path)} is still open"
 
 
 def described(value: Any) -> str:

@@ -98,7 +98,7 @@ class SideFiles:
             elif _are_the_same(staged, path):
                 os.unlink(staged)
             else:
-                self.unplaced.append(Unplaced(staged, path, "it is there already, with other content", is_tagged))
+                self.unplaced.append(Unplaced(staged, path, "it already exists, with other content", is_tagged))
         except OSError as error:
             self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
 
@@ -129,7 +129,7 @@ class SideFiles:
 
 
 def _set_completed_aside(staged: str, path: str) -> None:
-    """Move what is there aside if it is no side file, but an artifact that a cached call completed.
+    """Move what is there aside if it is not a side file, but an artifact that a cached call completed.
 
     Raises:
         OSError: it cannot be moved.
@@ -139,7 +139,7 @@ def _set_completed_aside(staged: str, path: str) -> None:
     aside = free_name(path)
     rename(path, aside)
     _logger.warning(
-        "%s is an artifact of its own that a cached call made, so what was written beside another one does not "
+        "%s is an artifact that a cached call made, so a file written beside another artifact does not "
         "overwrite it; it is now %s",
         path,
         aside,

@@ -1,6 +1,6 @@
 """Staging directories: made, kept, removed, and what killed calls left of them.
 
-Source: rmdir(2).
+Sources: rmdir(2), proc(5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
-from pyrepro._publish.held import hold
+from pyrepro._publish.held import hold, open_files
 from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"
@@ -66,6 +66,21 @@ class Staging:
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
 
+    def follow(self) -> None:
+        """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
+
+        To be called when the function has returned: then it no longer looks like a killed call's.
+        """
+        if os.path.lexists(self.path):
+            return
+        # By the name alone, which is random, of the file that this call holds open.
+        name = f"{os.sep}{self.token}{_UNDER_WAY}"
+        found = next((path for path in open_files() if path.endswith(name)), None)
+        if found is not None:
+            self.path = found.removesuffix(_UNDER_WAY)
+            self.aside = f"{self.path}~"
+            unlink_if_possible(found)
+
     def empty(self) -> None:
         """Remove what is in the directory."""
         for name in os.listdir(self.path):
@@ -102,7 +117,7 @@ def tidy(directory: str) -> None:
         directory: the directory of the artifacts.
     """
     state_directory = state_directory_of(directory)
-    # Whatever cannot be removed stays, and is no reason for this call to fail.
+    # Whatever cannot be removed stays, and must not make this call fail.
     with contextlib.suppress(OSError):
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
         for name in os.listdir(state_directory):

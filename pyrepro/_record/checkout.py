@@ -22,15 +22,22 @@ from pyrepro.errors import CodeStateError, ReproduceError
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 """Hooks of a template would run code that is not the function's."""
 
+_NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0"}
+
 _PATIENCE = 24 * 3600.0
 """Seconds that git may take to fetch or check out a repository, of whatever size it is."""
 
 _LOCAL_SETTINGS = r"^(filter\..*|core\.(autocrlf|eol|safecrlf|symlinks|filemode)|lfs\..*)$"
 """The settings of a repository that decide what a checkout holds, and what counts as changed."""
 
-_SCP_LIKE = re.compile(r"(?:[\w.-]+@)?[\w.-]{2,}:(?!//)[\w./~-]+")
-_REMOTE = re.compile(r"(?:(?:https?|ssh|git|file)://|~?/|(?:[\w.-]+@)?[\w.-]{2,}:)[\w./~@:%+=,-]*")
+_SCP_LIKE = re.compile(r"(?!-)(?:[\w.-]+@)?(?!-)[\w.-]{2,}:(?!//)[\w./~-]+")
+_REMOTE = re.compile(
+    r"(?!.*(?:^|://|@)-)(?:(?:https?|ssh|git|file)://|~?/|(?:[\w.-]+@)?[\w.-]{2,}:(?!:))[\w./~@:%+=,-]*", re.ASCII
+)
 """Remotes that may stand in a line to type: no option, no command, no control character, no other transport."""
+
+_PROMISOR = r"^(extensions\.partialclone|remote\..*\.(url|promisor|partialclonefilter))$"
+"""The settings of a partial clone that say where its missing objects are; git-config(1), partial-clone.txt."""
 
 
 class Repository(NamedTuple):
@@ -43,7 +50,8 @@ class Repository(NamedTuple):
 
 def reproduce_error(record: Record, reason: str) -> ReproduceError:
     # What the record says, and what its code printed, must not reach a terminal as commands to it.
-    text = "\n".join(map(printable, f"{record.artifact['name']} cannot be made again: {reason}".split("\n")))
+    name = printable(record.artifact["name"])  # on one line, whatever it holds
+    text = "\n".join(map(printable, f"{name} cannot be made again: {reason}".split("\n")))
     return ReproduceError(text, path=record.path)
 
 
@@ -69,7 +77,7 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
             found = _repository_at(place)
             # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(found)
-            run_git(found.git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"])
+            _find_commit(found.git_dir, commit)
             return found
         except CodeStateError as error:
             words = words_of(error)
@@ -87,6 +95,11 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
     )
 
 
+def _find_commit(git_dir: str, commit: str) -> None:
+    # A partial clone would fetch what it does not hold, and be written into.
+    run_git(git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"], environment={"GIT_NO_LAZY_FETCH": "1"})
+
+
 def _repository_at(place: str) -> Repository:
     path = os.path.realpath(place)
     directory = path if os.path.isdir(path) else os.path.dirname(path)
@@ -102,14 +115,13 @@ def _fetched(record: Record, url: str, git_dir: str) -> Repository:
     """A repository with what a URL has: the commit alone where the server gives it, else all of it."""
     commit = record.code["commit"]
     _init(git_dir, commit, "--bare")
-    quiet = {"GIT_TERMINAL_PROMPT": "0"}
     fetch = ["fetch", "--quiet", "--no-tags"]
     try:
         try:
-            run_git(git_dir, [*fetch, "--depth=1", "--", url, commit], environment=quiet, seconds=_PATIENCE)
+            run_git(git_dir, [*fetch, "--depth=1", "--", url, commit], environment=_NO_PROMPT, seconds=_PATIENCE)
         except CodeStateError:
-            run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=quiet, seconds=_PATIENCE)
-        run_git(git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"])
+            run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=_NO_PROMPT, seconds=_PATIENCE)
+        _find_commit(git_dir, commit)
     except CodeStateError as error:
         reason = f"the commit {commit} cannot be fetched from {url}: {words_of(error)}"
         raise reproduce_error(record, reason) from error
@@ -161,7 +173,7 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
     shallow = os.path.join(repository.git_dir, "shallow")
     if os.path.isfile(shallow):
         shutil.copyfile(shallow, os.path.join(tree, ".git", "shallow"))
-    for key, value in _local_settings(repository.git_dir):
+    for key, value in _local_settings(repository.git_dir, _LOCAL_SETTINGS):
         run_git(tree, ["config", "--add", key, value])
     attributes = os.path.join(repository.git_dir, "info", "attributes")
     if os.path.isfile(attributes):
@@ -169,7 +181,13 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
         shutil.copyfile(attributes, os.path.join(tree, ".git", "info", "attributes"))
     # Where filters such as git-lfs look for what this clone does not hold.
     run_git(tree, ["config", "remote.origin.url", _origin_of(repository)])
-    run_git(tree, [*_NO_HOOKS, "checkout", "--quiet", "--detach", commit], seconds=_PATIENCE)
+    promisor = _local_settings(repository.git_dir, _PROMISOR)
+    if any(not key.endswith(".url") for key, _ in promisor):
+        # What a partial clone does not hold is fetched into this one, and not into the user's.
+        for key, value in [("core.repositoryformatversion", "1"), *promisor]:
+            run_git(tree, ["config", key, value])
+    checkout = [*_NO_HOOKS, "checkout", "--quiet", "--detach", commit]
+    run_git(tree, checkout, environment=_NO_PROMPT, seconds=_PATIENCE)
     for path, submodule in _work_tree.submodules_of(tree):
         source = _submodule_at(repository, tree, path, submodule)
         # A submodule that was never fetched cannot be checked out here, and the function may not need it.
@@ -180,16 +198,16 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
             # Fetched by their URLs as the repository was; git itself refuses transports that run commands.
             with contextlib.suppress(CodeStateError):
                 command = ["submodule", "--quiet", "update", "--init", "--recursive", "--", path]
-                run_git(tree, [*_NO_HOOKS, *command], environment={"GIT_TERMINAL_PROMPT": "0"}, seconds=_PATIENCE)
+                run_git(tree, [*_NO_HOOKS, *command], environment=_NO_PROMPT, seconds=_PATIENCE)
 
 
 def _origin_of(repository: Repository) -> str:
     return repository.place if is_url(repository.place) else repository.git_dir
 
 
-def _local_settings(git_dir: str) -> list[tuple[str, str]]:
+def _local_settings(git_dir: str, pattern: str) -> list[tuple[str, str]]:
     try:
-        output = run_git(git_dir, ["config", "--local", "-z", "--get-regexp", _LOCAL_SETTINGS])
+        output = run_git(git_dir, ["config", "--local", "-z", "--get-regexp", pattern])
     except CodeStateError:  # as git says that there are none
         return []
     pairs = [entry.decode(errors="surrogateescape").partition("\n") for entry in output.split(b"\0")[:-1]]
@@ -209,7 +227,7 @@ def _submodule_at(repository: Repository, tree: str, path: str, commit: str) -> 
     for place in filter(os.path.isdir, places):
         with contextlib.suppress(CodeStateError, OSError):
             found = _repository_at(place)
-            run_git(found.git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"])
+            _find_commit(found.git_dir, commit)
             return found
     return None
 

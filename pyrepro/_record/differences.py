@@ -9,7 +9,7 @@ from pyrepro._config.forms import JSON, canonical_json
 from pyrepro._config.place import leaves_of
 from pyrepro._value import Value
 
-_CODE = ("commit", "changes", "module", "left_out", "changed_meanwhile")
+_CODE = ("commit", "changes", "patch", "module", "left_out", "changed_meanwhile")
 _PARTS = ("code", "config", "inputs", "arguments", "versions")
 
 
@@ -47,7 +47,8 @@ class Differences(Value):
     Attributes:
         names: the names of both artifacts.
         same_content: whether they hold the same bytes.
-        code: commit, changes, module, function and the states of other work trees.
+        code: commit, changes, the patch beside the record that holds these, module, function and the states of other
+            work trees.
         config: the configuration by dotted key, without what the inputs hold; under ``""`` the hashes, where a value
             that is not recorded differs.
         inputs: the hashes of what was read, by parameter, with the key or the index of one of several.
@@ -70,7 +71,9 @@ class Differences(Value):
         lines = [f"{self.names[0]} | {self.names[1]}"]
         lines += [f"{part} {name}: {ours} | {theirs}" for part, name, ours, theirs in self._rows()]
         if "commit" in self.code:
-            lines.append(f"to see it in the code, type: git diff {' '.join(self.code['commit'])}")
+            # What was not committed is in the patches alone.
+            seen = "what is committed of it" if "changes" in self.code else "it in the code"
+            lines.append(f"to see {seen}, type: git diff {' '.join(self.code['commit'])}")
         if not self:
             lines.append("nothing that is recorded differs")
         lines.append(f"the artifacts hold {'the same' if self.same_content else 'different'} bytes")

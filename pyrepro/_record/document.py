@@ -19,7 +19,7 @@ from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._config.inputs import Input, flat
-from pyrepro._paths import is_inside, paths_in, relative_to
+from pyrepro._paths import is_inside, paths_in, relative_to, text_of
 from pyrepro._record.environment import lock_file, packages_of_process, python_now
 from pyrepro._record.record import SUFFIX, RecordedInput
 from pyrepro._record.secrets import clean, without_credentials, without_home
@@ -68,7 +68,7 @@ def document_of(
         module: the file of the function.
         started: when it was called, in seconds since 1970.
         seconds: how long it ran.
-        meanwhile: the files that changed while it ran, None if nobody knows.
+        meanwhile: the files that changed while it ran, None if that is unknown.
 
     Returns:
         JSON in UTF-8, its keys sorted.
@@ -259,8 +259,8 @@ def _name_in_record(file: str) -> str | None:
 def recorded_paths(argument: Any, top: str | None) -> JSON:
     """The plain paths of an argument, as they were passed."""
     if isinstance(argument, (list, tuple)):
-        return [_portable(os.fsdecode(path), top) for path in paths_in(argument)]
-    return None if argument is None else _portable(os.fsdecode(argument), top)
+        return [_portable(text_of(path), top) for path in paths_in(argument)]
+    return None if argument is None else _portable(text_of(argument), top)
 
 
 def _path_type(argument: Any) -> str:

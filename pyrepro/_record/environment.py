@@ -6,18 +6,28 @@ Source: importlib.metadata, and the core metadata and database of installed dist
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypedDict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from pyrepro._record.secrets import without_credentials
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 # The files that importlib.metadata takes names and versions from, by the suffix of the metadata directory. An .egg-info
 # can itself be the file.
 _DIST_INFO_FILES = ("METADATA", "RECORD", "direct_url.json", "top_level.txt")
-_EGG_INFO_FILES = ("", "PKG-INFO", "SOURCES.txt", "installed-files.txt", "top_level.txt")
+_EGG_INFO_FILES = ("", "PKG-INFO", "top_level.txt")
+
+# importlib.metadata parses whole descriptions for a name, and looks for every file of a distribution on the disk.
+_NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
+_VERSION = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
+_TOP_OF_FILE = re.compile(r'^"?([^/,"\n]+)(?=([/,"]))', re.MULTILINE)
 
 # Clocks of file systems tick every 10 ms at worst: a file can be written twice within a tick and look the same.
 _TICK_NS = 20_000_000
@@ -63,9 +73,9 @@ class _InstalledDistributions(NamedTuple):
     """What is installed, as long as the files that say so are the same."""
 
     fingerprint: list[_Fingerprint]
-    by_package: Mapping[str, list[str]]
+    by_package: dict[str, set[str]]
     origins: dict[str, str | None]  # of every distribution, None of one from an index
-    versions: dict[str, str | None]  # filled as they are asked for: parsing the metadata of all takes long
+    versions: dict[str, str]
 
 
 _last_seen: _InstalledDistributions | None = None
@@ -89,14 +99,14 @@ def packages_of_process() -> Packages:
     """The installed distributions, and which of them the loaded modules belong to.
 
     Returns:
-        ``packages``, versions by name; ``loaded``, names; and ``origins`` of those that are of no index, by name.
+        ``packages``, versions by name; ``loaded``, names; and ``origins``, by name, of what did not come from an index.
     """
     installed = _installed_distributions()
     packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
     loaded = {name for package in packages for name in installed.by_package.get(package, ())}
     return {
-        "packages": _versions_of(sorted(installed.origins), installed),
-        "loaded": sorted(name for name in loaded if name in installed.origins),
+        "packages": dict(sorted(installed.versions.items())),
+        "loaded": sorted(loaded),
         "origins": {name: origin for name, origin in sorted(installed.origins.items()) if origin is not None},
     }
 
@@ -104,22 +114,6 @@ def packages_of_process() -> Packages:
 def lock_file(top: str) -> str | None:
     """The first lock file at the top of a work tree."""
     return next((name for name in _LOCK_FILES if os.path.isfile(os.path.join(top, name))), None)
-
-
-def _versions_of(names: list[str], installed: _InstalledDistributions) -> dict[str, str]:
-    for name in names:
-        if name not in installed.versions:
-            installed.versions[name] = _installed_version(name)
-    versions = {name: installed.versions[name] for name in names}
-    return {name: version for name, version in versions.items() if version is not None}
-
-
-def _installed_version(name: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    with contextlib.suppress(PackageNotFoundError):
-        return version(name)
-    return None
 
 
 def _installed_distributions() -> _InstalledDistributions:
@@ -130,7 +124,8 @@ def _installed_distributions() -> _InstalledDistributions:
     fingerprint = [_fingerprint_of(path) for path in _metadata_paths()]
     if last_seen is not None and last_seen.fingerprint == fingerprint:
         return last_seen
-    installed = _InstalledDistributions(fingerprint, _distributions_by_package(), _origins(), {})
+    installed = _InstalledDistributions(fingerprint, {}, {}, {})
+    _read_distributions(installed)
     # Files that were written just now may be written again without looking different: read again next time.
     _last_seen = None if _is_recent(fingerprint) else installed
     return installed
@@ -169,28 +164,40 @@ def _is_recent(fingerprint: list[_Fingerprint]) -> bool:
     return any(abs(now - file.ctime_ns) < _TICK_NS for file in fingerprint)
 
 
-def _distributions_by_package() -> Mapping[str, list[str]]:
-    from importlib.metadata import MetadataPathFinder, packages_distributions
+def _read_distributions(installed: _InstalledDistributions) -> None:
+    """Note each distribution, by what Python finds first, and the packages that come from it.
+
+    Sources: the core metadata specification; the recording of installed projects, RECORD; PEP 610, direct_url.json.
+    """
+    from importlib.metadata import MetadataPathFinder, distributions
 
     # It keeps listings by the modification time of their directory, which two changes within a tick share. An
-    # instance, since in Python 3.10 and 3.11 this is no class method.
+    # instance, since in Python 3.10 and 3.11 this is not a class method.
     MetadataPathFinder().invalidate_caches()
-    return packages_distributions()
-
-
-def _origins() -> dict[str, str | None]:
-    """Where each installed distribution came from, by name; None of one from an index.
-
-    Source: PEP 610, direct_url.json.
-    """
-    from importlib.metadata import distributions
-
-    found: dict[str | None, str | None] = {}
     for distribution in distributions():
         # What is half removed has no metadata, which is another error in each version of Python.
         with contextlib.suppress(Exception):
-            found.setdefault(distribution.metadata["Name"], _origin_in(distribution.read_text("direct_url.json")))
-    return {name: origin for name, origin in found.items() if name}
+            text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+            head = (text or distribution.read_text("") or "").partition("\n\n")[0]
+            found, version = _NAME.search(head), _VERSION.search(head)
+            if found is None:
+                continue
+            name = found[1]
+            for package in _packages_of(distribution):
+                installed.by_package.setdefault(package, set()).add(name)
+            if name not in installed.origins:
+                installed.origins[name] = _origin_in(distribution.read_text("direct_url.json"))
+                if version is not None:
+                    installed.versions[name] = version[1]
+
+
+def _packages_of(distribution: Distribution) -> Iterable[str]:
+    """The top-level packages and modules of a distribution."""
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return declared
+    found = _TOP_OF_FILE.findall(distribution.read_text("RECORD") or "")
+    return {top if end == "/" else inspect.getmodulename(top) or "" for top, end in found}
 
 
 def _origin_in(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pyrepro._config.file_hash import file_hash
 from pyrepro._config.inputs import is_list, key_in_list, value_in
 from pyrepro._record.checkout import reproduce_error
-from pyrepro._record.record import SUFFIX, Record, RecordedInput
+from pyrepro._record.record import SUFFIX, Record, RecordedInput, printable
 from pyrepro.errors import ConfigError, PyreproError, ReproduceError
 
 Again = Callable[[str], str]
@@ -126,13 +126,13 @@ class Inputs:
             found = _hash_or_reason(path)
             if found == entry.hash:
                 return path
-            looked_at.append(f"{path}: {found}")
+            looked_at.append(f"{printable(path)}: {found}")
         record = next((path + SUFFIX for path in self._recorded(entry) if os.path.isfile(path + SUFFIX)), None)
         if record is not None:
             return self._made_again(name, entry, record)
         lines = "\n  ".join(dict.fromkeys(looked_at))
         reason = (
-            f"its input {name}, {entry.path} with the content {entry.hash}, was not found:\n  {lines}\n"
+            f"its input {name}, {printable(entry.path)} with the content {entry.hash}, was not found:\n  {lines}\n"
             f"pass inputs={{{name!r}: <path of a file of that content>}}"
         )
         if entry.artifact is None:

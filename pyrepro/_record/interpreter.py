@@ -1,10 +1,11 @@
-"""The interpreter that makes an artifact again: this one, another one, or one of the recorded versions.
+"""The interpreter that makes an artifact again: this one, a given one, or one with the recorded versions.
 
 Sources: the pip manual on requirements and constraints files; the uv manual on uv sync and uv venv.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ import sys
 from typing import Any
 
 from pyrepro._record.checkout import reproduce_error
-from pyrepro._record.record import Record
+from pyrepro._record.record import Record, is_requirement, printable
 from pyrepro._record.request import Making
+
+_logger = logging.getLogger("pyrepro")
 
 _ITSELF = ("GitPython", "filelock", "rfc8785")
 """What pyrepro needs, which comes along itself."""
@@ -50,6 +53,8 @@ def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
     python = os.path.join(environment, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
     uv = shutil.which("uv")
     version = record.environment["python"].rpartition(" ")[2]
+    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):  # uv would run the file of a path
+        raise reproduce_error(record, f"its version of Python, {version}, is none; pass the path of one as python=")
     if uv is not None:
         made = _virtual_environment_of_uv(uv, version, environment)
     else:
@@ -64,12 +69,19 @@ def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
             raise reproduce_error(record, f"its environment cannot be made from {lock}:\n{made.stdout.strip()}")
         _install(record, uv, python, list(_ITSELF), [], scratch)
         return python
+    if lock is not None:
+        _logger.warning(
+            "%s is not followed, since only uv reads lock files, and only uv.lock; the recorded versions are installed",
+            printable(lock),
+        )
     lines = [line for line in record.requirements().splitlines() if not line.startswith("#")]
     wanted_lines = [line for line in lines if _name_in(line) != "pyrepro"]
     named = {_name_in(line) for line in wanted_lines}
     origins, packages = record.environment["origins"], record.environment["packages"]
     constraints = [
-        f"{name}=={version}" for name, version in packages.items() if name not in origins and name.lower() not in named
+        f"{name}=={version}"
+        for name, version in packages.items()
+        if name not in origins and name.lower() not in named and is_requirement(name, version)
     ]
     wanted_lines += [name for name in _ITSELF if name.lower() not in named]
     _install(record, uv, python, wanted_lines, constraints, scratch)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypedDict
 
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON
+from pyrepro._paths import from_where
 from pyrepro._record.differences import Differences, differences_of
 from pyrepro._record.schema import first_violation
 from pyrepro._tag import DIGITS, Tag
@@ -24,6 +25,9 @@ SUFFIX = ".pyrepro.json"
 
 _RENAMED_RECORD = re.compile(r".*\.pyrepro.*\.json(\.txt)?", re.DOTALL)
 """What mailers and browsers make of the name of a record: ``fig.png.pyrepro (1).json``."""
+
+_REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9.!+_-]+")
+"""A distribution and its version, PEP 508 and PEP 440: no option, URL or marker."""
 
 _INSTALLABLE = re.compile(r"(git\+)?(https?|ssh)://[\w.:/@~+%-]+")
 """Origins that pip can install from elsewhere, too."""
@@ -71,7 +75,7 @@ class RecordedCode(TypedDict):
     patch: str | None  # file name of the patch beside the record; None for a clean work tree, or where it was not kept
     patch_size: int  # bytes, also of a patch that was too large to be kept
     left_out: list[str]  # paths of submodules whose changes no patch can carry; "<session>" for typed code
-    changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: nobody knows
+    changed_meanwhile: list[str] | None  # files that were not what they had been when it returned; None: unknown
 
 
 class _RecordedInput(TypedDict):
@@ -193,7 +197,9 @@ class Record(Value):
         lines = [f"# {environment['python']} on {environment['platform']}"]
         for name in environment["loaded"]:
             version, origin = environment["packages"].get(name), environment["origins"].get(name)
-            if origin is not None and _INSTALLABLE.fullmatch(origin):
+            if not is_requirement(name, version or "0"):
+                lines.append(f"# {printable(name)}=={printable(version or '')} cannot be installed")
+            elif origin is not None and _INSTALLABLE.fullmatch(origin):
                 lines.append(f"{name} @ {origin}")
             elif origin is not None:
                 lines.append(f"# {name}=={version} was installed from {printable(origin)}")
@@ -237,6 +243,11 @@ class Record(Value):
         return [(printable(name), printable(text)) for name, text in rows if text]
 
 
+def is_requirement(name: str, version: str) -> bool:
+    """Whether a recorded distribution can stand in a line for pip: records are written by others."""
+    return _REQUIREMENT.fullmatch(f"{name}=={version}") is not None
+
+
 def _state_text(state: RecordedState | None) -> str:
     if state is None:
         return ""
@@ -256,6 +267,9 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     Raises:
         RecordError: it does not exist, cannot be read, or is not of this version of pyrepro.
         TypeError: what was passed is not a path.
+
+    Example:
+        ``read_record("bills-430ca4533bcd-b4b793cf7d2d.png").config``
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"read_record takes the path of an artifact, not {path!r} of type {type(path).__name__}")
@@ -273,22 +287,42 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
 
 
 def _record_in(file: str) -> Record:
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read()
+    except FileNotFoundError:
+        content = None
+    except OSError as error:
+        raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
+    return record_of(content, file)
+
+
+def record_of(content: bytes | None, file: str) -> Record:
+    """The record that a file holds.
+
+    Args:
+        content: what it holds, None if it is not there.
+        file: what messages call it.
+
+    Raises:
+        RecordError: it is not there, or holds none of this version.
+    """
     import json
 
-    try:
-        with open(file, encoding="utf-8") as opened:
-            document = json.load(opened, parse_constant=_refuse_constant, parse_float=_finite)
-    except FileNotFoundError as error:
+    if content is None:
         raise RecordError(
-            f"there is no record {file}; artifacts of functions decorated with record=True have one", path=file
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
+            f"there is no record {file}{from_where(file)}; artifacts of functions decorated with record=True have one",
+            path=file,
+        )
+    try:
+        document = json.loads(content.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
     # Before any field is used: a record can be edited, cut short, or of another version.
     problem = first_violation(document)
     if problem is not None:
         raise RecordError(
-            f"{file} is no record of this version of pyrepro: {problem}; take it from a backup", path=file
+            f"{file} is not a record that this version of pyrepro can read: {problem}; take it from a backup", path=file
         )
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
@@ -306,7 +340,7 @@ def _record_of_renamed(artifact: str) -> Record | None:
 
 
 def original_of(record: Record) -> str:
-    """The path of the artifact of a record, under its own name or another one."""
+    """The path of the artifact of a record, under its own name or a new one."""
     directory = os.path.dirname(record.path)
     own = os.path.join(directory, record.artifact["name"])
     if os.path.lexists(own):
@@ -352,4 +386,4 @@ def _finite(text: str) -> float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

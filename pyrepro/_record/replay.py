@@ -68,7 +68,7 @@ def recorded_input(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)) or type(value) is dict:
         old = [*value.values()] if isinstance(value, dict) else [*value]
         new = [recorded_input(name, item) for item in old]
-        # By identity: whether two tables are equal is no yes or no.
+        # By identity: whether two tables are equal is not one yes or no.
         if all(map(operator.is_, old, new)):
             return value
         return dict(zip(value, new, strict=True)) if isinstance(value, dict) else made_like(value, new)
@@ -115,7 +115,7 @@ def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: li
     if is_it:
         _refuse_other_code(reading)
     path = _most_alike(named, wanted["sha256"]) if is_it and named else None
-    # With the recorded paths there is no doubt; else another call may fit better, and the end of the program decides.
+    # With the recorded paths it is certain; else another call may fit better, and the end of the program decides.
     if path is not None and wanted["paths"] in (None, _recorded(plain, wanted["tree"])):
         answer_and_exit({"written": path})
     with open(wanted["answer"] + ".made", "a", encoding="utf-8") as file:

@@ -16,7 +16,7 @@ from pyrepro._record.checkout import check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.interpreter import interpreter_for
-from pyrepro._record.record import Record, original_of, read_record
+from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
 from pyrepro.errors import PyreproError
@@ -38,7 +38,7 @@ def reproduce(
     """Make an artifact again, by the code and the configuration that its record names.
 
     The code of the record's commit and patch is run in a temporary clone
-    and a fresh interpreter: reproduce what you trust only.
+    and a fresh interpreter: reproduce only what you trust.
 
     Args:
         path: the artifact, or its record.
@@ -50,7 +50,7 @@ def reproduce(
         python: the interpreter that runs it; this one by default.
         environment: ``"recorded"`` for a virtual environment of the recorded versions, made for this call from the
             commit's lock file or from the record, by uv where it is installed, else by pip.
-        to: where to keep the result: a directory, or a path at which nothing is.
+        to: where to keep the result: a directory, or a path that does not exist.
         compare: a function of two paths, the original and the one that was made again, that says whether they are the
             same where their bytes are not, as for formats that carry a date.
 
@@ -64,7 +64,7 @@ def reproduce(
         ValueError: ``environment`` is something else, or is given together with ``python``.
 
     Example:
-        ``pyrepro.reproduce("fig-0123456789ab-9c9ba942d8bb.png", "https://example.org/lab.git").same``
+        ``pyrepro.reproduce("bills-430ca4533bcd-b4b793cf7d2d.png", "https://example.org/lab.git").same``
     """
     if environment not in (None, "recorded"):
         raise ValueError(f"environment={environment!r} is not 'recorded'; pass that, or None for this interpreter's")
@@ -163,11 +163,10 @@ def _refuse_incomplete(record: Record) -> None:
     code = record.code
     # Before the submodules: what was typed is in left_out, too, and cannot be committed.
     if SESSION in code["left_out"] or code["module"] is None:
-        raise reproduce_error(record, "its function was typed in a session, and is in no file; put it in one")
+        raise reproduce_error(record, "its function was typed in a session, not in a file; put it in one")
     if code["left_out"]:
-        raise reproduce_error(
-            record, f"no patch holds the changes of submodules: {', '.join(code['left_out'])}; commit them"
-        )
+        names = ", ".join(map(printable, code["left_out"]))
+        raise reproduce_error(record, f"no patch holds the changes of submodules: {names}; commit them")
     # A patch can be too large to be kept; the commit alone would run other code than was recorded.
     if code["changes"] is not None and code["patch"] is None:
         size = f"is {code['patch_size']} bytes long, and was left out" if code["patch_size"] else "was not kept"
@@ -178,7 +177,7 @@ def _refuse_incomplete(record: Record) -> None:
     if not any(_is_name_of(record, path) for path in given):
         raise reproduce_error(
             record,
-            f"its function was given {', '.join(map(repr, given)) or 'no path'}, which does not become this name",
+            f"its function was given {', '.join(map(repr, given)) or 'no path'}, which does not give this name",
         )
 
 

@@ -12,7 +12,7 @@ from pyrepro._code.git import run_git
 from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.inputs import Inputs
-from pyrepro._record.record import Record
+from pyrepro._record.record import Record, printable
 from pyrepro._record.secrets import WITHHELD, with_home
 from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
 
@@ -93,7 +93,7 @@ def request_of(
     if isinstance(program, str):
         return program
     if way == CALL and name is not None and _module_file(name, [own, *roots, *late]) != file:
-        return f"the module {name} of its function is not {code['module']} in the commit"
+        return f"the module {name} of its function is not {printable(code['module'] or '')} in the commit"
     reason = "\n".join(sources.missing) or _missing(record, making) if way == CALL else None
     if reason is not None:
         return reason
@@ -159,7 +159,7 @@ def _function_file(record: Record, tree: str) -> tuple[str, _Places]:
         known = _places_by_module(record, module, tree)
     file = known.of(module)
     if file is None or not os.path.isfile(file):
-        raise reproduce_error(record, f"its function is in {module}, which the commit does not hold")
+        raise reproduce_error(record, f"its function is in {printable(module)}, which the commit does not hold")
     return file, known
 
 
@@ -173,10 +173,11 @@ def _places_by_module(record: Record, module: str, tree: str) -> _Places:
     most = max(lengths.values(), default=0)
     best = [file for file, length in lengths.items() if length == most]
     if most < least:
-        raise reproduce_error(record, f"its function is in {module}, which the commit does not hold")
+        raise reproduce_error(record, f"its function is in {printable(module)}, which the commit does not hold")
     if len(best) > 1:
         names = ", ".join("/".join(file) for file in sorted(best))
-        raise reproduce_error(record, f"its function is in {module}, which several files of the commit may be: {names}")
+        text = f"its function is in {printable(module)}, which several files of the commit may be: {names}"
+        raise reproduce_error(record, text)
     return _Places(
         tree, "/".join(steps[: len(steps) - most]) or "/", os.path.join(tree, *best[0][: len(best[0]) - most])
     )
@@ -222,12 +223,12 @@ def _program(record: Record, known: _Places, roots: list[str]) -> list[str] | st
     if kind == "script":
         file = known.of(name)
         if file is None or not (os.path.isfile(file) or os.path.isfile(os.path.join(file, "__main__.py"))):
-            return f"its program {name} is not in the commit"
+            return f"its program {printable(name)} is not in the commit"
         return [kind, file]
     module, _, attribute = name.partition(":")
     is_named = _DOTTED.fullmatch(module) and (kind == "module" or _DOTTED.fullmatch(attribute))
     if not is_named or _module_file(module, roots) is None:
-        return f"its program {name} is not in the commit"
+        return f"its program {printable(name)} is not in the commit"
     return [kind, name]
 
 
@@ -293,8 +294,10 @@ def _lay_inputs(places: Mapping[str, str], tree: str) -> None:
     """Let inputs that no commit holds stand in the clone where the program expects them."""
     for expected, place in places.items():
         parent = os.path.realpath(os.path.dirname(expected))
-        inside = parent == tree or is_inside(parent, tree)
-        if inside and expected != place and not os.path.lexists(expected) and not is_inside(expected, f"{tree}/.git"):
+        real = os.path.join(parent, os.path.basename(expected))
+        # Not into .git, a link in the commit to it included.
+        is_allowed = is_inside(real, tree) and not is_inside(real, os.path.join(tree, ".git"))
+        if is_allowed and expected != place and not os.path.lexists(expected):
             os.makedirs(parent, exist_ok=True)
             link(place, expected)
 

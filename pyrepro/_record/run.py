@@ -108,7 +108,7 @@ def _variables(request: Mapping[str, Any], place: str) -> dict[str, str]:
     # directory of the program out.
     left_out = ("PYREPRO_CODE_STATE", "PYTHONHASHSEED", "PYTHONSAFEPATH", "PYTHONHOME")
     variables = {name: value for name, value in os.environ.items() if name not in left_out}
-    # This very library, whichever the interpreter has: the clone may hold another one, and so may the commit.
+    # This very library, whichever the interpreter has: the clone may hold another version, and so may the commit.
     path = [_made(request["scratch"], "own"), *filter(None, [variables.get("PYTHONPATH")])]
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     link(package, os.path.join(path[0], "pyrepro"))

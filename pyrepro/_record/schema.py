@@ -43,7 +43,7 @@ def _violation_anywhere(document: Any) -> str | None:
         keys = (key for item in level if isinstance(item, dict) for key in item)
         texts = (item for item in level if isinstance(item, str))
         if any(map(_LONE_SURROGATE.search, (*keys, *texts))):
-            return "record holds a text that is no Unicode"
+            return "record holds text that is not Unicode"
         level = [
             inner
             for item in level

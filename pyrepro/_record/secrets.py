@@ -8,6 +8,7 @@ Sources: RFC 3986 for URLs, git-fetch(1) for the forms of remotes, PEP 508 and R
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,10 +22,21 @@ WITHHELD = "<withheld>"
 # the plural too, but for "tokens", which people count: max_tokens=512.
 _WORDS = r"(password|passwd|passphrase|secret|(api|access|private|secret)key|credential|auth|authorization)s?|token"
 _CALLED_LIKE_A_SECRET = re.compile(rf".*({_WORDS})\d*")
+# What tokenizers call the marks in their texts.
+_MARK_IN_A_TEXT = re.compile(r"(.*[\W_])?(pad|eos|bos|unk|mask|sep|cls)_?token")
 # argparse takes --pass for --password where no other option begins so.
 _ABBREVIATED = re.compile(r"-+(pass(w|wo|wor|p|ph|phr|phra|phras)?|secr(e)?|toke|cred\w*)")
-# Query parameters that are as good as a password for whoever has the URL.
-_SIGNATURES = re.compile(r".*(signature|sig)")
+# What is as good as a password for whoever has the text, or short for one: in the query of a URL, and in a connection
+# string, "Server=db;Uid=me;Pwd=x".
+_SECRET_IN_A_QUERY = re.compile(r".*(signature|sig)|pwd|pw|pass|passw")
+_SECRET_IN_A_CONNECTION = re.compile(r"pwd|accountkey|sharedaccesssignature")
+# What says itself that it is a secret: keys of AWS and Google, tokens of GitHub, GitLab, Hugging Face and Slack, JSON
+# Web Tokens (RFC 7519), and keys that begin with sk-.
+_KNOWN_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9_])((AKIA|ASIA)(?=[A-Z]*\d)[A-Z0-9]{16}|AIza[\w-]{35}|gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}"
+    r"|glpat-[\w-]{20,255}|hf_[A-Za-z0-9]{30,255}|xox[abeoprs]-[\w-]{20,255}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,255})(?![A-Za-z0-9_-])"
+)
 
 _WORD = re.compile(r"\S+")
 # Lengths are bounded where a search would otherwise take a time that grows with the square of the text.
@@ -42,14 +54,19 @@ _HOST = r"(\[[\da-fA-F:.]+\]|localhost|[\w-]+(\.[\w-]+)*\.[A-Za-z]{2,}|\d+(\.\d+
 # "user:password@host", but no digest of a container image, drive of Windows, or address to write to.
 _USER = re.compile(r"(?<![^/@:'\"=,;({])(?!(?:mailto|sips?|xmpp|acct):|[A-Za-z]:[/\\])([^\s/@:'\"=,;({]+):")
 _PASSWORD = re.compile(rf"\S+@(?!sha(256|384|512):)(?={_HOST})")
-_BEARER = re.compile(r"\b(Bearer|Basic) [\w.~+/=-]{16,}$", re.IGNORECASE)
+# A word of letters may be a word: "basic statistics".
+_BEARER = re.compile(r"\b((?i:bearer|basic)) ([\w.~+/=-]{16,}$|(?=[\w.~+/=-]*(\d|[a-z][A-Z]))[\w.~+/=-]{8,})")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 # name=value, "name": value, and name: value where a line or an item begins; not name == value.
 _ASSIGNED = re.compile(
     r"""(?<![\w.])(["']?)([A-Za-z_][\w.-]{0,100})\1\]?\s*(=(?![=~])|:=|(?P<colon>:(?!/)))\s*(?=\S)"""
 )
 _BEFORE_AN_ITEM = ("", "\n", *"=,;{[('\"")
+_SECRET_AFTER = {"?": _SECRET_IN_A_QUERY, "&": _SECRET_IN_A_QUERY, ";": _SECRET_IN_A_CONNECTION}
 _OPTION_AND_VALUE = re.compile(r"(?<!\S)--?([A-Za-z][\w.-]{0,100})\s+(?=[^-\s])")
+# Without any of these a text holds no secret that could be found; a short one holds none without the first four.
+_SHORT_SIGN, _SHORT = re.compile("[=:@-]"), len("basic ") + 8
+_SIGN = re.compile(r"[=:@-]|AKIA|ASIA|AIza|gh[pousr]_|github_pat_|hf_|eyJ|\b(bearer|basic) ", re.IGNORECASE)
 # Shorter texts stand by chance where a secret does.
 _SHORTEST_FOUND_ELSEWHERE = 6
 
@@ -64,8 +81,9 @@ class Cleaned(NamedTuple):
 
 def is_called_like_a_secret(name: str) -> bool:
     """Whether a parameter, key, option or variable has the name of a secret, such as "hf_token" or "--api-key"."""
-    last = name.rpartition(".")[2]
-    return _CALLED_LIKE_A_SECRET.fullmatch(re.sub(r"[\W_]", "", last).lower()) is not None
+    last = name.rpartition(".")[2].lower()
+    is_called = _CALLED_LIKE_A_SECRET.fullmatch(re.sub(r"[\W_]", "", last))
+    return is_called is not None and not _MARK_IN_A_TEXT.fullmatch(last)
 
 
 def clean(document: dict[str, Any], names: Collection[str] = ()) -> Cleaned:
@@ -155,7 +173,10 @@ class _Cleaning:
                     left[without_secrets(key)] = self.tree(item, inner, inputs)
             return left
         if isinstance(value, list):
-            return [self.tree(item, f"{place}[{index}]", inputs) for index, item in enumerate(value)]
+            return [
+                self.tree(item, f"{place}[{index}]", inputs) if isinstance(item, (str, list, dict)) else item
+                for index, item in enumerate(value)
+            ]
         return self._text(value, place) if isinstance(value, str) else value
 
     def scope(self, changed: Callable[[], Any]) -> tuple[Any, set[str]]:
@@ -167,6 +188,9 @@ class _Cleaning:
         """The arguments of a call without secrets, those with types looked through, too."""
         for name, form in call["typed"].items():
             self.tree({name: _plain(form)})
+            for content in _bytes_in(form):
+                if without_secrets(_decoded(content), self._names) != _decoded(content):
+                    self._known.add(base64.b64encode(content).decode())  # as the configuration has it
         for name, value in {**call["arguments"], **call["typed"]}.items():
             portable = _changed_texts(without_home, value)
             if portable != value and with_home(portable) != value:
@@ -206,7 +230,7 @@ class _Cleaning:
         return is_abbreviated or name.replace("-", "_") in names or is_called_like_a_secret(name)
 
     def _assigned(self, argument: str) -> str | None:
-        """``--option=value`` or ``NAME=value`` without the value; None where it is no secret's."""
+        """``--option=value`` or ``NAME=value`` without the value; None where it is not a secret."""
         found = re.match(r"([-+~]*)([\w.@/-]+)=(?=.)", argument, re.DOTALL)
         if found is None:
             return None
@@ -220,10 +244,10 @@ class _Cleaning:
     def without_known(self, value: Any, place: str) -> Any:
         """A value in which no secret stands that was found under its name elsewhere."""
         known = [text for text in self._known if len(text) >= _SHORTEST_FOUND_ELSEWHERE]
-        # The longest first: one secret can be part of another.
-        pattern = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
         if not known:
             return value
+        # The longest first: one secret can be part of another.
+        pattern = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
 
         def changed(item: Any, at: str) -> Any:
             if isinstance(item, dict):
@@ -246,9 +270,25 @@ def _plain(form: Any) -> Any:
         return form
     if "fields" in form:
         return {name: _plain(item) for name, item in form["fields"].items()}
+    if form["type"] == "bytes":
+        return _decoded(bytes.fromhex(form["text"]))
     if form["type"] == "dict":
         return {str(_plain(key)): _plain(item) for key, item in form["items"]}
     return _plain(form["items"]) if "items" in form else form["text"]
+
+
+def _bytes_in(form: Any) -> Iterable[bytes]:
+    if isinstance(form, list):
+        for item in form:
+            yield from _bytes_in(item)
+    elif isinstance(form, dict) and form["type"] == "bytes":
+        yield bytes.fromhex(form["text"])
+    elif isinstance(form, dict):
+        yield from _bytes_in([*form.get("items", []), *form.get("fields", {}).values()])
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode(errors="replace")
 
 
 def _texts_in(value: Any) -> Iterable[str]:
@@ -269,8 +309,11 @@ def _changed_texts(change: Callable[[str], str], value: Any) -> Any:
 
 def without_secrets(text: str, names: Collection[str] = ()) -> str:
     """A text without credentials in URLs, and without what is assigned to a name that is called like a secret."""
+    if not (_SHORT_SIGN if len(text) < _SHORT else _SIGN).search(text):
+        return text
     if _PRIVATE_KEY.search(text):
         return WITHHELD
+    text = _KNOWN_TOKEN.sub(WITHHELD, text)
     text = _BEARER.sub(rf"\1 {WITHHELD}", without_url_credentials(text))
     # Queries have ends of their own; elsewhere a secret may hold any separator, so all that follows is left out.
     masked = _URL.sub(lambda url: url[1] + "-" * len(url[2]), text)
@@ -278,7 +321,9 @@ def without_secrets(text: str, names: Collection[str] = ()) -> str:
         # A colon within a sentence assigns nothing.
         before = text[max(0, found.start() - 100) : found.start()].rstrip(" \t")[-1:]
         is_item = not found["colon"] or found[1] or before in _BEFORE_AN_ITEM
-        if is_item and (is_called_like_a_secret(found[2]) or found[2] in names):
+        short = _SECRET_AFTER.get(before)
+        is_short = short is not None and short.fullmatch(found[2].lower())
+        if is_item and (is_short or is_called_like_a_secret(found[2]) or found[2] in names):
             return text[: found.end()] + WITHHELD
     for found in _OPTION_AND_VALUE.finditer(masked):
         if is_called_like_a_secret(found[1]) or found[1] in names:
@@ -324,7 +369,7 @@ _PARAMETER = re.compile(r"([?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
 def _without_value(parameter: re.Match[str]) -> str:
     name = unquote(parameter[2])
     value = unquote(parameter[3])
-    is_secret = is_called_like_a_secret(name) or _SIGNATURES.fullmatch(name.lower()) is not None
+    is_secret = is_called_like_a_secret(name) or _SECRET_IN_A_QUERY.fullmatch(name.lower()) is not None
     is_secret = is_secret or without_url_credentials(value) != value  # a URL within the URL
     return f"{parameter[1]}{parameter[2]}={WITHHELD}" if is_secret and parameter[3] else parameter[0]
 
@@ -339,7 +384,7 @@ def _without_user(rest: str, transport: str) -> str:
         return rest[token.end() :] if token else rest
     authority = rest.partition("/")[0]
     user, at, host = authority.rpartition("@")
-    # A digest behind the @ is no host: docker://ubuntu@sha256:...
+    # A digest behind the @ is not a host: docker://ubuntu@sha256:...
     if user == "git" or host.startswith("sha256:"):
         return rest
     if not at:  # a slash in the password
@@ -362,6 +407,8 @@ def without_credentials(url: str) -> str:
 
 def without_home(text: str) -> str:
     """A text with ``~`` in place of the home directory, whose path holds the name of the user."""
+    if os.sep not in text:
+        return text
     home = os.path.expanduser("~").rstrip(os.sep)
     if len(home) < 2 or home not in text:
         return text

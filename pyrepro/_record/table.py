@@ -98,7 +98,7 @@ class Records(list[Record]):
 
 def _values_of(record: Record) -> dict[str, JSON]:
     values = leaves_of(record.call["arguments"]) | leaves_of(record.config)
-    # What is no object has no key, and an empty one no value.
+    # What is not an object has no key, and an empty one no value.
     return {key or "config": value for key, value in values.items() if key or value != {}}
 
 

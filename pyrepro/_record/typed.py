@@ -209,11 +209,11 @@ def _read(
         return tuple.__new__(found, [inner(item) for item in form["items"]])
     if kind == "dataclass" and isinstance(found, type) and dataclasses.is_dataclass(found):
         return _dataclass_of(found, {name: inner(item) for name, item in form["fields"].items()})
-    raise UnrecordedError(f"{form['class']} is no {kind}")
+    raise UnrecordedError(f"{form['class']} is not of the kind {kind}")
 
 
 def _dataclass_of(kind: type, fields: dict[str, Any]) -> Any:
-    """An instance with these fields: neither __init__ nor __post_init__ is run, which would make another one."""
+    """An instance with these fields: neither __init__ nor __post_init__ is run, which would make a new one."""
     if fields.keys() != {field.name for field in dataclasses.fields(kind)}:
         raise UnrecordedError(f"{kind.__qualname__} has other fields now")
     made: Any = object.__new__(kind)

@@ -88,9 +88,9 @@ def _decorated_function() -> Any:
                 f"{request()['file']} has no {request()['qualname']}, or makes it only while it runs", is_final=False
             )
         found = getattr(found, step)
-    # The decorator may have been taken off, or another one put around it.
+    # The decorator may have been taken off, or another put around it.
     if getattr(found, "_naming", None) is None:
-        refuse(f"{request()['function']} is no decorated function of {request()['file']} any more", is_final=False)
+        refuse(f"{request()['function']} is no longer a decorated function of {request()['file']}", is_final=False)
     return found
 
 

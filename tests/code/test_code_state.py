@@ -7,12 +7,13 @@ import importlib
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import types
 from typing import Any
 
 import pytest
-from conftest import Repository, posix_only
+from conftest import IDENTITY, Repository, posix_only
 
 from pyrepro import CodeState, CodeStateError, code_state
 
@@ -62,7 +63,7 @@ def test_a_state_that_is_none_is_a_value_error(fields: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError) as error:
         CodeState(*fields)
     assert str(error.value) == (
-        f"CodeState(commit={fields[0]!r}, changes={fields[1]!r}) is no state; pass the 40 or 64 hex digits of a full commit, "
+        f"CodeState(commit={fields[0]!r}, changes={fields[1]!r}) is not a code state; pass the 40 or 64 hex digits of a full commit, "
         "and the 64 of a changes digest or None"
     )
 
@@ -497,15 +498,33 @@ def test_no_repository_is_an_error(tmp_path: pathlib.Path) -> None:
 
 def test_no_such_path_is_an_error(tmp_path: pathlib.Path) -> None:
     assert error_of(tmp_path / "gone") == (
-        f"there is no {tmp_path / 'gone'} to read the code state of; pass a path in the work tree of the code"
+        f"{tmp_path / 'gone'} does not exist, so no code state can be read there; pass a path in the work tree of the code"
     )
 
 
 def test_no_commit_is_an_error(tmp_path: pathlib.Path) -> None:
     Repository(tmp_path).git("init", "-q")
     assert error_of(tmp_path) == (
-        f"the work tree {tmp_path} has no commit yet; commit the code that runs: git -C {tmp_path} commit"
+        f"the work tree {tmp_path} has no commit yet; commit the code that runs: "
+        f"cd {tmp_path} && git add -A && git commit"
     )
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["project", "my project's"])
+def test_what_is_to_be_typed_for_a_first_commit_works_as_it_is_printed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project = Repository(tmp_path / name)
+    project.write("train.py")
+    project.write(".gitignore", "out/\n")
+    project.write("out/foo.txt", "ignored")
+    project.git("init", "-q")
+    command = error_of(project.path).partition("commit the code that runs: ")[2]
+    editor = {"GIT_EDITOR": "echo first >"}
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=os.environ | IDENTITY | editor, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert str(code_state(project.path)) == project.head
 
 
 def test_a_bare_repository_is_an_error(repository: Repository, tmp_path: pathlib.Path) -> None:

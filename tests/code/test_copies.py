@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import Repository, posix_only
+from conftest import Repository, names_dirty, posix_only
 from test_what_runs import tag
 
 BACKEND = """\
@@ -129,9 +129,10 @@ def test_an_installed_copy_that_the_commit_does_not_hold_any_more_is_a_change(
     scripts(lab)
     lab.commit(mylab__core="LR = 2\n")
     [core] = installed[1].parent.parent.rglob("core.py")
+    name = f"foo-{tag(lab.head, mylab__core='LR = 1' + chr(10))}.txt"
     assert run(lab, installed[1], "scripts/early.py") == (
-        f"foo-{tag(lab.head, mylab__core='LR = 1' + chr(10))}.txt\n",
-        f"the work tree {lab.path} has changes that commit {lab.head[:12]} does not hold:\n"
+        f"{name}\n",
+        f"{names_dirty(name)}the work tree {lab.path} has changes that commit {lab.head[:12]} does not hold:\n"
         f"  mylab/core.py (loaded from {core}, another copy of it; "
         f"install this work tree with: pip install -e {lab.path})\n",
     )
@@ -217,7 +218,7 @@ def test_a_module_of_another_work_tree_counts_under_its_path_in_this_one(
         done = one.run("scripts/train.py", env={"PYTHONPATH": str(other.path)})
         assert done.stdout == f"foo-{tag(one.head, helper='LR = 1' + chr(10))}.txt\n"
         assert done.stderr == (
-            f"the work tree {one.path} has changes that commit {one.head[:12]} does not hold:\n"
+            f"{names_dirty(done.stdout)}the work tree {one.path} has changes that commit {one.head[:12]} does not hold:\n"
             f"  helper.py (loaded from {other.path}/helper.py, another copy of it; "
             f"install this work tree with: pip install -e {one.path})\n"
         )
@@ -255,9 +256,9 @@ def test_two_copies_that_differ_are_unknown_and_equal_ones_are_one(pair: tuple[R
     one.commit(train=train(before=both))
     assert one.run("train.py").stdout == f"foo-{tag(one.head)}.txt\n"
     one.commit(helper="LR = 2\n")
-    stderr = one.run("train.py").stderr
-    assert stderr == (
-        f"the work tree {one.path} has changes that commit {one.head[:12]} does not hold:\n"
+    done = one.run("train.py")
+    assert done.stderr == (
+        f"{names_dirty(done.stdout)}the work tree {one.path} has changes that commit {one.head[:12]} does not hold:\n"
         f"  helper.py: {other.path}/helper.py and {one.path}/helper.py were loaded, copies of one file that differ; "
         f"install the project with pip install -e, and start the program again\n"
     )
@@ -273,7 +274,7 @@ def test_the_own_file_of_a_function_counts_where_it_is_ignored(repository: Repos
         done = repository.run("ignored/own.py")
         assert done.stdout == f"foo-{tag(repository.head, ignored__own=script)}.txt\n"
         assert done.stderr == (
-            f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
+            f"{names_dirty(done.stdout)}the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
             f"  ignored/own.py\n"
         )
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPT, Repository
+from conftest import SCRIPT, Repository, names_dirty
 
 from pyrepro import Artifact, CodeStateError, DirtyRepositoryError, code_state, tag
 
@@ -49,7 +49,7 @@ def test_an_allowed_dirty_tree_has_a_name_for_each_edit_and_one_for_each_edit_ev
             done = clone.run("train.py", env=environment)
             assert done.stdout == dirty_name(clone) + "\n"
             assert re.fullmatch(rf"foo-[0-9a-f]{{12}}-dirty-[0-9a-f]{{12}}-{EMPTY}\.txt", done.stdout.strip())
-            assert done.stderr == refusal(clone, "train.py").removesuffix(WAYS_OUT)
+            assert done.stderr == names_dirty(done.stdout) + refusal(clone, "train.py").removesuffix(WAYS_OUT)
             names.setdefault(edit, set()).add(done.stdout)
     assert [len(found) for found in names.values()] == [1, 1]
     assert names["# one\n"] != names["# two\n"]
@@ -79,7 +79,10 @@ def test_the_error_carries_what_it_says_and_pickles(repository: Repository) -> N
         assert str(each) == refusal(repository, "a%0Ab.py", "train.py")
 
 
-def test_an_allowed_state_is_warned_of_once(repository: Repository, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_allowed_state_is_warned_of_once_by_pyrepro_and_with_what_it_is_named(
+    repository: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = []
     for edit in ("one\n", "two\n"):
         repository.write("train.py", edit)
         for _ in range(3):
@@ -89,8 +92,9 @@ def test_an_allowed_state_is_warned_of_once(repository: Repository, caplog: pyte
                 return outpath
 
             assert save("foo.txt") == dirty_name(repository)
-    warning = ("pyrepro", logging.WARNING, refusal(repository, "train.py").removesuffix("\n" + WAYS_OUT))
-    assert caplog.record_tuples == [warning, warning]
+        found = refusal(repository, "train.py").removesuffix("\n" + WAYS_OUT)
+        expected.append(("pyrepro", logging.WARNING, names_dirty(dirty_name(repository)) + found))
+    assert caplog.record_tuples == expected
 
 
 def test_in_a_test_runner_the_decoration_warns_and_the_call_raises(
@@ -132,7 +136,7 @@ def test_without_a_state_the_decoration_warns_and_the_call_raises_in_a_test_runn
     def save(outpath: str) -> str:
         raise AssertionError("is not called")
 
-    message = f"there is no {tmp_path / 'gone'} to read the code state of; pass a path in the work tree of the code"
+    message = f"{tmp_path / 'gone'} does not exist, so no code state can be read there; pass a path in the work tree of the code"
     warning = f"calls that write artifacts will be refused: {message}"
     assert caplog.record_tuples == [("pyrepro", logging.WARNING, warning)]
     for _ in range(2):
@@ -287,7 +291,7 @@ def test_a_module_that_was_deleted_after_it_was_loaded_unseen_is_unknown(reposit
     repository.git("commit", "-q", "-am", "use it")
     repository.write("helper.py", "x = 1\n")
     assert repository.run("train.py").stderr.splitlines()[-1] == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py cannot be read "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py cannot be read "
         f"(No such file or directory), and the module helper was loaded from it before pyrepro could see it; "
         f"start the program again, with import pyrepro above the other imports"
     )

@@ -660,7 +660,7 @@ def test_a_required_filter_that_fails_is_named_with_its_file(repository: Reposit
     assert words.endswith("fatal: lib/model.py: clean filter 'x' failed\n")
     assert error_of(repository.path) == (
         f"git cannot read the code state of {repository.path}: {words}"
-        f"Git must pass lib/model.py through the filter x, which fails: install or mend the program that "
+        f"Git must pass lib/model.py through the filter x, which fails: install or repair the program that "
         f"'git -C {repository.path} config --get-regexp filter.x' shows, until "
         f"'git -C {repository.path} hash-object -- lib/model.py' works, "
         f"or declare the state with PYREPRO_CODE_STATE."

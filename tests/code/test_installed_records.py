@@ -78,7 +78,7 @@ def test_a_copy_that_is_written_after_it_was_loaded_is_unknown(repository: Repos
     alive = Alive(repository, "main.py")
     file.write_text("LR = 4\n")
     assert timeless(alive.go_on()[1].splitlines()[-1]) == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {file} was written at <time>, after this process started "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {file} was written at <time>, after this process started "
         f"at <time>, so the module lab may have been loaded from something else; start the program again, or in a "
         f"session type importlib.reload(lab); import pyrepro above the other imports settles it for the next time"
     )
@@ -105,6 +105,6 @@ def test_a_lazy_copy_that_is_gone_before_its_first_use_is_unknown(
     repository.commit(lab="LR = 1\n", main=LAZY.format(copy=str(copy)))
     repository.git("worktree", "add", "-q", "--detach", str(copy))
     assert repository.run("main.py").stderr.splitlines()[-1] == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {copy}/lab.py cannot be read any more; "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {copy}/lab.py can no longer be read; "
         f"start the program again"
     )

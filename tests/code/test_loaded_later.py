@@ -230,8 +230,8 @@ def test_a_function_of_an_earlier_load_of_its_module_is_refused(repository: Repo
     done = repository.run("main.py")
     assert done.stdout == f"new-{tag(repository)}.txt\n"
     assert done.stderr.splitlines()[-1] == (
-        "pyrepro.CodeStateError: save_thing is of an earlier load of the module train, "
-        "so what runs may be in no file any more; take it from the module again"
+        "pyrepro.CodeStateError: save_thing comes from an earlier load of the module train, "
+        "so what runs may no longer be in any file; get it from the module again"
     )
 
 

@@ -103,8 +103,23 @@ STATE = "print(pyrepro.code_state('.'))"
             "import helper, importlib\nimportlib.reload(helper)\nfrom helper import LR\n",
             ["commit('LR = 20\\n')", "importlib.reload(steps)"],
         ),
+        (
+            "import importlib\nfrom helper import LR\nimport helper\nimportlib.reload(helper)\nfrom helper import LR\n",
+            ["commit('LR = 20\\n')", "importlib.reload(steps)"],
+        ),
+        (
+            "import sys\nimport helper\nsys.modules.pop('helper')\nimport helper\nLR = helper.LR\n",
+            ["commit('LR = 20\\n')", "importlib.reload(steps)"],
+        ),
+        (
+            "import sys\nfor name in ['helper']:\n    del sys.modules[name]\nfrom helper import LR\n",
+            ["commit('LR = 20\\n')", "importlib.reload(steps)"],
+        ),
     ],
-    ids=["plain import", "same bytes", "both", "both anew", "back again", "by itself"],
+    ids=[
+        *("plain import", "same bytes", "both", "both anew", "back again", "by itself"),
+        *("by itself and taken again", "anew by itself", "any anew by itself"),
+    ],
 )
 def test_innocents_stay_clean(repository: Repository, steps: str, lines: list[str]) -> None:
     repository.commit(helper="LR = 1\n", steps=steps)
@@ -118,6 +133,40 @@ def test_a_module_that_was_imported_anew_leaves_all_behind_that_imported_it(repo
     dirty, now_clean = in_session(repository, *anew, STATE, "importlib.reload(steps)", STATE)
     assert dirty.startswith(f"{repository.head}-dirty-")
     assert now_clean == repository.head
+
+
+@pytest.mark.parametrize(
+    "anew",
+    [
+        "del sys.modules['helper']",
+        "del sys.modules['helper'], sys.modules['subprocess']",
+        "sys.modules.pop('helper', None)",
+        "sys.modules.pop(*['helper'])",
+        "for name in ['helper', 'subprocess']:\n    del sys.modules[name]",
+    ],
+)
+@pytest.mark.parametrize("take", ["from helper import LR", "import helper as old", "from helper import LR as OLD"])
+def test_a_program_that_imports_a_module_anew_keeps_what_it_took_before(
+    repository: Repository, anew: str, take: str
+) -> None:
+    program = f"{COMMIT}import pyrepro, sys\n{take}\ncommit('LR = 20\\n')\n{anew}\nimport helper\n{STATE}\n"
+    repository.commit(helper="LR = 1\n", steps="\n", run=program)
+    printed = repository.run("run.py").stdout
+    assert printed.startswith(f"{repository.head}-dirty-")
+
+
+def test_a_program_may_have_a_variable_of_any_name(repository: Repository) -> None:
+    program = f"{COMMIT}import pyrepro, helper, importlib\nname = spec = 'x'\n"
+    reload = f"commit('LR = 20\\n')\nimportlib.reload(helper)\n{STATE}\n"
+    repository.commit(helper="LR = 1\n", run=program + reload)
+    assert repository.run("run.py").stdout == f"{repository.head}\n"
+
+
+def test_a_program_that_takes_all_of_a_module_anew_keeps_nothing(repository: Repository) -> None:
+    take = "from helper import LR\n"
+    program = f"{COMMIT}import pyrepro, sys\n{take}commit('LR = 20\\n')\ndel sys.modules['helper']\n{take}{STATE}\n"
+    repository.commit(helper="LR = 1\n", run=program)
+    assert repository.run("run.py").stdout == f"{repository.head}\n"
 
 
 def test_modules_that_the_function_reloads_leave_others_behind_until_they_are_what_they_were(

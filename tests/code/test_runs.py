@@ -73,7 +73,7 @@ def test_a_script_that_ran_before_pyrepro_and_was_written_since_the_start_is_to_
         state.format(repository.head),
     )
     assert re.fullmatch(
-        re.escape(f"CodeStateError: nobody knows what code runs: {repository.path}/plain.py was written at ")
+        re.escape(f"CodeStateError: which code runs cannot be determined: {repository.path}/plain.py was written at ")
         + r"[-0-9]{10} [:.0-9]{12}, after this process started at [-0-9]{10} [:.0-9]{12}, so something else may have "
         + re.escape(f"been run; type %run {repository.path}/plain.py again"),
         refused,

@@ -243,7 +243,9 @@ def test_a_module_that_autoreload_has_patched_in_place_counts_as_the_file_that_i
     state = f"foo-{repository.head}-dirty-{hashlib.sha256(entry.encode()).hexdigest()}"
     *names, error = ipython(repository, "%load_ext autoreload", PATCHED)
     assert names == [state, state]
-    assert error.startswith(f"CodeStateError: nobody knows what code runs: {repository.path}/steps.py was written at ")
+    assert error.startswith(
+        f"CodeStateError: which code runs cannot be determined: {repository.path}/steps.py was written at "
+    )
     assert ", and %autoreload patched it with something else; start the program again" in error
 
 

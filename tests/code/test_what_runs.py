@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, names_dirty
 
 from pyrepro._code import imports
 
@@ -94,7 +94,7 @@ def test_an_edit_that_is_committed_meanwhile_leaves_what_was_loaded_as_a_change(
     stdout, stderr = alive.go_on()
     assert stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10), train=script)}.txt\n"
     assert stderr == (
-        f"the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
+        f"{names_dirty(stdout)}the work tree {repository.path} has changes that commit {repository.head[:12]} does not hold:\n"
         f"  helper.py (as it was loaded; the file holds something else now)\n"
         f"  train.py (as it was loaded; the file holds something else now)\n"
     )
@@ -108,7 +108,7 @@ def test_what_was_loaded_before_pyrepro_and_written_since_is_unknown(repository:
     error = stderr.splitlines()[-1]
     assert stdout == ""
     assert error.startswith(
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written at "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py was written at "
     )
     assert error.endswith(
         ", so the module helper may have been loaded from something else; start the program again, or in a session type "
@@ -135,7 +135,7 @@ def test_a_script_that_is_edited_before_it_imports_pyrepro_is_unknown(repository
     repository.write("train.py", WAITS + "# edited\n")
     error = alive.go_on()[1].splitlines()[-1]
     assert error.startswith(
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/train.py was written"
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/train.py was written"
     )
     assert error.endswith("so the module __main__ may have been loaded from something else; start the program again")
 
@@ -216,7 +216,7 @@ def test_a_stale_cache_that_was_taken_before_pyrepro_is_an_error_that_names_the_
     repository.commit()
     cached = repository.path / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
     assert timeless(repository.run("train.py").stderr.splitlines()[-1]) == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: Python took {cached}, which was written at <time>, for "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: Python took {cached}, which was written at <time>, for "
         f"{repository.path}/helper.py, which was written at <time>, and it was compiled from another source; "
         f"delete {cached.parent}, and start the program again"
     )
@@ -243,7 +243,7 @@ def test_a_file_from_the_future_is_named_as_such(repository: Repository) -> None
     repository.commit(helper="LR = 1\n", train=train(before=f"{EARLIER}import helper", allow=False))
     error = timeless(repository.run("train.py").stderr.splitlines()[-1])
     assert error == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written at <time>, which "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py was written at <time>, which "
         f"is in the future: by this computer's clock it is <time>, so that clock or the one of the file system is wrong; "
         f"set it right, type: touch {repository.path}/helper.py, and start the program again, or in a session type "
         f"importlib.reload(helper)"
@@ -258,7 +258,7 @@ def test_a_file_from_the_future_is_named_as_such_where_it_was_written_after_it_w
     alive = Alive(repository, "main.py")
     repository.write("helper.py", "LR = 2\n")
     assert timeless(alive.go_on()[1].splitlines()[-1]) == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written at <time>, which "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py was written at <time>, which "
         f"is in the future: by this computer's clock it is <time>, so that clock or the one of the file system is wrong; "
         f"set it right, type: touch {repository.path}/helper.py, and start the program again, or in a session type "
         f"importlib.reload(helper)"
@@ -426,7 +426,7 @@ def test_a_file_that_is_loaded_under_two_names_and_written_in_between_is_unknown
     alive = Alive(repository, "main.py")
     repository.write("lib/model.py", "LAYERS = 3\n")
     assert timeless(alive.go_on()[1].splitlines()[-1]) == (
-        f"pyrepro.CodeStateError: nobody knows what code runs: lib.model and model were loaded from "
+        f"pyrepro.CodeStateError: which code runs cannot be determined: lib.model and model were loaded from "
         f"{repository.path}/lib/model.py, which was written at <time>, and held something else between their loads; "
         f"start the program again"
     )
@@ -442,11 +442,10 @@ def test_an_archive_that_is_written_after_a_module_was_loaded_from_it_is_unknown
         archive.writestr("zipped.py", "x = 2\n")
     error = alive.go_on()[1].splitlines()[-1]
     assert error.startswith(
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/lib.zip was written"
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/lib.zip was written"
     )
     assert error.endswith(
-        ", and what it held then is not kept of such files; "
-        "start the program again, or in a session type importlib.reload(zipped)"
+        ", and what such files held is not kept; start the program again, or in a session type importlib.reload(zipped)"
     )
 
 
@@ -476,9 +475,9 @@ print(pyrepro.tag())
     repository.commit(helper="LR = 1\n", main=script)
     error = repository.run("main.py").stderr.splitlines()[-1]
     assert error.startswith(
-        f"pyrepro.CodeStateError: nobody knows what code runs: {repository.path}/helper.py was written"
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {repository.path}/helper.py was written"
     )
-    assert ", and nobody saw when Python read it; start the program again" in error
+    assert ", and when Python read it is not known; start the program again" in error
 
 
 @pytest.mark.usefixtures("caching")
@@ -582,6 +581,23 @@ def test_a_replaced_module_that_is_edited_and_committed_is_a_change(repository: 
     assert alive.go_on()[0] == f"foo-{tag(repository.head, replacing=replacing)}.txt\n"
 
 
+def test_a_module_from_before_pyrepro_that_is_in_sys_modules_no_more_counts_as_it_was_loaded(
+    repository: Repository,
+) -> None:
+    imports = "import sys, slow; del sys.modules['helper']"
+    train = GONE.format(first="import helper", imports=imports, inside="0")
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train)
+    alive = Alive(repository, "train.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.go_on()[0] == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+def test_a_committed_module_from_before_pyrepro_may_leave_sys_modules(repository: Repository) -> None:
+    train = GONE.format(first="import helper", imports="import sys; del sys.modules['helper']", inside="0")
+    repository.commit(helper="LR = 1\n", train=train)
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
+
+
 ODD = {
     "a mock of a module": "import json, sys, unittest.mock; sys.modules['odd'] = unittest.mock.create_autospec(json)",
     "no IPython": "import sys, types; sys.modules['IPython'] = types.ModuleType('IPython')",
@@ -632,7 +648,7 @@ print(pyrepro.tag())
 """
     repository.commit(helper="LR = 1\n", main=script)
     error = repository.run("main.py").stderr.splitlines()[-1]
-    assert ", and nobody saw when Python read it; start the program again" in error
+    assert ", and when Python read it is not known; start the program again" in error
 
 
 def test_many_specs_that_are_found_and_never_executed_are_let_go_of(repository: Repository) -> None:

@@ -33,6 +33,7 @@ import msgspec
 import numpy as np
 import omegaconf
 import pandas as pd
+import polars as pl
 import pydantic
 import pydantic.v1
 import pytest
@@ -107,6 +108,24 @@ class Number(int):
 class Share(float):
     def __float__(self) -> float:
         return 0.0
+
+
+class WithUnit(float):
+    def __new__(cls, number: float, unit: str) -> WithUnit:
+        made = super().__new__(cls, number)
+        made.unit = unit
+        return made
+
+    unit: str
+
+
+class Coded(int):
+    def __new__(cls, number: int, unit: str) -> Coded:
+        made = super().__new__(cls, number)
+        made.unit = unit
+        return made
+
+    unit: str
 
 
 Point = collections.namedtuple("Point", "x y")
@@ -344,10 +363,10 @@ def of_main(name: str) -> Any:
 
 
 REGISTER = "which has no stable JSON form; pass plain values, or register the type with pyrepro.to_json.register"
-FRAME = "which is data, not configuration; pass its .to_dict(), or write it to a file and name that in inputs"
+FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
 MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
 KEYS = "use str, int, float, bool or None as keys"
-NO_TEXT = "which holds a lone surrogate and is no Unicode text; pass bytes instead"
+NO_TEXT = "which holds a lone surrogate and is not Unicode text; pass bytes instead"
 
 REFUSED: list[Any] = [
     (Unknown(), f"config is <unknown> of type {HERE}.Unknown, {REGISTER}(Unknown)"),
@@ -364,6 +383,17 @@ REFUSED: list[Any] = [
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
     (pd.Index([1]), f"config is {pd.Index.__module__}.Index, {FRAME.replace('to_dict', 'tolist')}"),
+    (
+        pd.Categorical(["a"]),
+        f"config is {pd.Categorical.__module__}.Categorical, which is data, not configuration; pass its .tolist()",
+    ),
+    (pl.DataFrame(), f"config is polars.dataframe.frame.DataFrame, {FRAME.replace('()', '(as_series=False)')}"),
+    (pl.Series([1]), f"config is polars.series.series.Series, {FRAME.replace('to_dict', 'to_list')}"),
+    (
+        pl.LazyFrame(),
+        "config is polars.lazyframe.frame.LazyFrame, which is data, not configuration; pass its "
+        ".collect().to_dict(as_series=False)",
+    ),
     (
         pd.Period("2026-01"),
         f"config is {pd.Period.__module__}.Period, which is data, not configuration; pass str() of it",
@@ -449,12 +479,12 @@ REFUSED: list[Any] = [
     (Unset(), f"config is {HERE}.Unset, whose field 'a' has no value; set it"),
     (
         lambda: None,
-        "config is {value} of type builtins.function, which no name leads back to; "
+        "config is {value} of type builtins.function, which cannot be imported by name; "
         "move it to the top level of a module",
     ),
     (
         local(),
-        "config is {value} of type builtins.function, which no name leads back to; move it to the top level of a module",
+        "config is {value} of type builtins.function, which cannot be imported by name; move it to the top level of a module",
     ),
     (
         of_main("__main__"),

@@ -255,6 +255,9 @@ DIFFERENT: list[Any] = [
     np.array([(1, 2.0)], dtype=[("a", "i4"), ("c", "f8")]),
     np.array([3], "m8[M]"),
     np.array([3], "m8[Y]"),
+    pd.DataFrame(index=range(2)),
+    pd.DataFrame(index=range(3)),
+    pd.DataFrame(index=["a", "b"]),
 ]
 
 
@@ -310,6 +313,52 @@ OF_POLARS: list[Any] = [
 def test_different_columns_of_polars_are_told_apart() -> None:
     found = [digest(value) for value in OF_POLARS]
     assert [value for value, one in zip(OF_POLARS, found, strict=True) if found.count(one) > 1] == []
+
+
+class Lengths(pd.arrays.IntegerArray):
+    """A column of integers with a unit, as packages beside pandas have them."""
+
+    unit = "m"
+
+    @property
+    def dtype(self) -> Any:
+        unit = self.unit
+
+        class LengthDtype(pd.Int64Dtype):
+            name = f"length[{unit}]"
+
+        return LengthDtype()
+
+
+class LengthsInMiles(Lengths):
+    unit = "mi"
+
+
+def test_the_kinds_of_other_packages_count_with_what_they_say() -> None:
+    columns = [kind(np.array([1, 2]), np.array([False, False])) for kind in (Lengths, LengthsInMiles)]
+    columns.append(pd.array([1, 2], dtype="Int64"))
+    assert len({digest(pd.Series(column)) for column in columns}) == 3
+
+
+class Places(pd.DataFrame):
+    _metadata = ["projection"]
+
+    @property
+    def _constructor(self) -> Any:
+        return Places
+
+
+def test_a_table_that_says_more_than_its_columns_is_refused() -> None:
+    places = Places({"x": [1.0]})
+    places.projection = None
+    assert digest(places) == digest(pd.DataFrame({"x": [1.0]}))
+    places.projection = "EPSG:4326"
+    with pytest.raises(ConfigError) as error:
+        digest(places)
+    assert str(error.value) == (
+        f"the input table is of type {__name__}.Places, which says more than its columns: projection; pass plain data "
+        f"of pandas, and the rest as configuration"
+    )
 
 
 def test_different_values_kinds_and_shapes_are_told_apart() -> None:

@@ -14,7 +14,7 @@ from conftest import Repository
 
 from pyrepro import Artifact
 
-END = "; where that is another, the artifact is not found again: add ignore="
+END = "; where that differs, the artifact will not be found again: add ignore="
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_absolute_path_of_this_user_or_computer_is_warned_of_once(place: str,
     path = places / place / "a" / "b"
     assert warnings({place: {"data": [path]}, "near": f"{places / place}other"}) == [
         f"{place}.data = {path.as_posix()!r}, an absolute path in the {place} directory{END}['{place}.data'], "
-        "or name in inputs= what is a file to read"
+        "or name files to read in inputs="
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_path_that_a_later_call_brings_is_warned_of(
     save("foo")
     assert [record.getMessage() for record in caplog.records] == [
         f"the configuration of {save.__qualname__} holds {key} = {settings[key][0]!r}, an absolute path in the home "
-        f"directory{END}[{key!r}], or name in inputs= what is a file to read"
+        f"directory{END}[{key!r}], or name files to read in inputs="
     ]
 
 
@@ -83,14 +83,14 @@ def test_all_of_them_are_in_one_warning(places: Path, warnings: Any) -> None:
     top = (places / "working").as_posix()
     assert warnings({"top": top, "lower": f"{top}/a"}) == [
         f"lower = {f'{top}/a'!r}, an absolute path in the working directory, and top = {top!r}, an absolute path in the "
-        f"working directory{END}['lower', 'top'], or name in inputs= what is a file to read"
+        f"working directory{END}['lower', 'top'], or name files to read in inputs="
     ]
 
 
 def test_a_run_directory_of_hydra_is_warned_of(warnings: Any) -> None:
     now = time.strftime("%Y-%m-%d/%H-%M-%S")
     assert warnings({"run_dir": f"outputs/{now}"}) == [
-        f"run_dir = 'outputs/{now}', which holds today's time{END}['run_dir'], or name in inputs= what is a file to read"
+        f"run_dir = 'outputs/{now}', which holds today's time{END}['run_dir'], or name files to read in inputs="
     ]
 
 

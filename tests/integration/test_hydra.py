@@ -71,7 +71,7 @@ def test_a_run_directory_that_is_not_ignored_is_warned_of(guide: Guide) -> None:
     assert len(warning) == 1
     assert "cfg.paths.run = " in warning[0]
     assert "which holds today's time" in warning[0]
-    assert warning[0].endswith("add ignore=['cfg.paths.run'], or name in inputs= what is a file to read")
+    assert warning[0].endswith("add ignore=['cfg.paths.run'], or name files to read in inputs=")
 
 
 def test_an_edited_configuration_file_makes_the_tree_dirty_and_an_override_does_not(guide: Guide) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, names_dirty
 from systems import Guide, needs, run, written
 
 from pyrepro import Tag, config_hash, file_hash
@@ -42,12 +43,50 @@ def test_a_function_typed_in_a_cell_writes_under_a_dirty_name_and_its_record_is_
     *warnings, path, table = executed(repository, notebook_of(repository.path / "notebook.py"))
     tag = Tag.from_path(path.strip())
     assert (tag.commit, tag.config) == (repository.head[:12], config_hash({"bins": 3})[:12])
-    warning = f"the work tree {repository.path} has changes that commit {tag.commit} does not hold:\n  <session>\n"
-    assert warnings == [warning] * 2  # at the decoration, and at the call, which one cell more has gone before
+    found = f"the work tree {repository.path} has changes that commit {tag.commit} does not hold:\n  <session>\n"
+    # At the decoration, and at the call, which one cell more has gone before: each is another state.
+    assert [warning.partition(" into names, since ")[2] for warning in warnings] == [found] * 2
+    assert warnings[1] == names_dirty(path.strip()) + found
     assert (repository.path / path.strip()).read_text() == "1 2 0"
     assert table.startswith("<table>")
     assert tag.changes is not None
     assert tag.changes in table
+
+
+REFUSED = """\
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict{options})
+def save(outpath, model):
+    raise ZeroDivisionError
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "lines"),
+    [
+        ("", "save('foo', 1)", 17),
+        ("", "save.tagged('foo', 1)", 13),
+        (", allow_dirty=True", "save('foo', object())", 15),
+        (", allow_dirty=True", "save('foo', 1)", 14),
+        (", allow_dirty=True, atomic=True", "save('foo', 1)", 14),
+    ],
+)
+def test_a_traceback_in_a_notebook_shows_the_cell_and_at_most_one_frame_of_pyrepro(
+    options: str, call: str, lines: int, repository: Repository
+) -> None:
+    import nbclient.exceptions
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(source) for source in (REFUSED.format(options=options), call)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    with pytest.raises(nbclient.exceptions.CellExecutionError):
+        executed(repository, notebook)
+    [shown] = [output.traceback for output in cells[1].outputs if output.output_type == "error"]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))
+    assert call in text
+    assert text.count("File ") <= 1
+    assert len(text.splitlines()) <= lines
 
 
 def test_a_function_typed_in_a_cell_is_refused_unless_that_is_allowed(guide: Guide) -> None:

@@ -369,7 +369,7 @@ def test_the_artifact_of_another_function_is_not_taken_for_ones_own(
         [f".../test_cache.py:{f.__qualname__}:{line_of(f)}" for f in (step.save, other)],
     )
     assert str(error.value) == (
-        f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; pass another stem to one of them"
+        f"{path} was made by {makers[0]}, and {makers[1]} would take it for its own; call one of them with another file name"
     )
     assert (error.value.path, error.value.maker) == (str(path), makers[0])
 
@@ -400,8 +400,8 @@ def test_a_parameter_that_the_configuration_cannot_see_is_refused_at_the_decorat
     assert str(error.value) == (
         f"Artifact cache=True with this config does not see lr, args of {save.__qualname__}(outpath: 'str', "
         f"table: 'str', lr: 'float', *args: 'int', workers: 'int' = 1) -> 'None', so an artifact could be taken for "
-        f"one that other arguments made; pass config=dict to make the arguments the configuration, or name in inputs= "
-        f"what are files to read, and in ignore= what changes nothing"
+        f"one that other arguments made; pass config=dict to make the arguments the configuration, or name the files "
+        f"to read in inputs=, and what changes nothing in ignore="
     )
     decorate(config=dict)(save)
     decorate(config=lambda call: call["lr"])(save)
@@ -783,7 +783,7 @@ def test_another_file_at_the_same_commit_is_another_maker(repository: Repository
     path = next(out.glob("foo*"))
     assert done.stderr.endswith(
         f"ArtifactMismatchError: {path} was made by a/step.py:save:7, and b/step.py:save:7 would take it for its own; "
-        f"pass another stem to one of them\n"
+        f"call one of them with another file name\n"
     )
 
 

@@ -131,7 +131,7 @@ def test_an_input_that_is_gone_is_none_that_the_name_can_speak_of(
         Path(path).write_text("x")
         remove(raw)
 
-    with pytest.raises(InputChangedError, match="was removed, or cannot be read any more, after it was hashed"):
+    with pytest.raises(InputChangedError, match="was removed, or can no longer be read, after it was hashed"):
         train("model.pkl", "raw.csv")
     assert "model-unnamed-TIME.pkl" in names(directory)
 

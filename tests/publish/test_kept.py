@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,8 +63,8 @@ def test_a_log_that_is_there_already_is_never_replaced_by_new_rows(
     [kept] = error.value.kept
     assert str(error.value) == (
         f"{out}/foo-{name}.txt is in place; this is not:\n"
-        f"  {out}/runs.csv: it is there already, with other content; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"  {out}/runs.csv: it already exists, with other content; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert error.value.path == str(out / f"foo-{name}.txt")
     assert pathlib.Path(kept).read_text() == "row 2\n"
@@ -147,7 +148,7 @@ def test_a_side_file_that_would_replace_what_another_cached_function_made_moves_
         f"foo-{name}.png": "plot",
     }
     assert messages(caplog) == [
-        f"{trained} is an artifact of its own that a cached call made, so what was written beside another one does not "
+        f"{trained} is an artifact that a cached call made, so a file written beside another artifact does not "
         f"overwrite it; it is now {aside}"
     ]
 
@@ -440,7 +441,7 @@ def test_a_target_directory_that_became_a_file_leaves_the_output_where_it_is(
         f"  {out}/foo-{name}.txt: {out}/foo-{name}.idx belongs to it, and is not in place; "
         f"it is kept as {staging}/foo-{name}.txt\n"
         f"  {out}/foo-{name}.idx: Is a directory; it is kept as {staging}/foo-{name}.idx\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert files(pathlib.Path(staging)) == {f"foo-{name}.idx": "index", f"foo-{name}.txt": "ten hours"}
 
@@ -625,4 +626,143 @@ def test_what_was_written_after_a_change_of_the_working_directory_is_found(
     assert str(error.value) == (
         f"the function returned without writing {out}/foo-{name}.txt; it wrote {written}. "
         f"It changed the working directory: pass an absolute path."
+    )
+
+
+@pytest.fixture
+def listed() -> None:
+    """The platform tells what a process has open, wherever that was moved to."""
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("the platform does not list open files")
+
+
+def test_a_directory_that_is_renamed_while_the_function_runs_keeps_what_was_written(
+    repository: Repository, out: pathlib.Path, name: str, listed: None
+) -> None:
+    runs = out / "runs"
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "ten hours")
+        runs.rename(out / "old")
+
+    with pytest.raises(PublishError) as error:
+        save(runs / "foo.txt")
+    [kept] = error.value.kept
+    assert str(error.value) == (
+        f"this could not be put in place:\n"
+        f"  {runs}/foo-{name}.txt.pyrepro.json: it cannot be written: No such file or directory\n"
+        f"  {runs}/foo-{name}.txt: No such file or directory; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
+    )
+    assert pathlib.Path(kept).parent.parent == out / "old" / ".pyrepro"
+    # Later calls there must not take it for what a killed one left.
+    os.utime(os.path.dirname(kept), (1e9, 1e9))
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save_another(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+
+    save_another(out / "old" / "bar.txt")
+    assert pathlib.Path(kept).read_text() == "ten hours"
+
+
+def test_a_directory_that_is_made_anew_while_the_function_runs_gets_what_was_written(
+    repository: Repository, out: pathlib.Path, name: str, listed: None
+) -> None:
+    runs = out / "runs"
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "ten hours")
+        runs.rename(out / "old")
+        runs.mkdir()
+
+    save(runs / "foo.txt")
+    assert files(runs) == {f"foo-{name}.txt": "ten hours"}
+
+
+def test_a_staging_directory_that_is_cleaned_away_is_named(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "ten hours")
+        save.staged = outpath.parent  # type: ignore[attr-defined]
+        subprocess.run(["git", "clean", "-qfdx"], cwd=outpath.parent.parent.parent, check=True)
+
+    subprocess.run(["git", "init", "-q"], cwd=out, check=True)
+    with pytest.raises(ArtifactMissingError) as error:
+        save(out / "foo.txt")
+    assert str(error.value) == (
+        f"{save.staged}, where the function was to write, was removed while it ran, "  # type: ignore[attr-defined]
+        f"and with it what it wrote there; let nothing clean {out}/ meanwhile"
+    )
+    assert error.value.path == str(out / f"foo-{name}.txt")
+
+
+@posix_only
+@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}], ids=str)
+def test_a_room_that_is_a_link_to_nowhere_is_refused_before_the_function_runs(
+    options: dict[str, bool], repository: Repository, out: pathlib.Path
+) -> None:
+    (out / ".pyrepro").symlink_to(out / "scratch" / "gone")
+
+    @Artifact("outpath", repo=repository.path, **options)  # type: ignore[call-overload,untyped-decorator]
+    def save(outpath: pathlib.Path) -> None:
+        pytest.fail("it ran")
+
+    with pytest.raises(FileNotFoundError) as error:
+        save(out / "foo.txt")
+    assert str(error.value) == (
+        f"{out}/.pyrepro is a link to {out}/scratch/gone, where no directory is; remove the link"
+    )
+
+
+@posix_only
+def test_a_room_that_is_a_link_to_a_directory_serves(repository: Repository, out: pathlib.Path, name: str) -> None:
+    (out / "room").mkdir()
+    (out / ".pyrepro").symlink_to(out / "room")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+
+    save(out / "foo.txt")
+    assert (out / f"foo-{name}.txt").read_text() == "good job"
+
+
+# What is not written
+
+
+def test_an_artifact_that_is_missing_among_several_is_told_with_those_that_are_there(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact(["table", "plot"], repo=repository.path, atomic=True)
+    def save(table: pathlib.Path, plot: pathlib.Path) -> None:
+        write(table, "good job")
+
+    with pytest.raises(ArtifactMissingError) as error:
+        save(out / "a.csv", out / "b.png")
+    assert str(error.value) == (
+        f"the function returned without writing {out}/b-{name}.png; it wrote {out}/a-{name}.csv. "
+        f"Write to the very path that is passed to it."
+    )
+
+
+@posix_only
+def test_a_name_that_differs_in_nothing_that_can_be_seen_is_told_so(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        write(unicodedata.normalize("NFD", outpath), "good job")
+
+    path = unicodedata.normalize("NFC", f"{out}/caf\u00e9-{name}.txt")
+    with pytest.raises(ArtifactMissingError) as error:
+        save(unicodedata.normalize("NFC", f"{out}/caf\u00e9.txt"))
+    assert str(error.value) == (
+        f"the function returned without writing {path}; it wrote {unicodedata.normalize('NFD', path)}. "
+        f"The names look alike, and differ in their Unicode normalisation (NFC, NFD). "
+        f"Write to the very path that is passed to it."
     )

@@ -357,7 +357,7 @@ def test_functions_on_other_lines_are_other_makers(repository: Repository, tmp_p
     name = f".../test_maker.py:{one.__qualname__}"
     assert str(error.value) == (
         f"{path} was made by {name}:{lines[0]}, and {name}:{lines[1]} would take it for its own; "
-        f"pass another stem to one of them"
+        f"call one of them with another file name"
     )
 
 
@@ -385,7 +385,7 @@ save(sys.argv[1])
     maker = "logs.py:logged.<locals>.inner:2 with"
     assert last_line_of(repository.run("other.py", path)).endswith(
         f"was made by {maker} one.py:save:5, and {maker} other.py:save:5 would take it for its own; "
-        f"pass another stem to one of them"
+        f"call one of them with another file name"
     )
 
 
@@ -450,8 +450,8 @@ def closing_over_what_comes_later() -> Callable[[str], None]:
 def hides(name: str, function: str) -> str:
     return (
         f"Artifact cache=True cannot see the values of {name}, which {function} takes from the function around it, so "
-        f"an artifact could be taken for one that other values made; make them parameters, or name in ignore= what "
-        f"changes nothing"
+        f"an artifact could be taken for one that other values made; make them parameters, or name what changes "
+        f"nothing in ignore="
     )
 
 

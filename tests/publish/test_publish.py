@@ -644,8 +644,8 @@ def test_a_remote_path_is_refused_before_the_call(path: Any, repository: Reposit
         save(path)
     tagged = Tag(repository.head[:12], None, EMPTY).put(path)
     assert str(error.value) == (
-        f"{tagged!r} is on no local file system, and atomic=True and cache=True need one, to move files there in one "
-        f"step; leave them out, or write to a local path"
+        f"{tagged!r} is not on a local file system, which atomic=True and cache=True need to move files into place in "
+        f"one step; leave them out, or write to a local path"
     )
 
 
@@ -663,7 +663,7 @@ def test_a_path_object_that_is_no_local_path_is_refused(repository: Repository) 
     def save(outpath: Any) -> None:
         raise AssertionError("is not called")
 
-    with pytest.raises(ValueError, match=r"^Remote\(\) is on no local file system"):
+    with pytest.raises(ValueError, match=r"^Remote\(\) is not on a local file system"):
         save(Remote())
 
 
@@ -682,7 +682,7 @@ def test_a_generator_function_is_refused_at_the_decoration(options: Any, functio
         Artifact("outpath", **options)(function)
     assert str(error.value) == (
         f"Artifact atomic=True and cache=True cannot publish the output of the generator function {function.__name__}, "
-        f"which may never come to its end; leave them out, or decorate a function that returns"
+        f"whose caller may never exhaust it; leave them out, or decorate a function that returns"
     )
 
 

@@ -90,7 +90,7 @@ def test_what_was_dirty_and_is_committed_is_the_same_code_under_another_commit(
     program.repository.commit()
     (out / old).unlink()  # or it would be copied
     assert program() == [
-        f"save made {program.newest}: the commit is another one, and the code the same, compared with {old}"
+        f"save made {program.newest}: the code that it depends on is that of {old}, which is not copied: {old} was removed"
     ]
 
 
@@ -175,7 +175,7 @@ def test_it_was_changed_since(program: Program, out: pathlib.Path) -> None:
 def test_no_cached_call_completed_it(program: Program, out: pathlib.Path) -> None:
     program()
     shutil.rmtree(out / ".pyrepro")
-    assert program() == [f"save made {program.newest}: no cached call completed what is there as {program.newest}"]
+    assert program() == [f"save made {program.newest}: no cached call completed {program.newest}"]
 
 
 def log_of(caplog: pytest.LogCaptureFixture) -> list[str]:

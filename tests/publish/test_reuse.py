@@ -343,6 +343,76 @@ def test_the_line_says_what_was_copied_and_why(project: Project) -> None:
     assert project.stderr == f"train copied {name}: the code that it depends on is that of {first.name}\n"
 
 
+LOGS = "import helper, logging; logging.basicConfig(level='INFO', format='%(message)s')"
+
+
+def test_what_it_does_not_depend_on_is_no_reason(project: Project) -> None:
+    project.commit(step=step(imports=LOGS))
+    _, first = project.run()
+    project.commit(other="x = 2\n", helper="LR = 2\n")
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the code differs in helper.py, compared with {first.name}\n"
+    )
+    project.commit(other="x = 3\n", step=step(imports=LOGS, call='print(train("out/model.txt", alpha=2))'))
+    _, third = project.run()
+    project.commit(other="x = 4\n", step=step(imports=LOGS, call='print(train("out/model.txt", alpha=3))'))
+    _, fourth = project.run()
+    assert project.stderr == (
+        f"train made out/{fourth.name}: the code differs in step.py and the configuration differs in alpha, "
+        f"compared with {third.name}\n"
+    )
+
+
+def test_where_there_is_no_key_the_commit_is_a_reason(project: Project) -> None:
+    project.commit(step=step(imports=f"import other; {LOGS}"))
+    _, first = project.run()
+    project.commit()
+    _, second = project.run()
+    assert project.stderr.endswith(
+        f"train made out/{second.name}: the commit differs, and the code is the same, compared with {first.name}\n"
+    )
+
+
+def test_where_the_configuration_alone_differs_the_commit_is_no_reason(project: Project) -> None:
+    call = 'import json; print(train("out/model.txt", alpha=json.load(open("alpha.json"))))'
+    project.repository.write("alpha.json", "1")
+    project.commit(step=step(imports=LOGS, call=call))
+    _, first = project.run()
+    project.repository.write("alpha.json", "2")
+    project.commit()
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the configuration differs in alpha, compared with {first.name}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "body", "change", "why"),
+    [
+        ("", None, lambda path: path.write_text("edited"), "changed since it was made: out/{0}"),
+        ("", None, lambda path: path.unlink(), "out/{0} was removed"),
+        ("", "pathlib.Path(outpath).write_text(outpath)", None, "it names its commit, or cannot be copied"),
+        (", record=True", None, lambda path: path.with_name(f"{path.name}.pyrepro.json").unlink(),
+         "out/{0}.pyrepro.json is not there"),
+    ],
+)  # fmt: skip
+def test_the_line_says_why_what_could_be_copied_is_made_again(
+    options: str, body: str | None, change: Any, why: str, project: Project
+) -> None:
+    options += ', code=["step.py", "helper.py"]'
+    project.commit(step=step(imports=LOGS, options=options, **({"body": body} if body else {})))
+    _, first = project.run()
+    if change is not None:
+        change(first)
+    project.commit(other="x = 2\n")
+    _, second = project.run()
+    assert project.stderr == (
+        f"train made out/{second.name}: the code that it depends on is that of {first.name}, which is not copied: "
+        f"{why.format(first.name)}\n"
+    )
+
+
 def test_coroutine_functions_reuse_too(project: Project) -> None:
     script = step(call='import asyncio; print(asyncio.run(train("out/model.txt")))').replace(
         "def train", "async def train"
@@ -372,10 +442,22 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
     [
         ("'srcc'", "ValueError: code='srcc': looked in the work tree {path} at commit {head}: is not in it; pass paths "
          "from its top, such as 'src'\n"),
-        ("['step.py', '!nothing']", "ValueError: code='nothing': looked in the work tree {path} at commit {head}: is "
+        ("'SRC'", "ValueError: code='SRC': looked in the work tree {path} at commit {head}: is not in it; pass paths "
+         "from its top, such as 'src'\n"),
+        ("'src/*.py'", "ValueError: code='src/*.py': looked in the work tree {path} at commit {head}: is not in it, "
+         "and patterns are not resolved; pass paths from its top, a directory for all that is in it\n"),
+        ("['step.py', '!nothing']", "ValueError: code='!nothing': looked in the work tree {path} at commit {head}: is "
          "not in it; pass paths from its top\n"),
         ("'untracked.py'", "ValueError: code='untracked.py': looked in the work tree {path} at commit {head}: is not "
-         "tracked, so no key would cover it; type: git add untracked.py\n"),
+         "tracked, so no key would cover it; type: git -C {path} add untracked.py\n"),
+        ("'un tracked'", "ValueError: code='un tracked': looked in the work tree {path} at commit {head}: is not "
+         "tracked, so no key would cover it; type: git -C {path} add 'un tracked'\n"),
+        ("'data'", "ValueError: code='data': looked in the work tree {path} at commit {head}: is ignored by git, so no "
+         "key would cover it; name in inputs= what is read there\n"),
+        ("'out of it'", "ValueError: code='out of it': looked in the work tree {path} at commit {head}: is a link that "
+         "leads out of it, to /; name in inputs= what is read there\n"),
+        ("'to data'", "ValueError: code='to data': looked in the work tree {path} at commit {head}: is a link to "
+         "'data', which is not tracked; name in inputs= what is read there\n"),
         ("'../elsewhere'", "ValueError: code='../elsewhere' is not a path in the work tree; pass paths from its top, "
          "such as 'src' or '!docs', or '.' for all of it\n"),
         ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
@@ -386,11 +468,17 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
         ("7", "TypeError: Artifact code=7 is not a path or a list of paths; pass paths from the top, like 'src'\n"),
     ],
 )  # fmt: skip
+@posix_only
 def test_a_code_that_is_not_there_is_an_error_before_anything_runs(
     code: str, message: str, repository: Repository
 ) -> None:
+    repository.write(".gitignore", "data\n")
+    (repository.path / "out of it").symlink_to("/")
+    (repository.path / "to data").symlink_to("data")
     repository.commit(step=step(options=f", code={code}"), helper="LR = 1\n", src__part="x = 1\n")
     repository.write("untracked.py")
+    repository.write("un tracked")
+    repository.write("data/raw.csv")
     done = repository.run("step.py")
     assert done.stdout == ""
     assert done.stderr.endswith(message.format(path=repository.path, head=repository.head[:12]))
@@ -401,6 +489,16 @@ def test_code_without_cache_is_an_error(repository: Repository) -> None:
     assert repository.run("step.py").stderr.endswith(
         "TypeError: Artifact code='step.py' says when cached work is kept, and nothing is cached; add cache=True\n"
     )
+
+
+def test_a_part_of_what_counts_may_be_left_out(project: Project) -> None:
+    project.commit(step=step(options=', code=["step.py", "helper.py", "src", "!src/docs"]'), src__docs__index="x = 1\n")
+    project.commit(src__part="x = 1\n")
+    assert project.run()[0]
+    project.commit(src__docs__index="x = 2\n")
+    assert project.run()[0] is False
+    project.commit(src__part="x = 2\n")
+    assert project.run()[0]
 
 
 def test_what_is_left_out_may_be_untracked(project: Project) -> None:

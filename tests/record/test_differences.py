@@ -67,6 +67,22 @@ def test_the_code_differs(repository: Repository, out: pathlib.Path) -> None:
     ]
 
 
+def test_what_was_not_committed_is_in_the_patch(repository: Repository, out: pathlib.Path) -> None:
+    one = saved(repository, "foo.txt")
+    repository.commit(code="x = 1\n")
+    repository.write("code.py", "x = 2\n")
+    other = saved(repository, "foo.txt")
+    commits, patch = (one.code["commit"], other.code["commit"]), other.code["patch"]
+    assert (out / patch).exists()
+    assert str(one.differences(other)).splitlines()[1:] == [
+        f"code changes: null | {other.code['changes']}",
+        f"code commit: {commits[0]} | {commits[1]}",
+        f"code patch: null | {patch}",
+        f"to see what is committed of it, type: git diff {commits[0]} {commits[1]}",
+        "the artifacts hold the same bytes",
+    ]
+
+
 def test_inputs_differ_by_their_content_and_not_by_their_path(repository: Repository, out: pathlib.Path) -> None:
     for name, content in (("a", "1"), ("b", "1"), ("c", "2")):
         (out / name).write_text(content)
@@ -235,7 +251,7 @@ def test_what_cannot_be_read_is_warned_of_and_left_out(
     with caplog.at_level(logging.WARNING, "pyrepro"):
         assert records("foo.txt") == [one]
     assert caplog.messages == [
-        f"a record is left out: {two.path} is no record of this version of pyrepro: record has no 'pyrepro'; "
+        f"a record is left out: {two.path} is not a record that this version of pyrepro can read: record has no 'pyrepro'; "
         "take it from a backup"
     ]
 

@@ -71,14 +71,32 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def author(template: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with an artifact that the older version made."""
+    directory = tmp_path_factory.mktemp("author").resolve()
+    shutil.copytree(template, directory / "repository", symlinks=True)
+    made = Repository(directory / "repository")
+    made.commit(step=SCRIPT)
+    with zipfile.ZipFile(wheels / "tinylab-1.0-py3-none-any.whl") as archive:
+        archive.extractall(directory / "then")
+    done = made.run("step.py", env={"PYTHONPATH": str(directory / "then"), "HOME": str(directory)})
+    assert done.returncode == 0, done.stderr
+    change(made.path / done.stdout.strip(), loaded=[*OWN, "tinylab"])
+    return made
+
+
+@pytest.fixture
+def repository(author: Repository, tmp_path: Path) -> Repository:
+    path = tmp_path.resolve() / "repository"
+    shutil.copytree(author.path, path, symlinks=True)
+    shutil.copytree(author.path.parent / "then", tmp_path / "then")
+    return Repository(path)
+
+
 @pytest.fixture
 def path(repository: Repository, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An artifact that the older version made; here is the newer one, and no uv."""
-    here = tmp_path / "here"
-    with zipfile.ZipFile(wheels / "tinylab-2.0-py3-none-any.whl") as archive:
-        archive.extractall(here)
-    with zipfile.ZipFile(wheels / "tinylab-1.0-py3-none-any.whl") as archive:
-        archive.extractall(tmp_path / "then")
+    """The artifact, where nothing but these wheels can be installed, and there is no uv."""
     for name in ("PIP_NO_INDEX", "UV_NO_INDEX", "UV_OFFLINE"):
         monkeypatch.setenv(name, "1")
     for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
@@ -87,13 +105,7 @@ def path(repository: Repository, wheels: Path, tmp_path: Path, monkeypatch: pyte
     git = shutil.which("git")
     assert git is not None
     monkeypatch.setenv("PATH", os.path.dirname(git))
-    repository.commit(step=SCRIPT)
-    done = repository.run("step.py", env={"PYTHONPATH": str(tmp_path / "then")})
-    made = repository.path / done.stdout.strip()
-    change(made, loaded=[*OWN, "tinylab"])
-    monkeypatch.setenv("PYTHONPATH", str(here))
-    assert not reproduce(made).same
-    monkeypatch.delenv("PYTHONPATH")
+    [made] = repository.path.glob("ignored/*.txt")
     return made
 
 
@@ -111,9 +123,26 @@ def with_uv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
 
 
-def test_pip_installs_the_recorded_versions(path: Path) -> None:
+def not_followed(lock: str) -> str:
+    return (
+        f"{lock} is not followed, since only uv reads lock files, and only uv.lock; the recorded versions are installed"
+    )
+
+
+def test_here_the_newer_version_makes_another(
+    path: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(wheels / "tinylab-2.0-py3-none-any.whl") as archive:
+        archive.extractall(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "here"))
+    assert not reproduce(path).same
+
+
+def test_pip_installs_the_recorded_versions_and_no_lock_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    change(path, lock="uv.lock")
     result = reproduce(path, environment="recorded")
     assert (result.same, result.environment) == (True, {})
+    assert caplog.messages == [not_followed("uv.lock")]
 
 
 def test_what_cannot_be_had_is_among_the_differences(path: Path) -> None:
@@ -131,18 +160,25 @@ def test_what_cannot_be_had_is_among_the_differences(path: Path) -> None:
     assert result.environment["smmap"] == ("0.0.1", importlib.metadata.version("smmap"))
 
 
+@uv_only
 def test_an_environment_that_cannot_be_made_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    with_uv(monkeypatch)
+    monkeypatch.setenv("UV_FIND_LINKS", "")
     with pytest.raises(ReproduceError, match="its environment cannot be made:\n"):
         reproduce(path, environment="recorded")
 
 
 @uv_only
-def test_uv_installs_the_recorded_versions_where_it_is_installed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lock", ["poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "requirements.lock"])
+def test_uv_installs_the_recorded_versions_where_it_cannot_follow_the_lock_file(
+    lock: str, path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with_uv(monkeypatch)
-    change(path, loaded=[*OWN, "tinylab", "no-such-distribution"], versions={"no-such-distribution": "1"})
+    repository.write(lock, "tinylab 2.0")
+    change(path, loaded=[*OWN, "tinylab", "no-such-distribution"], versions={"no-such-distribution": "1"}, lock=lock)
     result = reproduce(path, environment="recorded")
     assert (result.same, result.environment) == (True, {"no-such-distribution": ("1", None)})
+    assert caplog.messages == [not_followed(lock)]
 
 
 @uv_only

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
+import git
+import gitdb
 import pytest
+import rfc8785
+import smmap
 from colleague import artifact_of, handed_on, made_by_colleague
 from conftest import Repository
 
@@ -351,6 +356,19 @@ def test_a_bare_a_sparse_a_shallow_and_a_read_only_clone_serve(
                 file.chmod(0o755)
 
 
+def test_a_partial_clone_serves_and_is_not_written_into(repository: Repository, out: Path, tmp_path: Path) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    repository.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    path = saved(repository, out)
+    repository.commit(step="", lib__model="LAYERS = 'today'\n")
+    partial = repository.clone(tmp_path / "partial", "--filter=blob:none")
+    before = sorted(partial.path.rglob("*"))
+    assert reproduce(path, partial.path).same
+    assert sorted(partial.path.rglob("*")) == before
+    repository.path.rename(tmp_path / "away")
+    assert refusal(path, partial.path).startswith("its commit cannot be checked out")
+
+
 def test_a_commit_that_no_branch_leads_to_serves(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
     repository.git("reset", "-q", "--hard", "HEAD~")
@@ -387,6 +405,10 @@ def test_where_no_clone_is_at_hand_the_line_that_makes_one_is_quoted(
         (remote, "pass its path or URL as repo="),
         ("--upload-pack=touch x", "pass its path or URL as repo="),
         ("ext::sh -c 'touch x'", "pass its path or URL as repo="),
+        ("ext::touch", "pass its path or URL as repo="),
+        ("-u:x", "pass its path or URL as repo="),
+        ("ssh://-oProxyCommand=x/y", "pass its path or URL as repo="),
+        ("git@-oProxyCommand=x:y", "pass its path or URL as repo="),
     ):
         path = saved(repository, out)
         record = Path(f"{path}.pyrepro.json")
@@ -510,6 +532,32 @@ def test_another_interpreter_is_started(repository: Repository, out: Path) -> No
     assert refusal(path, repository.path, python=script).startswith(f"the interpreter {script} cannot be started: ")
 
 
+def other_pythons() -> list[str]:
+    """Interpreters of other versions that are installed here, as by pyenv."""
+    siblings = Path(sys.base_prefix).parent.glob("3.1*/bin/python3.1?")
+    found = [*map(str, siblings), *filter(None, (shutil.which(f"python3.{minor}") for minor in range(10, 16)))]
+    works = f"import sys; sys.exit(not (3, 10) <= sys.version_info[:2] != {sys.version_info[:2]})"
+    return [
+        one for one in found if subprocess.run([one, "-c", works], capture_output=True, check=False).returncode == 0
+    ]
+
+
+def test_an_artifact_is_made_again_on_another_python(
+    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = next(iter(other_pythons()), None)
+    if python is None:
+        pytest.skip("no other version of Python is installed")
+    path = saved(repository, out)
+    for module in (git, gitdb, smmap, rfc8785, filelock):  # which it may not have
+        (tmp_path / module.__name__).symlink_to(Path(module.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = reproduce(path, repository.path, python=python)
+    assert result.same
+    version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
+    assert result.environment["python"][1] == f"CPython {version}"
+
+
 def test_two_interpreters_are_one_too_many(out: Path) -> None:
     with pytest.raises(ValueError, match=r"^python= and environment='recorded' both choose the interpreter; "):
         reproduce("foo.txt", python="python3", environment="recorded")
@@ -522,11 +570,12 @@ def test_requirements_are_lines_for_pip(repository: Repository, out: Path) -> No
     record = Path(f"{path}.pyrepro.json")
     document = json.loads(record.read_text())
     commit = "0" * 40
+    hostile = {"--index-url=x": "1", "a @ file:///x": "1", "b": "1; x", "c": "1 --pre", "-r": "x"}
     document["environment"] |= {
         "python": "CPython 3.13.0",
         "platform": "Linux x86_64",
-        "packages": {"numpy": "2.4.6", "lab": "1", "tool": "3", "fork": "4", "unused": "5"},
-        "loaded": ["numpy", "lab", "fork", "vanished"],
+        "packages": {"numpy": "2.4.6", "lab": "1", "tool": "3", "fork": "4", "unused": "5"} | hostile,
+        "loaded": ["numpy", "lab", "fork", "vanished", *hostile],
         "origins": {"lab": "editable file://~/lab\x1b[2J", "fork": f"git+https://example.org/fork.git@{commit}"},
     }
     record.write_text(json.dumps(document))
@@ -535,6 +584,11 @@ def test_requirements_are_lines_for_pip(repository: Repository, out: Path) -> No
         "numpy==2.4.6\n"
         "# lab==1 was installed from editable file://~/lab\\x1b[2J\n"
         f"fork @ git+https://example.org/fork.git@{commit}\n"
+        "# --index-url=x==1 cannot be installed\n"
+        "# a @ file:///x==1 cannot be installed\n"
+        "# b==1; x cannot be installed\n"
+        "# c==1 --pre cannot be installed\n"
+        "# -r==x cannot be installed\n"
     )
 
 

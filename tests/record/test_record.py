@@ -248,7 +248,6 @@ def install(directory: pathlib.Path, name: str, version: str) -> None:
     (directory / f"{name}.py").write_text("")
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (metadata / "RECORD").write_text(f"{name}.py,,\n")
-    (metadata / "top_level.txt").write_text(f"{name}\n")  # which is all that Python 3.10 looks at
 
 
 @pytest.fixture
@@ -313,7 +312,9 @@ def test_where_a_distribution_came_from_is_recorded(
         (site / f"{name}-1.0.dist-info" / "direct_url.json").write_text(json.dumps(found))
     (site / "half_removed-1.0.dist-info").mkdir()
     (site / "nameless-1.0.dist-info").mkdir()
-    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
+    (site / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n\nName: description\n")
+    (site / "versionless-1.0.dist-info").mkdir()
+    (site / "versionless-1.0.dist-info" / "METADATA").write_text("Name: versionless\n\nVersion: 1\n")
     environment = save("foo.txt")["environment"]
     assert {name: text for name, text in environment["origins"].items() if name.startswith("origin_")} == {
         "origin_a": "editable file://~/lab",
@@ -322,22 +323,25 @@ def test_where_a_distribution_came_from_is_recorded(
         "origin_d": "unknown",
     }
     assert environment["packages"]["origin_a"] == "1.0"
-    assert not {"half_removed", "nameless"} & environment["packages"].keys()
+    assert not {"half_removed", "nameless", "description", "versionless"} & environment["packages"].keys()
 
 
 def test_the_lock_file_of_the_work_tree_is_named(repository: Repository, save: Callable[[str], Any]) -> None:
     assert save("none.txt")["environment"]["lock"] is None
-    repository.write("uv.lock", "version = 1\n")
-    repository.commit()
-    assert save("uv.txt")["environment"]["lock"] == "uv.lock"
+    repository.write("requirements.txt", "numpy==2.0\n")
+    assert save("requirements.txt")["environment"]["lock"] is None  # what people ask for, and seldom all of it
+    names = ["conda-lock.yml", "requirements.lock", "pylock.toml", "Pipfile.lock", "pdm.lock", "poetry.lock", "uv.lock"]
+    for name in names:  # the likeliest to be followed comes first
+        repository.write(name, "version = 1\n")
+        assert save(f"{name}.txt")["environment"]["lock"] == name
 
 
 def test_what_is_installed_is_read_again_only_after_a_change(
     save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = []
-    read = importlib.metadata.packages_distributions
-    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: readings.append(1) or read())
+    read = importlib.metadata.distributions
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: readings.append(1) or read())
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "out")  # artifacts are not installed, and change the directory
     install(tmp_path / "site", "late_three", "1.0")
@@ -867,7 +871,8 @@ def test_an_artifact_without_a_record_is_an_error_that_says_what_makes_one(out: 
     with pytest.raises(RecordError) as error:
         read_record("foo.txt")
     assert str(error.value) == (
-        "there is no record foo.txt.pyrepro.json; artifacts of functions decorated with record=True have one"
+        f"there is no record foo.txt.pyrepro.json (the working directory is {out}); "
+        f"artifacts of functions decorated with record=True have one"
     )
     assert error.value.path == "foo.txt.pyrepro.json"
 
@@ -912,7 +917,7 @@ def test_a_record_with_a_field_of_a_wrong_type_is_refused_as_the_schema_refuses_
                 read_record(out / "bad")
             else:
                 with pytest.raises(
-                    RecordError, match=r"bad\.pyrepro\.json is no record of this version of pyrepro: rec"
+                    RecordError, match=r"bad\.pyrepro\.json is not a record that this version of pyrepro can read: rec"
                 ):
                     read_record(out / "bad")
     assert outcomes == {True, False}
@@ -932,7 +937,7 @@ def test_a_record_that_lacks_or_has_a_field_is_refused(repository: Repository, o
         with pytest.raises(RecordError) as error:
             read_record("bad")
         assert str(error.value) == (
-            f"bad.pyrepro.json is no record of this version of pyrepro: {problem}; take it from a backup"
+            f"bad.pyrepro.json is not a record that this version of pyrepro can read: {problem}; take it from a backup"
         )
 
 

@@ -353,7 +353,7 @@ def test_a_function_typed_in_a_session_is_in_no_file(repository: Repository, out
     code = SCRIPT.partition("\n\nif __name__")[0] + f"\nprint(save(None, {str(out / 'foo.txt')!r}))"
     done = repository.run("-c", code)
     assert refusal(done.stdout.strip(), repo=repository.path) == (
-        "its function was typed in a session, and is in no file; put it in one"
+        "its function was typed in a session, not in a file; put it in one"
     )
 
 
@@ -390,37 +390,31 @@ BEYOND = (
 )
 
 
-@pytest.mark.parametrize(
-    "patch",
-    [
-        OUTSIDE.format("../evil"),
-        OUTSIDE.format("../../../../../../../../tmp/evil"),
-        OUTSIDE.format("/tmp/evil"),
-        OUTSIDE.format(".git/hooks/evil"),
-        BEYOND,
-        OUTSIDE.format("more.py"),
-        "",
-        "no patch",
-    ],
-)
-def test_a_patch_that_leads_elsewhere_or_gives_other_code_is_refused(
-    patch: str, repository: Repository, out: pathlib.Path
-) -> None:
+def test_a_patch_that_leads_elsewhere_or_gives_other_code_is_refused(repository: Repository, out: pathlib.Path) -> None:
     repository.commit(step=SCRIPT)
     repository.write("lib/model.py", "LAYERS = 3\n")
-    done = repository.run("step.py", out / "table.csv", out / "foo.txt")
-    assert done.returncode == 1
     (out / "table.csv").write_text("1,2")
     path = pathlib.Path(repository.run("step.py", out / "table.csv", out / "foo.txt").stdout.strip())
     repository.git("checkout", "-q", ".")
     assert reproduce(path, repo=repository.path).same
     [file] = out.glob("*.patch")
-    file.write_text(patch.replace("{outside}", str(out)))
-    before = sorted(out.iterdir())
-    refusal(path, repo=repository.path)
-    assert sorted(out.iterdir()) == before
-    assert not os.path.exists("/tmp/evil")
-    assert not (repository.path / ".git" / "hooks" / "evil").exists()
+    for patch in (
+        OUTSIDE.format("../evil"),
+        OUTSIDE.format("../../../../../../../../tmp/evil"),
+        OUTSIDE.format("/tmp/evil"),
+        OUTSIDE.format(".git/hooks/evil"),
+        BEYOND.replace("{outside}", str(out)),
+        BEYOND.replace("{outside}", ".git/hooks"),
+        OUTSIDE.format("more.py"),
+        "",
+        "no patch",
+    ):
+        file.write_text(patch)
+        before = sorted(out.iterdir())
+        refusal(path, repo=repository.path)
+        assert sorted(out.iterdir()) == before
+        assert not os.path.exists("/tmp/evil")
+        assert not (repository.path / ".git" / "hooks" / "evil").exists()
     file.unlink()
     assert refusal(path, repo=repository.path).startswith("its patch cannot be read: [Errno 2]")
 
@@ -459,9 +453,7 @@ def test_an_output_path_that_does_not_become_the_name_is_refused(
     document = json.loads(record.read_text())
     document["call"]["paths"]["outpath"] = outpath
     record.write_text(json.dumps(document))
-    assert refusal(path, repo=repository.path) == (
-        f"its function was given {outpath!r}, which does not become this name"
-    )
+    assert refusal(path, repo=repository.path) == (f"its function was given {outpath!r}, which does not give this name")
     assert not os.path.exists("/etc/evil.txt")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import dataclasses
 import json
 import logging
@@ -19,6 +20,13 @@ from pyrepro import Artifact, ReproduceError, config_hash, read_record, reproduc
 
 SECRET = "s3cr/e+t@42=x"
 """Holds what separates elsewhere."""
+
+FORMS = (
+    SECRET,
+    SECRET.encode().hex(),
+    *(base64.b64encode(b"x" * n + SECRET.encode())[4:-4].decode() for n in (1, 2, 3)),
+)
+"""In the forms that bytes have in JSON."""
 
 
 def written(directory: pathlib.Path) -> str:
@@ -51,11 +59,12 @@ def save(repository: Repository, out: pathlib.Path) -> Callable[..., Any]:
 CALLED_LIKE_A_SECRET = [
     *("password", "db_password", "PGPASSWORD", "passwd", "passphrase", "secret", "clientSecret", "secrets", "hf_token"),
     *("HFToken", "token2", "api_key", "api-key", "apiKey", "X-API-Key", "api_keys", "credential", "aws_credentials"),
-    *("private_key", "aws_secret_access_key", "SECRET_KEY", "auth", "oauth", "Authorization"),
+    *("private_key", "aws_secret_access_key", "SECRET_KEY", "auth", "oauth", "Authorization", "bot_token", "apitoken"),
 ]
 INNOCENT_NAMES = [
     *("monkey", "key", "sort_key", "keyboard", "author", "authors", "authority", "tokenizer", "tokens", "max_tokens"),
-    *("token_ids", "secretary", "password_file", "compass", "bypass", "accession"),
+    *("token_ids", "secretary", "password_file", "compass", "bypass", "accession", "keyword", "n_tokens", "passenger"),
+    *("pad_token", "tokenizer.eos_token", "mask_token", "auth_type", "secret_sharing", "tokenized", "keypath"),
 ]
 
 
@@ -89,13 +98,23 @@ class Login:
     password: str
 
 
+@dataclasses.dataclass
+class Service:
+    name: str
+    login: Login
+
+
 @pytest.mark.parametrize(
     "value",
     [
         Login("me", SECRET),
         argparse.Namespace(user="me", password=SECRET),
         {"logins": [Login("me", SECRET)]},
+        Service("db", Login("me", SECRET)),
         {1: {"password": SECRET}},
+        {"password": SECRET.encode()},
+        f"postgres://me:{SECRET}@db/x".encode(),
+        [1.5, (f"postgres://me:{SECRET}@db/x".encode(), None)],
         ({"password": SECRET},),
         {"password": [SECRET, {"old": SECRET}, None, True]},
         {"password": SECRET, "note": f"it is {SECRET}."},
@@ -110,10 +129,12 @@ def test_a_secret_within_an_argument_of_any_type_is_left_out(
     assert found["withheld"]
     assert list(found["call"]["unrecorded"]) == ["value"]
     assert found["call"]["typed"] == {}
-    assert SECRET not in written(out)
+    assert not [one for one in FORMS if one in written(out)]
 
 
 # Texts
+
+KEY = "abcdefghijklmnopqrstuvwxyzABCDEF"
 
 WITH_SECRETS = [
     f"https://user:{SECRET}@example.org/x",
@@ -153,8 +174,22 @@ WITH_SECRETS = [
     f"export HF_TOKEN={SECRET}",
     f"headers[Authorization]={SECRET}",
     f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}",
+    f"https://example.org/x?user=me&pwd={SECRET}",
+    f"example.org/x?a=1&sig={SECRET}",
+    f"/x?signature={SECRET}",
+    f"Server=db;Uid=me;Pwd={SECRET};a=1",
+    f"AccountName=me;AccountKey={SECRET};a=1",
+    "Basic dXNlcjpwYXNz",
+    "curl -H 'x: bearer abc123def' example.org",
+    "AKIAIOSFODNN7EXAMPLE",
+    "aws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE",
+    f"ghp_{KEY} is mine",
+    f"hf_{KEY}",
+    f"sk-proj-A1-{KEY}",
+    f"see glpat-{KEY}",
+    f"eyJ{KEY}.eyJ{KEY}.{KEY}",
 ]
-PARTS = (SECRET, "s3cr", "t@42", "42=x", "s3cr%2F", "abcdefghijklmnopqrstuvwxyz")
+PARTS = (KEY, "AKIA", "dXNl", "abc123", SECRET, "s3cr", "t@42", "42=x", "s3cr%2F", "abcdefghijklmnopqrstuvwxyz")
 INNOCENT_TEXTS = [
     *("https://example.org/x?q=token&author=me", "https://unpkg.com/@angular/core@12", "https://localhost:8888/@x/y"),
     *("https://[::1]:80/@x", "https://example.org/?email=me@example.org", "hf://datasets/lab/x@main/a.csv"),
@@ -175,6 +210,13 @@ INNOCENT_TEXTS = [
         "token == 'the'",
         "a token = b"[:7],
     ),
+    *(
+        "basic statistics",
+        "Basic level 2",
+        "sk-learn-compatible-estimators",
+        "hf_datasets_cache_directory_of_the_tests",
+    ),
+    *("mu=1;sig=0.5", "a;pass=2", "PWD=/x", "ASIA", "task-0123456789-ABCDEFGHIJKLM", "github_pat", "eyJ.x", "a.py?raw"),
     *("max_tokens=512", "author=me", "monkey: x", "--tokenizer x", "x --auth", "10:30", "Bearer of news", "a-a-a", ""),
 ]
 
@@ -229,6 +271,16 @@ def test_what_is_kept_of_a_url_says_what_it_leads_to(save: Callable[..., Any]) -
         (["-H", f"Authorization: {SECRET}"], ["-H", "Authorization: <withheld>"], ["argv[2]"]),
         ([f"postgresql://me:{SECRET}@db/x"], ["postgresql://db/x"], ["argv[1]"]),
         ([f"--db=postgresql://me:{SECRET}@db/x"], ["--db=postgresql://db/x"], ["argv[1]"]),
+        (
+            [SECRET, "AKIAIOSFODNN7EXAMPLE", "--password", SECRET],
+            ["<withheld>"] * 2 + ["--password", "<withheld>"],
+            ["--password", "argv[1]", "argv[2]"],
+        ),
+        (
+            ["FOO_TOKEN=" + SECRET, "--x", "Bearer a1b2c3d4e5"],
+            ["FOO_TOKEN=<withheld>", "--x", "Bearer <withheld>"],
+            ["FOO_TOKEN", "argv[3]"],
+        ),
         (["--token", SECRET, SECRET], ["--token", "<withheld>", "<withheld>"], ["--token", "argv[3]"]),
         (["--auth", "--lr", "1"], ["--auth", "--lr", "1"], []),
         (["--author", "me", "max_tokens=3", "--token"], ["--author", "me", "max_tokens=3", "--token"], []),

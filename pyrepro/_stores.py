@@ -1,0 +1,253 @@
+"""Stores: a path as a store and a URL in it, and what the store is asked through fsspec, one method a request.
+
+Sources: the fsspec specification, RFC 9110 section 13 (conditional requests).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pyrepro._paths import STATE_DIRECTORY, is_url, split_text, without_user
+
+_WHOLE_PUTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+"""In these stores others see what is put whole or not at all; elsewhere it is put under another name, and moved."""
+
+_SAYS_CONTENT = ("ETag", "etag", "md5Hash", "crc32c")
+_SAYS_CHANGE = ("VersionId", "generation", "mtime", "LastModified", "last_modified", "created", "ino")
+
+
+class Told(NamedTuple):
+    """What a store tells of an object without reading it.
+
+    Attributes:
+        size: its size in bytes.
+        held: what is another where its content is another: its ETag or checksum, else its times.
+        is_directory: whether it is a directory, which object stores do not have.
+    """
+
+    size: int
+    held: str
+    is_directory: bool = False
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> Told:
+        """What fsspec's ``info`` says, which is named differently by every store."""
+        # One content hash says it all: the time of an object that was put again, the same, is another.
+        said = [name for name in _SAYS_CONTENT if info.get(name)][:1]
+        said = said or [name for name in _SAYS_CHANGE if info.get(name) is not None]
+        held = ",".join(f"{name}:{str(info[name]).strip(chr(34))}" for name in said)
+        return cls(int(info.get("size") or 0), held, info.get("type") == "directory")
+
+
+class Requests:
+    """A store, as fsspec reaches it.
+
+    Args:
+        protocol: its protocol, as in a URL.
+        options: what fsspec is told to reach it, credentials too.
+    """
+
+    def __init__(self, protocol: str, options: Mapping[str, Any]) -> None:
+        self.protocol = protocol
+        self.options = options
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Requests) and (self.protocol, self.options) == (other.protocol, other.options)
+
+    def __hash__(self) -> int:
+        return hash(self.protocol)
+
+    @property
+    def _system(self) -> Any:
+        import fsspec  # type: ignore[import-untyped]
+
+        # Not kept here: fsspec remembers it, and gives another one after a fork, which the first would not survive.
+        return fsspec.filesystem(self.protocol, **self.options)
+
+    def key(self, url: str) -> str:
+        """What fsspec calls an object."""
+        return self._system._strip_protocol(url)  # type: ignore[no-any-return]
+
+    def told(self, url: str) -> Told | None:
+        """What the store says of an object now; None if it is not there."""
+        system, key = self._system, self.key(url)
+        # Other processes write here: a listing that this one remembers may be old.
+        system.invalidate_cache(system._parent(key))
+        try:
+            return Told.of(system.info(key))
+        except FileNotFoundError:
+            return None
+
+    def told_of_all(self, url: str, prefix: str = "") -> dict[str, Told]:
+        """What the store says of each object below a directory, or of those in it whose names begin with a prefix.
+
+        Returns:
+            It, by the path from the directory.
+        """
+        system, key = self._system, self.key(url)
+        system.invalidate_cache(key)
+        asked = {"prefix": prefix} if prefix else {}
+        try:
+            found = system.find(key, detail=True, **asked)
+        except FileNotFoundError:
+            return {}
+        start = len(key.rstrip("/")) + 1
+        told = {path[start:]: Told.of(info) for path, info in found.items()}
+        return {path: one for path, one in told.items() if path and not path.endswith("/") and not one.is_directory}
+
+    def takes_prefix(self) -> bool:
+        """Whether objects whose names begin alike can be asked for in one request."""
+        kind = type(self._system)
+        return "prefix" in inspect.signature(getattr(kind, "_find", kind.find)).parameters
+
+    def read(self, url: str) -> bytes | None:
+        """What an object holds; None if it is not there."""
+        try:
+            return self._system.cat_file(self.key(url))  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            return None
+
+    def get(self, url: str, path: str) -> None:
+        """Copy an object to a local file."""
+        self._system.get_file(self.key(url), path)
+
+    def put(self, path: str, url: str, *, only_new: bool = False) -> bool:
+        """Put a local file into the store, so that others see it whole or not at all.
+
+        Args:
+            path: the file.
+            url: the object.
+            only_new: whether it is put only where there is no such object.
+
+        Returns:
+            Whether it was put; if not, there is an object.
+
+        Raises:
+            Exception: whatever the store says.
+        """
+        return self._put(url, only_new, lambda key, **condition: self._system.put_file(path, key, **condition))
+
+    def put_bytes(self, content: bytes, url: str, *, only_new: bool = False) -> bool:
+        """Put these bytes into the store; see :meth:`put`."""
+        return self._put(url, only_new, lambda key, **condition: self._system.pipe_file(key, content, **condition))
+
+    def _put(self, url: str, only_new: bool, put: Any) -> bool:
+        system, key = self._system, self.key(url)
+        if self.protocol in _WHOLE_PUTS:
+            if not only_new:
+                put(key)
+                return True
+            try:
+                put(key, **({"overwrite": False} if self.protocol.startswith(("az", "ab")) else {"mode": "create"}))
+            except Exception:  # what a refusal looks like differs from store to store, and by version
+                if self.told(url) is None:
+                    raise
+                return False
+            return True
+        if only_new and self.told(url) is not None:
+            return False
+        parent = system._parent(key)
+        temporary = f"{parent}/{STATE_DIRECTORY}/{os.urandom(8).hex()}"
+        system.makedirs(system._parent(temporary), exist_ok=True)
+        try:
+            put(temporary)
+            self._move(temporary, key)
+        except BaseException:
+            self._discard(temporary)
+            raise
+        return True
+
+    def _move(self, old: str, new: str) -> None:
+        system = self._system
+        if self.protocol == "memory":
+            # In one step: fsspec's own copies, and removes.
+            system.store[new] = system.store.pop(old)
+        else:
+            system.mv(old, new)
+
+    def _discard(self, key: str) -> None:
+        with contextlib.suppress(Exception):  # it is not there, or the store cannot be reached
+            self._system.rm_file(key)
+
+    def copy(self, old: str, new: str) -> None:
+        """Copy an object within the store."""
+        self._system.cp_file(self.key(old), self.key(new))
+
+    def remove(self, url: str) -> bool:
+        """Remove an object; whether it was there, as far as the store tells."""
+        system, key = self._system, self.key(url)
+        system.invalidate_cache(system._parent(key))
+        try:
+            system.rm_file(key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove_all(self, url: str) -> None:
+        """Remove a directory with all that is below it."""
+        with contextlib.suppress(FileNotFoundError):
+            self._system.rm(self.key(url), recursive=True)
+
+    def names_in(self, url: str) -> list[str]:
+        """The names in a directory; none if there is no such directory."""
+        system, key = self._system, self.key(url)
+        system.invalidate_cache(key)
+        try:
+            found = system.ls(key, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [path.rstrip("/").rpartition("/")[2] for path in found]
+
+
+class Reached(NamedTuple):
+    """A path in a store: how it is reached, its URL without user and password, and the directory as it was passed."""
+
+    protocol: str
+    options: dict[str, Any]
+    url: str
+    passed: Any
+
+
+def is_in_store(path: object) -> bool:
+    """Whether a path is in a store, or claims to be: a URL, or what has a name and is no local path."""
+    if isinstance(path, (str, bytes, os.PathLike)):
+        text = os.fsdecode(path)
+        return "://" in text and is_url(text)
+    return callable(getattr(type(path), "with_name", None))
+
+
+def reached(path: Any) -> Reached:
+    """How a path in a store is reached.
+
+    Args:
+        path: a URL, or a universal path.
+
+    Raises:
+        ImportError: what reaches stores, or this one, is not installed.
+        ValueError: it is neither, or nothing is known that reaches it.
+    """
+    try:
+        import fsspec
+        import upath
+    except ImportError as error:
+        raise ImportError(
+            f"{without_user(str(path))!r} is in a store, which is reached by fsspec and universal_pathlib, which are "
+            f"not both installed ({error}): pip install 'pyrepro[remote]'"
+        ) from error
+    if isinstance(path, upath.UPath):
+        text = str(path)
+        protocol = path.protocol
+        url = text if is_url(text) else f"{protocol}://{path.path.lstrip('/')}"
+        return Reached(protocol, dict(path.storage_options), without_user(url), path.parent)
+    if not isinstance(path, (str, bytes)):
+        raise ValueError(f"{path!r} is neither a local path nor a URL nor a UPath; pass one of these")
+    url = os.fsdecode(path)
+    try:
+        system = fsspec.core.url_to_fs(url)[0]
+    except (ImportError, ValueError) as error:
+        raise type(error)(f"{without_user(url)!r} cannot be reached: {error}") from error
+    return Reached(url.partition("://")[0].lower(), dict(system.storage_options), without_user(url), split_text(url)[0])

@@ -1,0 +1,112 @@
+"""Tensors of PyTorch and arrays of JAX are the numbers that they hold, as NumPy's arrays are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from systems import needs
+
+from pyrepro import ConfigError, canonical_json, config_hash
+
+
+def form_of(value: object) -> Any:
+    return json.loads(canonical_json(value))
+
+
+@needs("numpy")
+@needs("torch")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "complex64", "int64", "uint16", "uint8", "bool"])
+def test_a_large_tensor_has_the_hash_of_the_array_of_its_numbers(dtype: str) -> None:
+    import numpy
+    import torch
+
+    array = numpy.arange(1200).astype(dtype).reshape(40, 30)
+    tensor = torch.from_numpy(array)
+    assert config_hash(tensor) == config_hash(array)
+    # How it lies in memory is no part of it.
+    assert config_hash(tensor.T) == config_hash(tensor.T.contiguous()) == config_hash(array.T)
+
+
+@needs("torch")
+def test_a_tensor_is_its_numbers_whatever_it_remembers_of_how_they_were_made() -> None:
+    import torch
+
+    tensor = torch.tensor([0.5, 2.0], requires_grad=True)
+    assert form_of({"small": tensor, "number": (2 * tensor).sum()}) == {"small": [0.5, 2], "number": 5}
+    large = torch.zeros(1200, requires_grad=True)
+    assert config_hash(2 * large) == config_hash(torch.zeros(1200))
+    turned = torch.full((1200,), 1 + 2j).conj()
+    assert config_hash(turned) == config_hash(torch.full((1200,), 1 - 2j))
+
+
+@needs("torch")
+@pytest.mark.parametrize("amount", [3, 1200])
+@pytest.mark.parametrize("kind", ["parameter", "sparse", "meta"])
+def test_a_tensor_that_is_more_or_less_than_its_numbers_is_refused(kind: str, amount: int) -> None:
+    import torch
+
+    tensors = {
+        "parameter": lambda: torch.nn.Parameter(torch.zeros(amount)),
+        "sparse": lambda: torch.zeros(amount).to_sparse(),
+        "meta": lambda: torch.zeros(amount, device="meta"),
+    }
+    with pytest.raises(ConfigError) as error:
+        config_hash({"weights": tensors[kind]()})
+    assert error.value.place == "config['weights']"
+
+
+@needs("torch")
+def test_the_names_of_pytorch_are_text() -> None:
+    import torch
+
+    assert form_of(
+        [torch.float32, torch.device("cpu"), torch.nn.functional.relu, torch.optim.Adam, torch.Size([2])]
+    ) == [
+        "torch.float32",
+        "cpu",
+        "torch.nn.functional:relu",
+        "torch.optim:Adam",
+        [2],
+    ]
+
+
+@needs("numpy")
+@needs("jax")
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex64", "int32", "uint8", "bool"])
+def test_a_large_array_of_jax_has_the_hash_of_the_array_of_its_numbers(dtype: str) -> None:
+    import jax.numpy
+    import numpy
+
+    array = jax.numpy.arange(1200).reshape(40, 30).astype(dtype)
+    assert config_hash(array) == config_hash(numpy.asarray(array))
+    assert config_hash(array.T) == config_hash(numpy.asarray(array).T) != config_hash(array)
+
+
+@needs("jax")
+def test_a_small_array_of_jax_is_what_its_list_is() -> None:
+    import jax
+
+    values = {"small": jax.numpy.arange(3.0), "number": jax.numpy.float32(2), "seed": jax.random.PRNGKey(7)}
+    assert form_of(values) == {"small": [0, 1, 2], "number": 2, "seed": [0, 7]}
+    assert form_of([jax.nn.relu, jax.numpy.sin, jax.numpy.zeros(1).dtype]) == [
+        "jax.nn:relu",
+        "jax.numpy:sin",
+        "float32",
+    ]
+
+
+@needs("jax")
+@pytest.mark.parametrize("amount", [3, 1200])
+def test_what_jax_is_still_tracing_has_no_numbers(amount: int) -> None:
+    import jax
+
+    @jax.jit
+    def step(value: Any) -> Any:
+        with pytest.raises(ConfigError) as error:
+            config_hash({"value": value})
+        assert error.value.place == "config['value']"
+        return value
+
+    step(jax.numpy.zeros(amount))

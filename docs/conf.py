@@ -8,6 +8,7 @@ version = release = version_of("pyrepro")
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = "pyrepro"
+pygments_dark_style = "github-dark"
 exclude_patterns = ["_build"]
 # The README shows this picture by its address: PyPI knows no relative one.
 html_extra_path = ["anatomy.svg"]

@@ -9,7 +9,14 @@ def quick_plot(table, outpath):
     return outpath
 
 
-@Artifact(keyword="outpath", config=dict, inputs="table", ignore="n_jobs", cache=True, code="options.py")
+@Artifact(
+    keyword="outpath",
+    config=dict,
+    inputs="table",
+    ignore="n_jobs",
+    cache=True,
+    code="options.py",
+)
 def model(table, outpath, depth=3, n_jobs=4):
     Path(outpath).write_text(f"a model of depth {depth}")
 

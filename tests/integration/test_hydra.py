@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from conftest import Repository
 from systems import Guide, needs
 
@@ -70,3 +72,32 @@ def test_a_run_directory_that_is_not_ignored_is_warned_of(guide: Guide) -> None:
     assert "cfg.paths.run = " in warning[0]
     assert "which holds today's time" in warning[0]
     assert warning[0].endswith("add ignore=['cfg.paths.run'], or name files to read in inputs=")
+
+
+def test_an_edited_configuration_file_makes_the_tree_dirty_and_an_override_does_not(guide: Guide) -> None:
+    repository = guide(*TREE)
+    assert repository.run("hydra_tree.py", "model.depth=34").stderr == ""
+    file = repository.path / "conf_tree/model/resnet.yaml"
+    file.write_text(file.read_text().replace("depth: 18", "depth: 34"))
+    refused = repository.run("hydra_tree.py")
+    assert refused.stderr.splitlines()[-3:-1] == [
+        f"pyrepro.DirtyRepositoryError: the work tree {repository.path} has changes that commit "
+        f"{repository.head[:12]} does not hold:",
+        "  conf_tree/model/resnet.yaml",
+    ]
+    allowed = repository.run("hydra_tree.py", env={"PYREPRO_ALLOW_DIRTY": "1"})
+    assert "-dirty-" in allowed.stdout
+
+
+def test_an_experiment_in_a_file_of_its_own_runs_in_a_clean_tree(guide: Guide, tmp_path: Path) -> None:
+    repository = guide(*TREE)
+    experiment = tmp_path / "experiments/model/tiny.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text("name: tiny\ndepth: 2\nepochs: ${trainer.epochs}\n")
+    cfg = {"model": {"name": "tiny", "depth": 2, "epochs": 3}, "trainer": {"epochs": 3}}
+    path = Tag(repository.head[:12], None, config_hash({"cfg": cfg})[:12]).put("out/model.txt")
+    outside = repository.run("hydra_tree.py", "--config-dir", tmp_path / "experiments", "model=tiny")
+    assert outside.stdout.splitlines()[-1] == path, outside.stderr
+    repository.write("conf_tree/model/small.yaml", experiment.read_text())
+    inside = repository.run("hydra_tree.py", "model=small")
+    assert (inside.stdout.splitlines()[-1], inside.stderr) == (path, "")

@@ -32,8 +32,8 @@ def split(raw, outpath, test_size=0.25, seed=0):
 def fit(tables, model, model_path, scores_path):
     train, test = (pd.read_csv(Path(tables, f"{name}.csv")) for name in ("train", "test"))
     model.fit(train.drop(columns="target"), train.target)
-    scores = {
-        name: model.score(part.drop(columns="target"), part.target) for name, part in [("train", train), ("test", test)]
-    }
+    scores = {}
+    for name, part in (("train", train), ("test", test)):
+        scores[name] = model.score(part.drop(columns="target"), part.target)
     Path(model_path).write_bytes(pickle.dumps(model))
     Path(scores_path).write_text(json.dumps(scores))

@@ -65,7 +65,7 @@ class Requests:
     def _system(self) -> Any:
         import fsspec  # type: ignore[import-untyped]
 
-        # Not kept here: fsspec remembers it, and gives another one after a fork, which the first would not survive.
+        # Not kept here: fsspec remembers it, and gives a new one after a fork, which the first would not survive.
         return fsspec.filesystem(self.protocol, **self.options)
 
     def key(self, url: str) -> str:
@@ -213,7 +213,7 @@ class Reached(NamedTuple):
 
 
 def is_in_store(path: object) -> bool:
-    """Whether a path is in a store, or claims to be: a URL, or what has a name and is no local path."""
+    """Whether a path is in a store, or claims to be: a URL, or what has a name and is not a local path."""
     if isinstance(path, (str, bytes, os.PathLike)):
         text = os.fsdecode(path)
         return "://" in text and is_url(text)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("pyrepro")
 
 _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+_IN_NEW_PROJECT = "; in a new project, type: git init"
 SESSION = "<session>"
 """What typed code is called, where code in a file has its path."""
 _SESSION_PATH = b""  # among changes, since no file can have it
@@ -313,9 +314,11 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
         directory = os.path.realpath(os.curdir)
         if top := repository.find_work_tree(directory):
             return top
-        raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}")
+        raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}{_IN_NEW_PROJECT}")
     looked_at = " and ".join(dict.fromkeys(files)) or "code without a file"
-    raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
+    # Where all of it is installed, a repository there would say nothing of where it comes from.
+    start = "" if all(map(_is_of_environment, files)) else _IN_NEW_PROJECT
+    raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}{start}")
 
 
 def _is_of_environment(file: str) -> bool:

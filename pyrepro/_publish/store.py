@@ -49,7 +49,7 @@ class Store(Requests):
         marker = self.marker_of(target)
         if marker is None:
             is_there = bool(self.found(target.name, [target.name], is_directory=None))
-            return f"no cached call completed what is there as {target.path}" if is_there else NOTHING_THERE
+            return f"no cached call completed {target.path}" if is_there else NOTHING_THERE
         found, has_sidecar = self._found_with_sidecar(marker, sidecar_suffix)
         if not found:
             return f"{target.path} was removed"

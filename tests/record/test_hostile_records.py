@@ -311,7 +311,7 @@ def test_a_field_that_no_call_gives_is_refused(place: Any, to: Any, problem: str
 def test_a_number_that_is_none_in_json_is_refused(number: str, hostile: dict[str, Any]) -> None:
     text = hostile["good"].replace('"seconds": ', f'"seconds": {number}, "x": ')
     pathlib.Path(f"{hostile['path']}.pyrepro.json").write_text(text)
-    with pytest.raises(RecordError, match=f"cannot be read: {number} is no JSON; take it from a backup"):
+    with pytest.raises(RecordError, match=f"cannot be read: {number} is not JSON; take it from a backup"):
         read_record(hostile["path"])
 
 

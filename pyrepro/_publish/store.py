@@ -31,8 +31,7 @@ class Store(Requests):
     """
 
     def __init__(self, protocol: str, options: Mapping[str, Any], directory: str, passed: Any) -> None:
-        super().__init__(protocol, options)
-        self.directory = directory
+        super().__init__(protocol, options, directory)
         self.passed = passed
 
     def marker_of(self, target: Target) -> Marker | None:

@@ -107,9 +107,10 @@ class Requests:
         return "prefix" in inspect.signature(getattr(kind, "_find", kind.find)).parameters
 
     def read(self, url: str) -> bytes | None:
-        """What an object holds; None if it is not there."""
+        """What an object holds, which is not empty; None if it is not there."""
         try:
-            return self._system.cat_file(self.key(url))  # type: ignore[no-any-return]
+            # With a beginning, or s3fs asks for the size first.
+            return self._system.cat_file(self.key(url), start=0)  # type: ignore[no-any-return]
         except FileNotFoundError:
             return None
 

@@ -66,6 +66,15 @@ def test_a_script_that_chooses_its_own_absolute_path_leaves_that_alone(
     assert not (path.parent / "side.txt").exists()
 
 
+def test_a_script_that_chooses_another_directory_each_time_makes_it_in_the_one_of_today(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    path = "tempfile.mkdtemp(dir=sys.argv[1]) + '/foo.txt'"
+    committed(repository, step="import tempfile\n" + UNGUARDED.replace("sys.argv[1]", path))
+    made = artifact_of(repository.run("step.py", out), out)
+    assert made_by_colleague(repository, made, tmp_path).same
+
+
 FILLED_BY_MAIN = """
 import argparse
 SETTINGS = {}

@@ -100,6 +100,7 @@ def test_the_first_difference_of_large_files_is_found(repository: Repository, ou
 
 def test_an_original_that_is_gone_is_said_to_be_gone(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
+    (out / "notes.txt").write_text("")
     path.unlink()
     result = reproduce(path, repository.path)
     assert (result.same, result.as_recorded, result.original_sha256) == (False, True, None)
@@ -208,6 +209,8 @@ def test_only_the_record_of_this_content_is_taken(repository: Repository, out: P
         read_record(renamed)
     with pytest.raises(RecordError, match="there is no record "):
         read_record(out / "gone" / path.name)
+    with pytest.raises(RecordError, match=r"there is no record .*/gone\.txt\.pyrepro\.json; "):
+        read_record(out / "gone.txt.pyrepro.json")
 
 
 def test_a_patch_that_a_mailer_changed_is_the_patch_all_the_same(

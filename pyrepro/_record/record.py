@@ -331,9 +331,10 @@ def _record_of_renamed(artifact: str) -> Record | None:
     """The record of an artifact where one of them was renamed, found by the tag and the content."""
     try:
         tag, digests = Tag.from_path(artifact), digests_of(artifact)
+        names = sorted(os.listdir(os.path.dirname(artifact) or os.curdir))
     except (NotTaggedError, OSError, ConfigError, ValueError):
         return None
-    for record in _records_in(os.path.dirname(artifact)):
+    for record in _records_in(os.path.dirname(artifact), names):
         if record.tag == tag and record.artifact["sha256"] == digests:
             return record
     return None
@@ -356,11 +357,7 @@ def original_of(record: Record) -> str:
     return own
 
 
-def _records_in(directory: str) -> Iterator[Record]:
-    try:
-        names = sorted(os.listdir(directory or os.curdir))
-    except OSError:
-        return
+def _records_in(directory: str, names: list[str]) -> Iterator[Record]:
     for name in filter(_RENAMED_RECORD.fullmatch, names):
         with contextlib.suppress(RecordError):
             yield _record_in(os.path.join(directory, name))
@@ -374,10 +371,10 @@ def printable(text: str) -> str:
 def _json_text(value: object) -> str:
     import json
 
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # a configuration can be as deep as Python can follow, from where it was written
-        return "nested too deeply to be shown"
+    text = "nested too deeply to be shown"  # a configuration can be as deep as Python can follow where it was written
+    with contextlib.suppress(RecursionError):
+        text = json.dumps(value, ensure_ascii=False)
+    return text
 
 
 def _finite(text: str) -> float:

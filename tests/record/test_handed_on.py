@@ -89,8 +89,18 @@ def test_an_original_that_was_retouched_is_not_the_same(repository: Repository, 
     )
 
 
+def test_the_first_difference_of_large_files_is_found(repository: Repository, out: Path) -> None:
+    repository.commit(step=SCRIPT.replace("write_text(text)", "write_text(text * 400_000)"))
+    path = artifact_of(repository.run("step.py", "save", out / "foo.txt"), out)
+    path.write_text(path.read_text()[:-1] + "!")
+    assert reproduce(path, repository.path).differences == (
+        "3200000 bytes each, the first difference is at byte 3199999",
+    )
+
+
 def test_an_original_that_is_gone_is_said_to_be_gone(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
+    (out / "notes.txt").write_text("")
     path.unlink()
     result = reproduce(path, repository.path)
     assert (result.same, result.as_recorded, result.original_sha256) == (False, True, None)
@@ -199,6 +209,8 @@ def test_only_the_record_of_this_content_is_taken(repository: Repository, out: P
         read_record(renamed)
     with pytest.raises(RecordError, match="there is no record "):
         read_record(out / "gone" / path.name)
+    with pytest.raises(RecordError, match=r"there is no record .*/gone\.txt\.pyrepro\.json; "):
+        read_record(out / "gone.txt.pyrepro.json")
 
 
 def test_a_patch_that_a_mailer_changed_is_the_patch_all_the_same(
@@ -238,6 +250,16 @@ def test_an_input_is_found_beside_the_artifact_under_any_name(
     sent = handed_on(plotted(repository, out, table), tmp_path / "mail")
     table.rename(sent.parent / "table (1).csv")
     assert reproduce(sent, repository.path).same
+
+
+def test_an_input_of_the_work_tree_is_found_beside_the_artifact_where_there_is_only_a_bare_clone(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    table = repository.write("ignored/table.csv", "a,b\n")
+    sent = handed_on(plotted(repository, out, "ignored/table.csv"), tmp_path / "mail")
+    bare = repository.clone(tmp_path / "bare.git", "--bare")
+    table.rename(sent.parent / "table.csv")
+    assert reproduce(sent, bare.path).same
 
 
 def test_the_colleague_says_where_the_data_are(repository: Repository, out: Path, tmp_path: Path) -> None:

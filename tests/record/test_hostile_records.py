@@ -351,6 +351,12 @@ def test_a_directory_that_holds_everything_is_not_read_as_an_input(path: str, ho
         reproduce(hostile["path"], hostile["kept"][0])
 
 
+def test_packages_that_are_not_of_the_commit_are_not_laid_out(hostile: dict[str, Any], repository: Repository) -> None:
+    changed(hostile, "code", "packages", to={"pyrepro": "lib", "evil": str(hostile["kept"][2]), "gone": "gone"})
+    assert reproduce(hostile["path"], repository.path).same
+    assert not hostile["log"].exists()
+
+
 def test_a_version_of_python_that_is_a_path_is_not_run(hostile: dict[str, Any]) -> None:
     evil = hostile["path"].parent / "evil"
     evil.write_text(f"#!/bin/sh\ntouch {hostile['log']}\n")
@@ -378,7 +384,8 @@ def test_a_submodule_whose_url_is_a_command_or_an_option_is_left_out(
     repository.git("commit", "-q", "-m", "submodules")
     done = repository.run("step.py", out / "table.csv", out / "bar.txt", env={"PYTHONPATH": ""})
     before = snapshot(*hostile["kept"])
-    assert reproduce(done.stdout.strip(), f"file://{repository.path}").same
+    for repo in (f"file://{repository.path}", repository.path):
+        assert reproduce(done.stdout.strip(), repo).same
     assert snapshot(*hostile["kept"]) == before
     assert not hostile["log"].exists(), hostile["log"].read_text()
 

@@ -66,6 +66,26 @@ def test_a_script_that_chooses_its_own_absolute_path_leaves_that_alone(
     assert not (path.parent / "side.txt").exists()
 
 
+def test_a_script_that_chooses_another_directory_each_time_makes_it_in_the_one_of_today(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import tempfile
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        print(save(tempfile.mkdtemp(dir=sys.argv[1]) + "/foo.txt", print))
+        """,
+    )
+    made = artifact_of(repository.run("step.py", out), out)
+    assert made_by_colleague(repository, made, tmp_path).same
+
+
 FILLED_BY_MAIN = """
 import argparse
 SETTINGS = {}
@@ -261,6 +281,18 @@ def test_a_path_from_the_variable_is_laid_out_in_the_clone(repository: Repositor
     committed(repository, scripts__step=STEP_OF_LAB)
     path = artifact_of(repository.run("scripts/step.py", env={"PYTHONPATH": "src"}), repository.path)
     repository.commit(src__lab__model="LAYERS = 'today'\n")
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_path_that_the_script_takes_back_after_its_imports_is_laid_out_too(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.commit(src__lab__model="LAYERS = 2\n")
+    added = "sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'src'))\n"
+    text = STEP_OF_LAB.replace("import LAYERS\n", "import LAYERS\nsys.path.pop(0)\n")
+    committed(repository, scripts__step=added + text)
+    path = artifact_of(repository.run("scripts/step.py"), repository.path)
+    assert record_of(path)["code"]["path_late"] == ["src"]
     assert made_by_colleague(repository, path, tmp_path).same
 
 

@@ -62,7 +62,7 @@ def find(
 
     Raises:
         ConfigError: the configuration has no stable JSON form.
-        TypeError: the path or ``where`` has the wrong type.
+        TypeError: the path, ``where`` or ``dirty`` has the wrong type.
         ValueError: the path has no file name, or is a URL, a directory, a
             pattern or the path of one artifact; or no artifact of the plain path
             has a key of ``where``.
@@ -71,6 +71,8 @@ def find(
         ``find("out/model.pkl", where={"alpha": 100, "optimizer.lr": 0.1})``
     """
     split = _split(path, "find")
+    if dirty is not None and not isinstance(dirty, bool):
+        raise TypeError(f"dirty={dirty!r} of find is neither True, False nor None; pass one of them")
     wanted = None if config is None else config_hash(config)[:DIGITS]
     wanted_values = _wanted_values(where)
     found = list(_artifacts_of(split))

@@ -231,6 +231,7 @@ class Naming:
             form = self._form_without_inputs(config, [".".join(keys) for keys, _ in found])
             inputs = [self._read(keys, value, directory) for keys, value in found]
             for one in inputs:
+                self._check_is_no_part(one.keys)
                 put_content(form, one)
             canonical = canonical_bytes(form)
         elif may_be_nowhere_else(canonical):
@@ -267,6 +268,17 @@ class Naming:
             return found[0], put_recorded_input(name, config, *found)
         return found
 
+    def _check_is_no_part(self, keys: tuple[str, ...]) -> None:
+        """Refuse an input in what is an input, or is ignored, as a whole."""
+        for end in range(1, len(keys)):
+            around = ".".join(keys[:end])
+            for role, names in (("inputs", self.options.inputs), ("ignore", self.options.ignore)):
+                if around in names:
+                    raise ConfigError(
+                        f"inputs names {'.'.join(keys)!r}, a part of {around!r}, which {role} names as a whole; "
+                        f"name one of them"
+                    )
+
     def _nameable(self) -> set[str]:
         """The parameters that inputs and ignore may name."""
         return {*self.signature.parameters} - {*self._paths}
@@ -287,7 +299,8 @@ class Naming:
         if inputs and not isinstance(form, dict):
             raise no_object_for_inputs(form)
         for name in unknown:
-            if name not in parameters and name not in keys and name not in self._closed_over:
+            is_part_of_ignored = any(name.startswith(f"{one}.") for one in self.options.ignore)
+            if name not in parameters and name not in keys and name not in self._closed_over and not is_part_of_ignored:
                 raise unknown_name("ignore", name, self.name, self._nameable(), form)
         self._warn_of_what_is_elsewhere_another(form)
         return form
@@ -450,7 +463,10 @@ def no_object_for_inputs(form: JSON) -> ConfigError:
 def unknown_name(role: str, name: str, function: str, parameters: Iterable[str], form: JSON) -> ConfigError:
     import difflib  # imported where a name was wrong
 
-    close = difflib.get_close_matches(name, [*sorted(parameters), *_dotted_names(form)], cutoff=0.7)
+    known = [*dict.fromkeys([*sorted(parameters), *_dotted_names(form)])]
+    # What is nested elsewhere is the likeliest.
+    close = [one for one in known if name and f".{one}".endswith(f".{name.rpartition('.')[2]}")][:3]
+    close = close or difflib.get_close_matches(name, known, cutoff=0.7)
     remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else "correct the name"
     return ConfigError(
         f"{role} names {name!r}, which is neither a parameter of {function} nor a key of the configuration; {remedy}"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 STATE_DIRECTORY = ".pyrepro"
-"""The directory beside artifacts for what is no artifact: markers, locks, and what is staged."""
+"""The directory beside artifacts for what is not one: markers, locks, and what is staged."""
 
 _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"

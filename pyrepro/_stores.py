@@ -49,11 +49,13 @@ class Requests:
     Args:
         protocol: its protocol, as in a URL.
         options: what fsspec is told to reach it, credentials too.
+        directory: the URL of a directory in it, without user and password, which ends in a slash.
     """
 
-    def __init__(self, protocol: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, protocol: str, options: Mapping[str, Any], directory: str) -> None:
         self.protocol = protocol
         self.options = options
+        self.directory = directory
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Requests) and (self.protocol, self.options) == (other.protocol, other.options)
@@ -65,7 +67,7 @@ class Requests:
     def _system(self) -> Any:
         import fsspec  # type: ignore[import-untyped]
 
-        # Not kept here: fsspec remembers it, and gives another one after a fork, which the first would not survive.
+        # Not kept here: fsspec remembers it, and gives a new one after a fork, which the first would not survive.
         return fsspec.filesystem(self.protocol, **self.options)
 
     def key(self, url: str) -> str:
@@ -105,9 +107,10 @@ class Requests:
         return "prefix" in inspect.signature(getattr(kind, "_find", kind.find)).parameters
 
     def read(self, url: str) -> bytes | None:
-        """What an object holds; None if it is not there."""
+        """What an object holds, which is not empty; None if it is not there."""
         try:
-            return self._system.cat_file(self.key(url))  # type: ignore[no-any-return]
+            # With a beginning, or s3fs asks for the size first.
+            return self._system.cat_file(self.key(url), start=0)  # type: ignore[no-any-return]
         except FileNotFoundError:
             return None
 
@@ -150,9 +153,9 @@ class Requests:
             return True
         if only_new and self.told(url) is not None:
             return False
-        parent = system._parent(key)
-        temporary = f"{parent}/{STATE_DIRECTORY}/{os.urandom(8).hex()}"
-        system.makedirs(system._parent(temporary), exist_ok=True)
+        temporary = self.key(f"{self.directory}{STATE_DIRECTORY}/{os.urandom(8).hex()}")
+        for one in (temporary, key):
+            system.makedirs(system._parent(one), exist_ok=True)
         try:
             put(temporary)
             self._move(temporary, key)
@@ -175,7 +178,10 @@ class Requests:
 
     def copy(self, old: str, new: str) -> None:
         """Copy an object within the store."""
-        self._system.cp_file(self.key(old), self.key(new))
+        system, key = self._system, self.key(new)
+        if self.protocol not in _WHOLE_PUTS:
+            system.makedirs(system._parent(key), exist_ok=True)
+        system.cp_file(self.key(old), key)
 
     def remove(self, url: str) -> bool:
         """Remove an object; whether it was there, as far as the store tells."""
@@ -213,7 +219,7 @@ class Reached(NamedTuple):
 
 
 def is_in_store(path: object) -> bool:
-    """Whether a path is in a store, or claims to be: a URL, or what has a name and is no local path."""
+    """Whether a path is in a store, or claims to be: a URL, or what has a name and is not a local path."""
     if isinstance(path, (str, bytes, os.PathLike)):
         text = os.fsdecode(path)
         return "://" in text and is_url(text)
@@ -235,7 +241,7 @@ def reached(path: Any) -> Reached:
         import upath
     except ImportError as error:
         raise ImportError(
-            f"{without_user(str(path))!r} is in a store, which is reached by fsspec and universal_pathlib, which are "
+            f"{without_user(str(path))!r} is in a store, which fsspec and universal_pathlib reach, and they are "
             f"not both installed ({error}): pip install 'pyrepro[remote]'"
         ) from error
     if isinstance(path, upath.UPath):

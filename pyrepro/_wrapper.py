@@ -186,27 +186,33 @@ def _publishing(function: Callable[..., Any], *, refreshes: bool) -> Any:
 
     async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
-        if call.is_done:
-            return call.end(None)
-        with call:
-            for _ in call.wait_for_lock():
-                _check_may_wait(function)
-                import asyncio
+        try:
+            call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
+            if call.is_done:
+                return call.end(None)
+            with call:
+                for _ in call.wait_for_lock():
+                    _check_may_wait(function)
+                    import asyncio
 
-                await asyncio.sleep(_POLL)
-            return call.end(None if call.is_done or call.reuse() else await call.run())
+                    await asyncio.sleep(_POLL)
+                return call.end(None if call.is_done or call.reuse() else await call.run())
+        except PyreproError as error:
+            raise without_inner_frames(error)  # noqa: B904
 
     def plain_function(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
-        if call.is_done:
-            return call.end(None)
-        with call:
-            for _ in call.wait_for_lock():
-                _check_may_wait(function)
-                time.sleep(_POLL)
-            return call.end(None if call.is_done or call.reuse() else call.run())
+        try:
+            call = PublishedCall(wrapper._naming, args, kwargs, refreshes=refreshes)
+            if call.is_done:
+                return call.end(None)
+            with call:
+                for _ in call.wait_for_lock():
+                    _check_may_wait(function)
+                    time.sleep(_POLL)
+                return call.end(None if call.is_done or call.reuse() else call.run())
+        except PyreproError as error:
+            raise without_inner_frames(error)  # noqa: B904
 
     wrapper = coroutine_function if inspect.iscoroutinefunction(function) else plain_function
     return wrapper

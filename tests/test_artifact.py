@@ -9,6 +9,7 @@ import inspect
 import os
 import pathlib
 import pickle
+import sys
 import traceback
 import types
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import omegaconf
 import pytest
 from conftest import Repository
 
-from pyrepro import Artifact, CodeState, ConfigError, Tag, config_hash, file_hash, tag
+from pyrepro import Artifact, ArtifactMissingError, CodeState, ConfigError, Tag, config_hash, file_hash, tag
 
 EMPTY = "44136fa355b3"
 
@@ -536,6 +537,25 @@ def test_an_error_of_pyrepro_comes_from_where_it_was_called_without_the_frames_w
         assert (inner[0], inner[1], inner[-1], len(inner) <= 4) == (here, "<lambda>", door, True)
 
 
+def test_an_error_of_pyrepro_after_the_function_has_run_holds_no_frames_within(
+    repository: Repository, out: Any
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        pass
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    async def save_later(outpath: str) -> None:
+        pass
+
+    with pytest.raises(ArtifactMissingError) as error:
+        save("foo")
+    assert names_of_frames(error.value)[1:] == ["plain_function"]
+    with pytest.raises(ArtifactMissingError) as error:
+        asyncio.run(save_later("foo"))
+    assert names_of_frames(error.value)[-1] == "coroutine_function"
+
+
 def test_frames_of_a_users_own_function_in_an_error_of_pyrepro_are_kept(repository: Repository) -> None:
     def described(call: dict[str, object]) -> str:
         return config_hash(call["model"])
@@ -569,6 +589,7 @@ def test_tagged_shows_the_parameters_of_the_function(repository: Repository) -> 
     assert list(inspect.signature(save.tagged).parameters) == ["data", "lr", "outpath", "kwargs"]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="jedi does not parse Python 3.15 yet")
 @pytest.mark.parametrize("call", ["save(", "Model().save("])
 def test_an_editor_that_completes_with_jedi_sees_the_parameters_of_the_function(call: str) -> None:
     import jedi

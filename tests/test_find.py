@@ -95,6 +95,12 @@ def test_a_configuration_without_a_form_is_refused(out: pathlib.Path) -> None:
         find(out / "model.pkl", {"a": 1j})
 
 
+def test_dirty_is_true_false_or_none(out: pathlib.Path) -> None:
+    with pytest.raises(TypeError) as error:
+        find("foo.txt", dirty="no")  # type: ignore[arg-type]
+    assert str(error.value) == "dirty='no' of find is neither True, False nor None; pass one of them"
+
+
 def test_clean_or_dirty_ones_alone_are_listed(out: pathlib.Path) -> None:
     assert find(out / "model.pkl", dirty=False) == [out / f"model-{OLD}.pkl"]
     assert find(out / "model.pkl", dirty=True) == [out / f"model-{NEW}.pkl"]

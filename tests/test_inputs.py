@@ -174,6 +174,8 @@ def test_a_name_that_is_nowhere_is_refused(config: Any, key: str, repository: Re
         (argparse.Namespace(table=A, log=print), "tables", "did you mean 'table'?"),
         (lambda call: {"table": pl.DataFrame({"a": [1]}), 3: 4}, "tabel", "did you mean 'table'?"),
         (lambda call: argparse.Namespace(table=pl.DataFrame({"a": [1]})), "tabel", "correct the name"),
+        ({"data": {"raw": {"table": A}}}, "table", "did you mean 'data.raw.table'?"),
+        ({"data": {"table": A}, "raw": {"table": A}}, "table", "did you mean 'data.table' or 'raw.table'?"),
         ({"lr": 0.1}, "outpaht", "correct the name"),
         ({"lr": 0.1}, "table", "correct the name"),
     ],
@@ -186,6 +188,28 @@ def test_the_names_that_are_close_are_told(config: Any, key: str, remedy: str, r
     with pytest.raises(ConfigError) as error:
         save("foo")
     assert str(error.value) == f"inputs names {key!r}, {NEITHER.format(save.__qualname__)}{remedy}"
+
+
+@pytest.mark.parametrize(
+    ("names", "role"),
+    [
+        ({"inputs": ["data", "data.table"]}, "inputs"),
+        ({"inputs": ["data.table", "data"]}, "inputs"),
+        ({"inputs": "data.table", "ignore": "data"}, "ignore"),
+    ],
+)
+def test_an_input_in_what_is_named_as_a_whole_is_refused(
+    names: Any, role: str, repository: Repository, data: Path
+) -> None:
+    @Artifact("outpath", config={"data": {"table": A}}, repo=repository.path, **names)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo")
+    assert str(error.value) == (
+        f"inputs names 'data.table', a part of 'data', which {role} names as a whole; name one of them"
+    )
 
 
 def test_a_name_that_no_argument_has_is_refused_at_the_decoration_where_the_arguments_are_the_configuration() -> None:

@@ -1,6 +1,6 @@
 """Git processes; the only file that knows GitPython.
 
-Source: git(1).
+Sources: git(1); waitpid(2).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -69,18 +70,42 @@ def start_git(
         environment: variables that are theirs alone.
     """
     processes: list[Any] = []
+    with _exit_statuses(directory):
+        try:
+            for command in commands:
+                processes.append(_start(directory, command, is_top=is_top, stdin=stdin, environment=environment or {}))
+            yield processes
+        finally:
+            for process in processes:
+                for stream in (process.stdin, process.stdout, process.stderr):
+                    if stream is not None:
+                        stream.close()
+                if process.poll() is None:
+                    process.kill()
+                    getattr(process, "proc", process).wait()
+
+
+@contextlib.contextmanager
+def _exit_statuses(directory: str) -> Iterator[None]:
+    """Let the kernel keep exit statuses: where SIGCHLD is ignored, a git that failed looks like one that succeeded."""
+    # Windows has no such signal, and whoever started this process may have ignored it.
+    number: Any = getattr(signal, "SIGCHLD", None)
+    is_ignored = number is not None and signal.getsignal(number) is signal.SIG_IGN
+    if is_ignored:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except ValueError:  # in no other thread than the main one
+            raise CodeStateError(
+                f"git cannot be asked for the code state of {directory} in this thread: the process ignores SIGCHLD, "
+                f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
+                f"main thread, or declare the state with PYREPRO_CODE_STATE",
+                work_tree=directory,
+            ) from None
     try:
-        for command in commands:
-            processes.append(_start(directory, command, is_top=is_top, stdin=stdin, environment=environment or {}))
-        yield processes
+        yield
     finally:
-        for process in processes:
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
-            if process.poll() is None:
-                process.kill()
-                getattr(process, "proc", process).wait()
+        if is_ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def run_git(

@@ -249,6 +249,14 @@ class _Reader(ast.NodeVisitor):
         else:
             self._bind(node.id)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.generic_visit(node)
+        imported = _imported_by(node.value)
+        if imported is not None:
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    self._modules[target.id] = imported
+
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if not self._use_of(node):
             self.generic_visit(node)
@@ -265,6 +273,10 @@ class _Reader(ast.NodeVisitor):
         if isinstance(called, ast.Attribute) and called.attr == "pop" and self._path_of(called.value) == "sys.modules":
             self._drop(node.args[0] if node.args else node)
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        imported = _imported_by(node)
+        if imported is not None:
+            self._use(imported, is_value=False, base=imported)
+            return
         path = self._path_of(node.args[0]) if name == "reload" and node.args else None
         if path is not None:
             self._reloaded.append(path)
@@ -342,7 +354,7 @@ class _Reader(ast.NodeVisitor):
         while isinstance(node, ast.Attribute):
             names.append(node.attr)
             node = node.value
-        top = self._modules.get(node.id) if isinstance(node, ast.Name) else None
+        top = self._modules.get(node.id) if isinstance(node, ast.Name) else _imported_by(node)
         return None if top is None else ".".join([top, *reversed(names)])
 
     def _use_of(self, node: ast.expr) -> bool:
@@ -367,6 +379,15 @@ class _Reader(ast.NodeVisitor):
 
 def _is_of(path: str, module: str) -> bool:
     return not module or f"{path}.".startswith(f"{module}.")
+
+
+def _imported_by(node: ast.expr) -> str | None:
+    """The module that a call of ``importlib.import_module`` imports, None where its name is computed."""
+    if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.args[0], ast.Constant):
+        called, name = node.func, node.args[0].value
+        is_import = getattr(called, "attr", getattr(called, "id", "")) == "import_module"
+        return name if is_import and isinstance(name, str) else None
+    return None
 
 
 def _every_argument(arguments: ast.arguments) -> Iterator[ast.arg]:

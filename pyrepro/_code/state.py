@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("pyrepro")
 
 _WAYS_OUT = "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+_IN_NEW_PROJECT = "; in a new project, type: git init"
 SESSION = "<session>"
 """What typed code is called, where code in a file has its path."""
 _SESSION_PATH = b""  # among changes, since no file can have it
@@ -215,11 +216,13 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     """
     top = reading.work_tree
     assert top is not None
-    sources = _by_path(top, later)
-    behind = left_behind()
-    for path, some in _by_path(top, loaded).items():
-        if path in reading.snapshot.behind or any(module.name in behind for module in some):
-            sources.setdefault(path, some)
+    new, behind = _by_path(top, later), left_behind()
+    # With the earlier modules of the same files: an archive may have held something else when they were loaded.
+    sources = {
+        path: some
+        for path, some in _by_path(top, loaded).items()
+        if path in new or path in reading.snapshot.behind or any(module.name in behind for module in some)
+    }
     if not sources:
         return reading
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
@@ -311,9 +314,11 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
         directory = os.path.realpath(os.curdir)
         if top := repository.find_work_tree(directory):
             return top
-        raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}")
+        raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}{_IN_NEW_PROJECT}")
     looked_at = " and ".join(dict.fromkeys(files)) or "code without a file"
-    raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}")
+    # Where all of it is installed, a repository there would say nothing of where it comes from.
+    start = "" if all(map(_is_of_environment, files)) else _IN_NEW_PROJECT
+    raise CodeStateError(f"looked for the git work tree that holds {looked_at}, and found none; {_WAYS_OUT}{start}")
 
 
 def _is_of_environment(file: str) -> bool:

@@ -368,7 +368,8 @@ class Tracker:
         # The patch of a state that has not changed is kept: files may have been edited since it was taken.
         if reading.state != before.state:
             reading, patch = self._with_patch(lambda: read_later_modules(before, others, loaded))
-        if reading.state != before.state and not (self._is_allowed or _environ.allows_dirty()):
+        is_clean = reading.state.changes is None
+        if reading.state != before.state and not (is_clean or self._is_allowed or _environ.allows_dirty()):
             self._is_too_late_to_refuse = True
             _states_warned_of.add(reading.state)
             _logger.error(

@@ -149,10 +149,14 @@ def _levels(index: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _parts_of_polars(value: Any) -> Parts:
-    columns = [value] if isinstance(value, sys.modules["polars"].Series) else value.get_columns()
-    kind = "series" if isinstance(value, sys.modules["polars"].Series) else "table"
-    # A Series without a name is called "" there.
-    return kind, (("column", (column.name or None) if kind == "series" else column.name, column) for column in columns)
+    polars = sys.modules["polars"]
+    if isinstance(value, polars.Series):
+        # One without a name is called "" there.
+        return "series", iter([("column", value.name or None, value)])
+    parts = [("column", column.name, column) for column in value.get_columns()]
+    if not parts and value.height > 0:  # as of pandas
+        parts = [("index", None, polars.int_range(value.height, eager=True))]
+    return "table", iter(parts)
 
 
 def _put(digest: Any, text: str) -> None:
@@ -361,6 +365,12 @@ class _Content:
         """A Series of polars."""
         polars = sys.modules["polars"]
         dtype = column.dtype
+        extensions: Any = _classes("polars", "BaseExtension")
+        if isinstance(dtype, extensions):
+            # Which may say more than its values, such as their unit.
+            _put(self._digest, f"{dtype.ext_name()} {dtype.ext_metadata()}")
+            column = column.ext.storage()
+            dtype = column.dtype
         mask = column.is_null().to_numpy()
         wide = (polars.Int128, getattr(polars, "UInt128", polars.Int128))  # which NumPy does not have
         if dtype == polars.Boolean or ((dtype.is_integer() or dtype.is_float()) and dtype not in wide):

@@ -170,6 +170,8 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_text(str(value), place)
     if isinstance(value, str):
         return form_of_text(str.__str__(value), place)
+    if isinstance(value, loaded_classes("collections", "UserString")):  # a sequence of such, without end
+        return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
         if beyond := [*attributes_of(value)]:  # a unit, maybe
             raise place.error(*advice_on_number(value, beyond))

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.place import Place, value_and_type_of
 
 _MAIN = ("__main__", "__mp_main__")
@@ -39,7 +40,8 @@ def import_name(value: Any, place: Place) -> str | None:
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     # Methods of types that are written in C say only which type they are of.
     owner = getattr(value, "__objclass__", getattr(value, "__self__", None))
-    module = getattr(value, "__module__", None) or getattr(owner, "__module__", None) or "builtins"
+    module = getattr(value, "__module__", None) or getattr(owner, "__module__", None)
+    module = module or _module_of_ufunc(value) or "builtins"
     if not isinstance(name, str) or not isinstance(module, str):
         return None
     is_code = isinstance(value, (type, types.FunctionType))
@@ -59,6 +61,14 @@ def import_name(value: Any, place: Place) -> str | None:
         )
     public = _public_module(value, module, name)
     return None if public is None else f"{public}:{name}"
+
+
+def _module_of_ufunc(value: Any) -> str | None:
+    """Where a function of arrays is from: NumPy 1 does not say it of its own, and SciPy of none."""
+    if not isinstance(value, loaded_classes("numpy", "ufunc")):
+        return None
+    # In no others: which are loaded must not decide.
+    return next((one for one in ("numpy", "scipy.special") if _leads(one, value.__name__, value)), None)
 
 
 def _imported_main(module: str) -> str:

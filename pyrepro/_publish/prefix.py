@@ -82,7 +82,11 @@ class Prefix:
         text = os.path.join(self.staging.path, split.name + split.tail)
         if isinstance(path, bytes):
             return os.fsencode(text)
-        return text if isinstance(path, str) else type(self._store.passed)(text)
+        if isinstance(path, str):
+            return text
+        from upath import UPath
+
+        return UPath(text)
 
     def final_path(self, path: Any, before: str, after: str) -> Any:
         name = after if os.fsdecode(path).endswith(os.sep) else after.rstrip(os.sep)
@@ -162,14 +166,16 @@ class Prefix:
                 os.rmdir(staged)
             return
         try:
-            if is_tagged:
+            if is_tagged and self._made_by_another and self._made_by_another == self._markers.keys():
+                pass  # the other call's own belongs to what is there
+            elif is_tagged:
                 self._set_completed_aside(staged, path)
                 self._store.put(staged, path)
             elif self._store.put(staged, path, only_new=True):
                 side_files.new.append(path)
             elif not self._holds(staged, path):
                 side_files.unplaced.append(
-                    Unplaced(staged, path, "it is there already, with other content", is_tagged=False)
+                    Unplaced(staged, path, "it already exists, with other content", is_tagged=False)
                 )
                 return
             os.unlink(staged)
@@ -206,7 +212,7 @@ class Prefix:
         found = store.found(name, contents.parts, is_directory=name not in contents.sizes)
         sizes = {path: fingerprint[0] for path, (fingerprint, _) in found.items() if not path.endswith("/")}
         if sizes != contents.sizes:
-            _logger.info("%s is not what this call put there: another one puts it, too", target.path)
+            _logger.info("%s is not what this call put there: another call puts it, too", target.path)
             return
         plain = without_tag(name, tag)
         marker = Marker(name, plain, origin, contents.parts, found, 0)
@@ -306,14 +312,14 @@ class Prefix:
                     self._store.remove(record)
 
     def _set_completed_aside(self, staged: str, path: str) -> None:
-        """Move what is there aside if it is no side file, but an artifact that a cached call completed."""
+        """Move what is there aside if it is not a side file, but an artifact that a cached call completed."""
         name = path[len(self.directory) :]
         if "/" in name or self._store.marker_of(Target(self.directory, name, self._store)) is None:
             return
         if self._store.told(path) is None or self._holds(staged, path):
             return
         _logger.warning(
-            "%s is an artifact of its own that a cached call made, so what was written beside another one does not "
+            "%s is an artifact that a cached call made, so a file written beside another artifact does not "
             "overwrite it; it is now %s",
             path,
             self._move_aside(name),

@@ -61,7 +61,10 @@ class Publication:
         self._refreshes = refreshes
         self._process = os.getpid()
         self._relative_stagings: set[str] = set()
-        self._locks = Locks(self._targets, maker)
+        # Stores have no locks: calls may make the same at once, and the first one to publish wins.
+        local = [target for target in self._targets if target.store is None]
+        self._locks = Locks(local, maker)
+        self._may_wait = bool(local)
         self._places: dict[Target, Place] = {}
         self._unplaced: list[Unplaced] = []
         self._has_returned = False
@@ -93,7 +96,9 @@ class Publication:
             ArtifactMismatchError: an artifact is another function's.
             RuntimeError: this call is part of one that makes the same artifact.
         """
-        if self._refreshes:
+        if not self._may_wait:
+            pass  # nobody is waited for, and what is there has just been looked at
+        elif self._refreshes:
             yield from self._locks.wait(lambda: False)
         elif self._maker is not None:
             why = functools.partial(why_not_completed, self._maker, self._targets, self._sidecar_suffix)

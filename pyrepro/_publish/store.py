@@ -31,8 +31,7 @@ class Store(Requests):
     """
 
     def __init__(self, protocol: str, options: Mapping[str, Any], directory: str, passed: Any) -> None:
-        super().__init__(protocol, options)
-        self.directory = directory
+        super().__init__(protocol, options, directory)
         self.passed = passed
 
     def marker_of(self, target: Target) -> Marker | None:
@@ -49,7 +48,7 @@ class Store(Requests):
         marker = self.marker_of(target)
         if marker is None:
             is_there = bool(self.found(target.name, [target.name], is_directory=None))
-            return f"no cached call completed what is there as {target.path}" if is_there else NOTHING_THERE
+            return f"no cached call completed {target.path}" if is_there else NOTHING_THERE
         found, has_sidecar = self._found_with_sidecar(marker, sidecar_suffix)
         if not found:
             return f"{target.path} was removed"
@@ -102,7 +101,7 @@ class Store(Requests):
             told = None if part == name and is_directory else self.told(self.directory + part)
             if told is not None and not told.is_directory:
                 found[part] = fingerprint_of(told)
-            elif told is not None or (part == name and is_directory is not False):
+            elif told is not None or (part == name and is_directory):
                 inside = counted(self.told_of_all(f"{self.directory}{part}/"))
                 found |= {f"{part}/{path}": fingerprint_of(one) for path, one in inside.items()}
                 if inside:

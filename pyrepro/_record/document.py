@@ -307,10 +307,14 @@ def _remote_url(top: str) -> str | None:
 
 def _other_states(reading: Reading) -> dict[str, str | None]:
     """The states of other work trees whose modules are loaded, by package."""
-    states: dict[str, str | None] = {}
-    for package, top in other_work_trees(reading.work_tree, reading.loaded).items():
-        try:
-            states[package] = str(_code.code_state(top))
-        except CodeStateError:
-            states[package] = None  # it cannot be determined
-    return states
+    packages = other_work_trees(reading.work_tree, reading.loaded)
+    # Each is read once: modules beside each other are packages of one work tree, and there may be many.
+    states = {top: _state_in_words(top) for top in {*packages.values()}}
+    return {package: states[top] for package, top in packages.items()}
+
+
+def _state_in_words(top: str) -> str | None:
+    try:
+        return str(_code.code_state(top))
+    except CodeStateError:
+        return None  # it cannot be determined

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyrepro._config.file_hash import file_hash
 from pyrepro._config.inputs import is_list, key_in_list, value_in
+from pyrepro._paths import is_inside
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import SUFFIX, Record, RecordedInput, printable
 from pyrepro.errors import ConfigError, PyreproError, ReproduceError
@@ -123,7 +124,9 @@ class Inputs:
             raise self._error(f"inputs[{name!r}], {path}, is {found}, and its input {name} was {entry.hash}")
         looked_at: list[str] = []
         for path in self._candidates(entry):
-            found = _hash_or_reason(path)
+            # A record that says "/" would have the whole disk read.
+            holds_all = is_inside(self._tree, os.path.realpath(path))
+            found = "holds the temporary directory" if holds_all else _hash_or_reason(path)
             if found == entry.hash:
                 return path
             looked_at.append(f"{printable(path)}: {found}")

@@ -116,7 +116,12 @@ def test_a_commit_of_what_was_there_already_is_no_change(repository: Repository)
     alive = Alive(repository, "train.py")
     repository.git("commit", "-q", "-a", "-m", "change")
     stderr = alive.go_on()[1]
-    assert stderr.endswith("does not hold:\n  helper.py\n")
+    [patch] = repository.path.glob("*.patch")
+    assert stderr.endswith(
+        "does not hold:\n  helper.py\n"
+        f"{patch.name} was put beside the record of what save made: it holds every local edit of the code, also of a "
+        "password or token in it; read it before you hand it on\n"
+    )
     assert (changed(repository), len(markers(repository))) == ([], 1)
 
 

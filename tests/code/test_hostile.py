@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import git
@@ -635,6 +638,41 @@ def test_a_git_that_is_killed_is_an_error(
 ) -> None:
     fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')
     assert error_of(repository.path) == f"git ls-files -v -z in {repository.path} was killed by signal 9; run again"
+
+
+@pytest.fixture
+def ignoring_children() -> Iterator[None]:
+    """The process ignores SIGCHLD, as daemons and what they start do."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    assert signal.signal(signal.SIGCHLD, before) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("ignoring_children")
+def test_a_process_that_ignores_its_children_reads_a_clean_tree_and_a_dirty_one(repository: Repository) -> None:
+    assert str(code_state(repository.path)) == repository.head
+    repository.write("lib/model.py", "edited")
+    assert str(code_state(repository.path)).startswith(f"{repository.head}-dirty-")
+
+
+@pytest.mark.usefixtures("ignoring_children")
+def test_a_git_that_is_killed_is_an_error_where_the_process_ignores_its_children(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("update-index", "--assume-unchanged", "lib/model.py")
+    repository.write("lib/model.py", "hidden where ls-files says nothing")
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')
+    assert error_of(repository.path) == f"git ls-files -v -z in {repository.path} was killed by signal 9; run again"
+
+
+@pytest.mark.usefixtures("ignoring_children")
+def test_a_thread_cannot_read_the_state_where_the_process_ignores_its_children(repository: Repository) -> None:
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        assert threads.submit(error_of, repository.path).result() == (
+            f"git cannot be asked for the code state of {repository.path} in this thread: the process ignores SIGCHLD, "
+            f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the main "
+            f"thread, or declare the state with PYREPRO_CODE_STATE"
+        )
 
 
 def test_a_git_that_fails_without_a_word_is_an_error(

@@ -443,3 +443,69 @@ def test_a_thread_may_call_while_another_one_imports_modules_that_decorate(repos
     repository.commit(**{f"step_{number}": step for number in range(20)}, main=MANY_THAT_DECORATE)
     done = repository.run("main.py")
     assert (done.stdout, done.stderr) == (f"True foo-{tag(repository)}.txt\n", "")
+
+
+# Two modules of one file
+
+TWICE = """\
+import importlib.util, pathlib, subprocess, sys
+import pyrepro, helper, lib.model
+who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+pathlib.Path("helper.py").write_text({edited!r})
+subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-am", "more"], check=True)
+
+@pyrepro.Artifact("outpath", allow_dirty=True)
+def save(outpath):
+    return helper.LR
+
+print(save.tagged("one"))
+spec = importlib.util.spec_from_file_location("other", "helper.py")
+other = sys.modules["other"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(other)
+print(save.tagged("two"))
+"""
+
+
+def test_a_module_that_is_loaded_again_under_another_name_does_not_hide_what_was_loaded_first(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", twice=TWICE.format(edited="LR = 2\n"))
+    one, two = repository.run("twice.py").stdout.splitlines()
+    assert one == f"one-{tag(repository, ('helper.py', '100644', blob('LR = 1' + chr(10))))}"
+    assert two.startswith(f"two-{repository.head[:12]}-dirty-")
+    assert one[3:] != two[3:]
+
+
+def test_a_module_that_is_loaded_again_from_the_same_bytes_is_no_change(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", twice=TWICE.format(edited="LR = 1\n"))
+    assert repository.run("twice.py").stdout.split() == [f"one-{tag(repository)}", f"two-{tag(repository)}"]
+
+
+BACK = """\
+import importlib, pathlib
+import pyrepro, helper
+
+@pyrepro.Artifact("outpath")
+def save(outpath):
+    return outpath
+
+pathlib.Path("helper.py").write_text("LR = 20\\n")
+importlib.reload(helper)
+print(save("one"))
+pathlib.Path("helper.py").write_text("LR = 1\\n")
+importlib.reload(helper)
+print(save("two"))
+"""
+
+
+def test_a_module_that_is_loaded_again_as_the_commit_holds_it_makes_names_clean_without_a_word(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", back=BACK)
+    done = repository.run("back.py")
+    edited = ("helper.py", "100644", blob("LR = 20\n"))
+    assert done.stdout.split() == [f"one-{tag(repository, edited)}", f"two-{tag(repository)}"]
+    assert done.stderr == (
+        f"modules whose code no commit holds were loaded, too late to refuse: the work tree {repository.path} has "
+        f"changes that commit {repository.head[:12]} does not hold:\n  helper.py\n"
+    )

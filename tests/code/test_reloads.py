@@ -248,6 +248,8 @@ HELPER = history("helper", (2, "LR = 1"), (20, "LR = 2"))
         ("try:\n    import helper\nexcept ImportError:\n    pass\nelse:\n    use(helper)", "helper"),
         ("import helper, importlib\nx = helper.LR\nimportlib.reload(helper)", "LR of helper"),
         ("import helper\nif helper.LR: pass", "LR of helper"),
+        ("import importlib\nx = importlib.import_module('helper').LR", "LR of helper"),
+        ("from importlib import import_module\nh = all['h'] = import_module('helper')\nx = h.LR", "LR of helper"),
     ],
 )
 def test_what_runs_at_load_takes(source: str, what: str) -> None:
@@ -260,6 +262,8 @@ def test_what_runs_at_load_takes(source: str, what: str) -> None:
     "source",
     [
         "import helper\ndef f(): return helper.LR",
+        "import importlib\nh = importlib.import_module('helper')\ndef f(): return h.LR",
+        "import importlib\nimportlib.import_module('help' + 'ers').LR, importlib.import_module(1)",
         "import helper\nf = lambda: helper.LR",
         "def f():\n    from helper import LR",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from helper import LR",

@@ -289,7 +289,8 @@ def test_a_session_in_no_repository_is_an_error_that_names_the_directory(
     done = repository.run("-c", DEFINE + "save('foo')", cwd=tmp_path)
     assert done.stderr.splitlines()[-1] == (
         f"pyrepro.CodeStateError: the working directory {os.path.realpath(tmp_path)} is in no git work tree; "
-        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE; "
+        "in a new project, type: git init"
     )
 
 

@@ -158,7 +158,8 @@ def test_a_script_in_no_repository_is_an_error_even_where_the_working_directory_
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
         f"pyrepro.CodeStateError: looked for the git work tree that holds {script}, and found none; "
-        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE; "
+        "in a new project, type: git init"
     )
     assert not list(repository.path.glob("foo*"))
 
@@ -203,7 +204,8 @@ def test_a_hook_in_the_git_directory_is_in_no_work_tree(repository: Repository) 
     done = repository.run(hook)
     assert done.stderr.splitlines()[-1] == (
         f"pyrepro.CodeStateError: looked for the git work tree that holds {hook}, and found none; "
-        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+        "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE; "
+        "in a new project, type: git init"
     )
 
 

@@ -178,6 +178,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("an array.array", array.array("i", [1, 2]), "[1,2]"),
     ("str", 'é\u2028\x00"', '"é\u2028\\u0000\\""'),
     ("a subclass of str is its text", Text("a"), '"a"'),
+    ("a UserString is its text", collections.UserString("ab"), '"ab"'),
     ("int", 3, "3"),
     ("a subclass of int is its number", Number(3), "3"),
     ("float", 0.1, "0.1"),
@@ -380,6 +381,16 @@ REFUSED: list[Any] = [
     ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
     (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
+    (
+        WithUnit(5.0, "km"),
+        f"config is 5.0 of type {HERE}.WithUnit, which carries more than its number; "
+        'pass {"value": float(value), "unit": value.unit}',
+    ),
+    (
+        Coded(5, "km"),
+        f"config is 5 of type {HERE}.Coded, which carries more than its number; "
+        'pass {"value": int(value), "unit": value.unit}',
+    ),
     ([pd.DataFrame()], f"config[0] is {pd.DataFrame.__module__}.DataFrame, {FRAME}"),
     ({"s": pd.Series([1])}, f"config['s'] is {pd.Series.__module__}.Series, {FRAME}"),
     (pd.Index([1]), f"config is {pd.Index.__module__}.Index, {FRAME.replace('to_dict', 'tolist')}"),

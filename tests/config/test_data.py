@@ -315,6 +315,20 @@ def test_different_columns_of_polars_are_told_apart() -> None:
     assert [value for value, one in zip(OF_POLARS, found, strict=True) if found.count(one) > 1] == []
 
 
+@pytest.mark.skipif(not hasattr(pl, "Extension"), reason="this polars has no extension types")
+def test_the_kinds_that_extend_polars_count_with_what_they_say() -> None:
+    kinds = [pl.Extension("length", pl.Int64, "m"), pl.Extension("length", pl.Int64, "mi"), pl.Extension("l", pl.Int64)]
+    plain = pl.Series([1, 2])
+    assert len({digest(one) for one in [plain, *map(plain.ext.to, kinds)]}) == 4
+
+
+def test_a_table_of_polars_without_columns_has_its_rows() -> None:
+    for rows in (0, 2):
+        without_columns = pl.DataFrame({"a": range(rows)}).drop("a")
+        expected = pd.DataFrame(index=range(without_columns.height))  # before polars 2 there are none
+        assert digest(without_columns) == digest(expected)
+
+
 class Lengths(pd.arrays.IntegerArray):
     """A column of integers with a unit, as packages beside pandas have them."""
 

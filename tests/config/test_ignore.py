@@ -149,16 +149,22 @@ def test_parameters_and_what_is_in_them_may_be_ignored(repository: Repository) -
     [
         ("trainer.devcies", "did you mean 'trainer.devices'?"),
         ("devcies", "did you mean 'devices'?"),
+        ("epochs", "did you mean 'model.epochs'?"),
         ("elsewhere", "correct the name"),
     ],
 )
 def test_a_name_that_is_nowhere_is_refused_with_those_that_are_close(ignore: str, remedy: str, named: Any) -> None:
     with pytest.raises(ConfigError) as error:
-        named({"trainer": {"devices": 1}, "devices": 2}, ignore)
+        named({"trainer": {"devices": 1}, "devices": 2, "model": {"epochs": 3}}, ignore)
     assert str(error.value) == (
         f"ignore names '{ignore}', which is neither a parameter of {named.__qualname__}.<locals>.save nor a key of the "
         f"configuration; {remedy}"
     )
+
+
+def test_a_part_of_what_is_ignored_may_be_named_too(named: Any) -> None:
+    config = {"trainer": {"devices": 1}, "lr": 0.1}
+    assert named(config, "trainer", "trainer.devices") == named(config, "trainer")
 
 
 def test_a_name_that_no_call_can_have_is_refused_at_the_decoration(repository: Repository) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import sklearn.linear_model
 import sklearn.metrics
 from conftest import Repository
@@ -48,6 +49,8 @@ from pyrepro import ConfigError, canonical_json
         (str.upper, "builtins:str.upper"),
         (np.ndarray.mean, "numpy:ndarray.mean"),
         (np.linalg.norm, "numpy.linalg:norm"),
+        (np.log1p, "numpy:log1p"),
+        (scipy.special.expit, "scipy.special:expit"),
         (np.random.default_rng, "numpy.random:default_rng"),
         (sklearn.metrics.f1_score, "sklearn.metrics:f1_score"),
         (sklearn.linear_model.Ridge, "sklearn.linear_model:Ridge"),
@@ -56,6 +59,11 @@ from pyrepro import ConfigError, canonical_json
 )
 def test_the_name_is_the_shortest_public_one(value: Any, name: str) -> None:
     assert canonical_json(value).decode() == f'"{name}"'
+
+
+def test_a_ufunc_of_ones_own_has_no_name() -> None:
+    with pytest.raises(ConfigError, match="which has no stable JSON form"):
+        canonical_json(np.frompyfunc(len, 1, 1))
 
 
 def test_a_name_does_not_depend_on_who_else_imports_what_it_leads_to(repository: Repository) -> None:

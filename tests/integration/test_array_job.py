@@ -62,7 +62,8 @@ def test_a_task_that_was_not_told_the_state_is_refused_before_it_writes(containe
         (
             "",
             f"pyrepro.CodeStateError: looked for the git work tree that holds {path}, and found none; "
-            f"pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE",
+            f"pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE; "
+            "in a new project, type: git init",
         )
     }
     assert not (files / "out").exists()

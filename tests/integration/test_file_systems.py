@@ -43,14 +43,16 @@ def test_a_universal_path_stays_one(guide: Guide, url: str) -> None:
 
 
 @needs("upath")
-def test_what_has_no_rename_is_not_published_atomically(guide: Guide) -> None:
+def test_a_universal_path_is_published_atomically(guide: Guide) -> None:
     repository = guide("remote_path.py")
     program = (repository.path / "remote_path.py").read_text()
     repository.write("remote_path.py", program.replace('{"lr": 0.1}', '{"lr": 0.1}, atomic=True'))
     repository.commit()
-    done = repository.run("-c", "from remote_path import *; save('weights', UPath('memory://bucket/model.txt'))")
-    assert done.stderr.splitlines()[-1].startswith("ValueError: ")
-    assert "is not on a local file system" in done.stderr
+    show = (
+        "from remote_path import *; path = save('weights', UPath('memory://bucket/model.txt')); print(path.read_text())"
+    )
+    done = repository.run("-c", show)
+    assert (done.stderr, done.stdout) == ("", "weights\n")
 
 
 CACHED = """\

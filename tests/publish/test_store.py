@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
+import os
 import pathlib
+import tempfile
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import fsspec
 import pytest
 from conftest import Repository
+from servers import S3_KEY, S3_SECRET, WEED, s3_server
+from upath import UPath
 
-from pyrepro import Artifact
+from pyrepro import (
+    Artifact,
+    ArtifactMismatchError,
+    ArtifactMissingError,
+    InputChangedError,
+    PublishError,
+)
 
 
 class Store:
@@ -40,9 +53,30 @@ class Store:
         self.system.pipe_file(f"{self.root}/{name}", content)
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Store]:
-    if request.param == "memory":
+def _kinds() -> list[str]:
+    return ["memory", "file", *(["s3"] if WEED and importlib.util.find_spec("s3fs") else [])]
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(params=_kinds())
+def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    if request.param == "s3":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", S3_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
+        one = Store(f"s3://bucket/{uuid.uuid4().hex[:8]}")
+        if not one.system.exists("bucket"):
+            one.system.mkdir("bucket")
+        yield one
+    elif request.param == "memory":
         one = Store(f"memory://{tmp_path.name}")
         yield one
         one.system.store.clear()
@@ -51,18 +85,37 @@ def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[St
         yield Store(f"file://{tmp_path}/store")
 
 
+@pytest.fixture
+def left(tmp_path: pathlib.Path) -> Any:
+    """Every file that is kept where calls stage what goes into a store."""
+    return lambda: sorted(path.name for path in (tmp_path / "temporary").rglob("*") if path.is_file())
+
+
 class Step:
     """A function that counts how often it runs."""
 
     def __init__(self, repository: Repository, **options: Any) -> None:
         self.runs = 0
         self.content = "trained"
+        self.beside: dict[str, str] = {}
+        """What is written beside the artifact under its tag, by its ending."""
+        self.others: dict[str, str] = {}
+        """What is written there under other names."""
+        self.error: BaseException | None = None
 
-        @Artifact("outpath", config=dict, repo=repository.path, **({"ignore": ("self",)} | options))
+        @Artifact("outpath", config=dict, repo=repository.path, ignore=["self"], **options)
         def save(outpath: Any, lr: float = 0.1) -> Any:
             self.runs += 1
             with open(outpath, "w") as outf:
                 outf.write(f"{self.content} with {lr}")
+            for ending, content in self.beside.items():
+                pathlib.Path(str(outpath).replace(".txt", ending)).write_text(content)
+            for path, content in self.others.items():
+                other = pathlib.Path(outpath).parent / path
+                other.parent.mkdir(exist_ok=True)
+                other.write_text(content)
+            if self.error is not None:
+                raise self.error
             return outpath
 
         self.save = save
@@ -93,3 +146,430 @@ def test_a_record_stands_beside_its_artifact(repository: Repository, store: Stor
     record = json.loads(files[f"foo-{name(lr=0.1)}.txt.pyrepro.json"])
     assert record["artifact"]["name"] == f"foo-{name(lr=0.1)}.txt"
     assert step.runs == 1
+
+
+# What is done, and what is there
+
+
+def test_a_function_that_raises_leaves_nothing(repository: Repository, store: Store, left: Any) -> None:
+    step = Step(repository, cache=True)
+    step.error = RuntimeError("no")
+    with pytest.raises(RuntimeError, match=r"^no$"):
+        step.save(store / "foo.txt")
+    assert (store.files(), store.markers(), left()) == ({}, [], [])
+
+
+def test_what_was_uploaded_is_not_kept(repository: Repository, store: Store, left: Any) -> None:
+    step = Step(repository, cache=True, record=True)
+    step.beside = {".log": "fine"}
+    step.save(store / "foo.txt")
+    assert left() == []
+
+
+def test_an_artifact_without_cache_is_made_again(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, atomic=True)
+    step.save(store / "foo.txt")
+    step.content = "tested"
+    step.save(store / "foo.txt")
+    assert store.files() == {f"foo-{name(lr=0.1)}.txt": b"tested with 0.1"}
+
+
+def test_side_files_with_the_tag_are_replaced(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True, record=True)
+    step.beside = {".log": "first"}
+    step.save(store / "foo.txt")
+    step.beside = {".log": "second"}
+    step.save.refresh(store / "foo.txt")
+    step.save(store / "foo.txt")
+    stem = f"foo-{name(lr=0.1)}"
+    files = store.files()
+    assert (files[f"{stem}.log"], sorted(files), step.runs) == (
+        b"second",
+        [f"{stem}.log", f"{stem}.txt", f"{stem}.txt.pyrepro.json"],
+        2,
+    )
+
+
+def test_a_side_file_without_the_tag_is_put_once(
+    repository: Repository, store: Store, name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step(repository, atomic=True)
+    step.others = {"all.log": "line", "plots/one.png": "png"}
+    step.save(store / "foo.txt")
+    assert caplog.messages == [
+        f"{store / 'all.log'}, {store / 'plots/one.png'}: put in place, without the tag in the name; the next call that "
+        f"writes something else there will be refused, so put the tag of the path into it, or write it elsewhere"
+    ]
+    step.save(store / "foo.txt", 0.2)
+    assert store.files() == {
+        "all.log": b"line",
+        "plots/one.png": b"png",
+        f"foo-{name(lr=0.1)}.txt": b"trained with 0.1",
+        f"foo-{name(lr=0.2)}.txt": b"trained with 0.2",
+    }
+
+
+def test_a_side_file_without_the_tag_does_not_replace_other_content(
+    repository: Repository, store: Store, name: Any
+) -> None:
+    store.put("all.log", b"LINE")
+    step = Step(repository, atomic=True)
+    step.others = {"all.log": "line"}
+    with pytest.raises(PublishError) as error:
+        step.save(store / "foo.txt")
+    [kept] = error.value.kept
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    assert str(error.value) == (
+        f"{store / tagged} is in place; this is not:\n"
+        f"  {store / 'all.log'}: it is there already, with other content; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+    )
+    assert pathlib.Path(kept).read_text() == "line"
+    assert store.files() == {"all.log": b"LINE", tagged: b"trained with 0.1"}
+
+
+def test_the_artifact_of_another_function_is_refused(repository: Repository, store: Store) -> None:
+    Step(repository, cache=True).save(store / "foo.txt")
+
+    @Artifact("outpath", config=dict, repo=repository.path, cache=True)
+    def other(outpath: str, lr: float = 0.1) -> None: ...
+
+    with pytest.raises(ArtifactMismatchError, match="would take it for its own; pass another stem to one of them"):
+        other(store / "foo.txt")
+
+
+def test_publishing_without_cache_removes_the_marker(repository: Repository, store: Store) -> None:
+    cached, other = Step(repository, cache=True), Step(repository, atomic=True)
+    cached.save(store / "foo.txt")
+    other.content = "tested"
+    other.save(store / "foo.txt")
+    assert store.markers() == []
+    cached.save(store / "foo.txt")
+    assert cached.runs == 2
+
+
+def test_refresh_makes_again_what_is_there(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    step.save(store / "foo.txt")
+    step.content = "tested"
+    step.save.refresh(store / "foo.txt")
+    step.save(store / "foo.txt")
+    assert (step.runs, store.files()) == (2, {f"foo-{name(lr=0.1)}.txt": b"tested with 0.1"})
+
+
+def test_what_somebody_changed_is_moved_aside(
+    repository: Repository, store: Store, name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step(repository, cache=True)
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    step.save(store / "foo.txt")
+    store.put(tagged, b"annotated by hand")
+    step.save(store / "foo.txt")
+    step.save(store / "foo.txt")
+    files = store.files()
+    [aside] = files.keys() - {tagged}
+    assert files == {tagged: b"trained with 0.1", aside: b"annotated by hand"}
+    assert step.runs == 2
+    assert caplog.messages == [
+        f"{store / tagged} was changed since it was made, so it is not overwritten; it is now {store / aside}"
+    ]
+
+
+def test_what_was_removed_is_made_again(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    step.save(store / "foo.txt")
+    store.system.rm_file(f"{store.root}/foo-{name(lr=0.1)}.txt")
+    step.save(store / "foo.txt")
+    step.save(store / "foo.txt")
+    assert step.runs == 2
+
+
+def test_what_lost_its_record_is_made_again(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True, record=True)
+    step.save(store / "foo.txt")
+    store.system.rm_file(f"{store.root}/foo-{name(lr=0.1)}.txt.pyrepro.json")
+    step.save(store / "foo.txt")
+    step.save(store / "foo.txt")
+    assert step.runs == 2
+
+
+def test_a_damaged_marker_is_replaced(repository: Repository, store: Store) -> None:
+    step = Step(repository, cache=True)
+    step.save(store / "foo.txt")
+    [marker] = store.markers()
+    store.system.pipe_file(marker, b"{")
+    step.save(store / "foo.txt")
+    step.save(store / "foo.txt")
+    assert step.runs == 2
+
+
+# Directories
+
+
+def test_a_directory_is_an_artifact(repository: Repository, store: Store, name: Any) -> None:
+    chunks = {"0.0": "a", "0.1": "b", "meta/.zattrs": "{}"}
+    runs = []
+
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True, ignore=["chunks", "runs"])
+    def save(outpath: str) -> None:
+        runs.append(outpath)
+        for chunk, content in chunks.items():
+            path = pathlib.Path(outpath, chunk)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+
+    tagged = f"t-{name({})}.zarr"
+    record = f"{tagged}.pyrepro.json"
+    save(store / "t.zarr")
+    save(store / "t.zarr")
+    assert len(runs) == 1
+    del chunks["0.1"]
+    save.refresh(store / "t.zarr")
+    save(store / "t.zarr")
+    files = store.files()
+    assert {path: content for path, content in files.items() if path != record} == {
+        f"{tagged}/0.0": b"a",
+        f"{tagged}/meta/.zattrs": b"{}",
+    }
+    assert len(runs) == 2
+    store.put(f"{tagged}/0.0", b"x")
+    save(store / "t.zarr")
+    assert len(runs) == 3
+
+
+def test_an_empty_directory_is_kept_where_it_was_written(repository: Repository, store: Store, name: Any) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+
+    with pytest.raises(PublishError) as error:
+        save(store / "t.zarr")
+    [kept] = error.value.kept
+    assert os.path.isdir(kept)
+    assert store.files() == {}
+
+
+def test_a_file_takes_the_place_of_a_directory_and_back(repository: Repository, store: Store, name: Any) -> None:
+    is_file = [True, False, True]
+
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        if is_file.pop():
+            pathlib.Path(outpath).write_text("file")
+        else:
+            pathlib.Path(outpath).mkdir()
+            pathlib.Path(outpath, "part").write_text("part")
+
+    tagged = f"t-{name({})}"
+    found = []
+    for _ in range(3):
+        save(store / "t")
+        found.append(store.files())
+    assert found == [{tagged: b"file"}, {f"{tagged}/part": b"part"}, {tagged: b"file"}]
+
+
+# Paths
+
+
+def test_a_universal_path_stays_one(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    path = UPath(store.url, **store.options)
+    for _ in range(2):
+        assert step.save(path / "foo.txt") == path / f"foo-{name(lr=0.1)}.txt"
+    assert step.runs == 1
+
+
+def test_bytes_stay_bytes(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, atomic=True)
+    url = (store / "foo.txt").encode()
+    assert step.save(url) == (store / f"foo-{name(lr=0.1)}.txt").encode()
+
+
+def test_a_function_gets_a_local_path_of_the_same_name(repository: Repository, store: Store, name: Any) -> None:
+    seen = []
+
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: Any) -> Any:
+        seen.append((type(outpath), os.path.isabs(outpath), os.path.basename(outpath)))
+        pathlib.Path(outpath).write_text("here")
+        return {"path": outpath, "beside": [pathlib.Path(outpath).parent]}
+
+    tagged = f"foo-{name({})}.txt"
+    assert save(store / "foo.txt") == {"path": store / tagged, "beside": [UPath(store.url)]}
+    assert seen == [(str, True, tagged)]
+
+
+def test_several_keywords_may_be_here_and_there(
+    repository: Repository, store: Store, name: Any, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact(["model", "plots"], config={}, repo=repository.path, cache=True)
+    def save(model: str, plots: list[str]) -> None:
+        runs.append(model)
+        for path in (model, *plots):
+            pathlib.Path(path).write_text("content")
+
+    def call() -> Any:
+        return save("model.pkl", [store / "a.png", store / "b/b.png"])
+
+    expected = {"model": f"model-{name({})}.pkl", "plots": [store / f"a-{name({})}.png", store / f"b/b-{name({})}.png"]}
+    assert [call(), call()] == [expected] * 2
+    assert len(runs) == 1
+    store.system.rm_file(f"{store.root}/a-{name({})}.png")
+    call()
+    assert len(runs) == 2
+
+
+def test_a_function_that_writes_nothing_is_told_so(repository: Repository, store: Store, name: Any) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True)
+    def save(outpath: str) -> None: ...
+
+    with pytest.raises(ArtifactMissingError) as error:
+        save(store / "foo.txt")
+    assert str(error.value) == (
+        f"the function returned without writing {store / f'foo-{name({})}.txt'}; it wrote nothing. "
+        f"Write to the very path that is passed to it."
+    )
+
+
+# Names that are not true any more, and work that survives commits
+
+
+def test_what_an_earlier_commit_made_is_copied(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True, record=True, code="lib")
+    step.save(store / "foo.txt")
+    old = f"foo-{name(lr=0.1)}.txt"
+    repository.write("README", "new")
+    repository.commit()
+    again = Step(repository, cache=True, record=True, code="lib")
+    again.save(store / "foo.txt")
+    again.save(store / "foo.txt")
+    new = f"foo-{name(lr=0.1)}.txt"
+    assert sorted(store.files()) == sorted([old, f"{old}.pyrepro.json", new, f"{new}.pyrepro.json"])
+    assert (old != new, store.files()[new], again.runs) == (True, b"trained with 0.1", 0)
+
+
+def test_what_names_its_commit_is_not_copied(repository: Repository, store: Store) -> None:
+    step = Step(repository, cache=True, code="lib")
+    step.content = repository.head
+    step.save(store / "foo.txt")
+    repository.write("README", "new")
+    repository.commit()
+    again = Step(repository, cache=True, code="lib")
+    again.save(store / "foo.txt")
+    assert again.runs == 1
+
+
+def test_an_input_that_changes_costs_the_name(repository: Repository, store: Store, tmp_path: pathlib.Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("1")
+
+    @Artifact("outpath", inputs="data", config={}, repo=repository.path, cache=True)
+    def save(outpath: str, data: pathlib.Path) -> None:
+        pathlib.Path(outpath).write_text(data.read_text())
+        data.write_text("22")
+
+    with pytest.raises(InputChangedError):
+        save(store / "foo.txt", data)
+    [kept] = store.files()
+    assert (kept.startswith("foo-unnamed-"), store.files()[kept], store.markers()) == (True, b"1", [])
+
+
+def test_code_that_was_loaded_late_is_in_the_name(repository: Repository, store: Store) -> None:
+    if store.url.startswith("memory"):
+        pytest.skip("another process has another memory")
+    repository.write(
+        "run.py",
+        "import sys\n"
+        "from pyrepro import Artifact\n"
+        "@Artifact('outpath', config={}, cache=True, allow_dirty=True)\n"
+        "def save(outpath):\n"
+        "    import late\n"
+        "    with open(outpath, 'w') as file:\n"
+        "        file.write('late')\n"
+        "print(save(sys.argv[1]))\n",
+    )
+    repository.commit()
+    repository.write("late.py", "X = 1")
+    done = repository.run("run.py", store / "foo.txt")
+    [made] = store.files()
+    assert ("-dirty-" in made, done.stdout.strip()) == (True, store / made), done.stderr
+    assert len(store.markers()) == 1
+
+
+# Without what reaches stores
+
+WITHOUT = """\
+import sys
+sys.modules["upath"] = None
+from pyrepro import Artifact
+
+@Artifact("outpath", config={})
+def name(outpath):
+    return outpath
+
+@Artifact("outpath", config={}, atomic=True)
+def save(outpath):
+    raise AssertionError("is not called")
+
+print(name("s3://bucket/foo.txt").startswith("s3://bucket/foo-"), "fsspec" in sys.modules)
+try:
+    save("s3://key:password@bucket/foo.txt")
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_without_the_extra_a_store_is_an_error_that_names_it(repository: Repository, tmp_path: pathlib.Path) -> None:
+    repository.write("without.py", WITHOUT)
+    repository.commit()
+    done = repository.run("without.py")
+    tagged = f"foo-{repository.head[:12]}-44136fa355b3.txt"
+    assert (done.stderr, done.stdout.splitlines()) == (
+        "",
+        [
+            "True False",
+            f"'s3://bucket/{tagged}' is in a store, which fsspec and universal_pathlib reach, and they are not both "
+            f"installed (import of upath halted; None in sys.modules): pip install 'pyrepro[remote]'",
+        ],
+    )
+
+
+def test_a_scheme_that_nothing_reaches_is_an_error_before_the_call(repository: Repository) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ValueError) as error:
+        save("nothing://user:password@host/foo.txt")
+    assert str(error.value) == (
+        f"'nothing://host/foo-{repository.head[:12]}-44136fa355b3.txt' cannot be reached: Protocol not known: nothing"
+    )
+
+
+# At once
+
+
+def test_what_another_call_completed_meanwhile_is_not_replaced(
+    repository: Repository, store: Store, name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    order = ["first", "second"]
+
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True, ignore=["order", "store"])
+    def save(outpath: str) -> None:
+        content = order.pop(0)
+        if order:
+            # As another process, which begins later, and is quicker.
+            save(store / "foo.txt")
+        pathlib.Path(outpath).write_text(content)
+        pathlib.Path(outpath.replace(".txt", ".log")).write_text(content)
+
+    tagged = f"foo-{name({})}"
+    save(store / "foo.txt")
+    files = store.files()
+    assert [files[f"{tagged}.txt"], files[f"{tagged}.log"]] == [b"second", b"second"]
+    assert json.loads(files[f"{tagged}.txt.pyrepro.json"])["artifact"]["size"] == 6
+    assert f"{store / tagged}.txt was completed by another call meanwhile, and is not replaced" in caplog.messages
+    assert save(store / "foo.txt") == f"{store / tagged}.txt"

@@ -311,7 +311,7 @@ def test_a_field_that_no_call_gives_is_refused(place: Any, to: Any, problem: str
 def test_a_number_that_is_none_in_json_is_refused(number: str, hostile: dict[str, Any]) -> None:
     text = hostile["good"].replace('"seconds": ', f'"seconds": {number}, "x": ')
     pathlib.Path(f"{hostile['path']}.pyrepro.json").write_text(text)
-    with pytest.raises(RecordError, match=f"cannot be read: {number} is no JSON; take it from a backup"):
+    with pytest.raises(RecordError, match=f"cannot be read: {number} is not JSON; take it from a backup"):
         read_record(hostile["path"])
 
 
@@ -340,6 +340,14 @@ def test_a_name_of_several_lines_is_said_on_one(place: Any, text: Any, hostile: 
         (hostile["path"].parent / "table.csv").unlink()
     changed(hostile, *place, to=text)
     with pytest.raises(ReproduceError, match=r"evil\\n\\ntype curl evil"):
+        reproduce(hostile["path"], hostile["kept"][0])
+
+
+@pytest.mark.parametrize("path", ["/", "//", "..", "../../../../../../../.."])
+def test_a_directory_that_holds_everything_is_not_read_as_an_input(path: str, hostile: dict[str, Any]) -> None:
+    (hostile["path"].parent / "table.csv").unlink()
+    changed(hostile, "inputs", "table", "path", to=path)
+    with pytest.raises(ReproduceError, match=r": holds the temporary directory\n"):
         reproduce(hostile["path"], hostile["kept"][0])
 
 

@@ -419,6 +419,31 @@ def test_only_programs_of_the_commit_are_run(repository: Repository, out: Path) 
         assert str(error.value).endswith(f"its program {name} is not in the commit")
 
 
+def test_a_path_that_is_given_to_another_parameter_makes_another_artifact_which_is_named(
+    repository: Repository, out: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath, note=""):
+            Path(outpath).write_text("good job")
+            return outpath
+        """,
+    )
+    path = artifact_of(repository.run("-c", "import step; print(step.save('foo.txt'))"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["paths"] = {"outpath": "bar.txt", "note": "foo.txt"}
+    record.write_text(json.dumps(document))
+    with pytest.raises(ReproduceError) as error:
+        reproduce(path)
+    assert str(error.value) == (
+        f"{path.name} cannot be made again: its function did not write it, but {path.name.replace('foo', 'bar')}\n"
+        f"it was made in a session or by a worker, whose program is not recorded"
+    )
+
+
 @pytest.mark.parametrize("name", ["antigravity", "no.such.module"])
 def test_only_modules_of_the_commit_are_imported(name: str, repository: Repository, out: Path, tmp_path: Path) -> None:
     committed(repository, step=ARGUMENTS % "1")
@@ -649,6 +674,50 @@ def test_a_program_reads_its_input_where_the_colleague_has_it(
     (out / "here").mkdir()
     (out / "table.csv").rename(out / "here" / "table.csv")
     assert made_by_colleague(repository, path, tmp_path, inputs={"table": out / "here" / "table.csv"}).same
+
+
+def test_a_function_that_starts_processes_anew_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step="""
+        import multiprocessing
+
+        def shout(text):
+            return text.upper()
+
+        @Artifact("outpath", record=True)
+        def save(outpath):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                Path(outpath).write_text(pool.map(shout, ["good job"])[0])
+                pool.close()
+                pool.join()
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_function_under_the_main_guard_is_called_by_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        if __name__ == "__main__":
+            @Artifact("outpath", record=True)
+            def save(outpath):
+                Path(outpath).write_text("good job")
+                return outpath
+
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
 
 
 def test_a_coroutine_function_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:

@@ -415,6 +415,38 @@ print(save("foo.txt"))
     assert document(out / done.stdout.strip())["code"]["others"]["lablib"] is None
 
 
+@pytest.mark.parametrize("packages", ["one", "one, two, three"])
+def test_another_work_tree_is_read_once_however_many_packages_are_loaded_from_it(
+    packages: str, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    lab = repository.clone(tmp_path / "lab")
+    lab.commit(one="X = 1\n", two="X = 2\n", three="X = 3\n")
+    repository.commit(
+        step=f"""\
+import sys
+import {packages}
+from pyrepro import Artifact
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    open(outpath, "w").write("good job")
+    return outpath
+
+def note(event, arguments):
+    if event == "subprocess.Popen" and {str(lab.path)!r} in arguments[1]:
+        reads.append(arguments[1])
+
+reads = []
+sys.addaudithook(note)
+print(save("foo.txt"))
+print(len(reads))
+"""
+    )
+    done = repository.run(repository.path / "step.py", cwd=out, env={"PYTHONPATH": str(lab.path)})
+    path, reads = done.stdout.split()
+    assert (document(out / path)["code"]["others"], reads) == (dict.fromkeys(packages.split(", "), lab.head), "2")
+
+
 def test_a_file_that_git_reads_otherwise_each_time_is_in_no_patch(repository: Repository, out: pathlib.Path) -> None:
     repository.write(".gitattributes", "*.noise filter=noise\n")
     repository.write("a.noise", "a\n")

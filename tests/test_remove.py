@@ -360,12 +360,12 @@ def test_what_a_commit_made_that_the_clone_does_not_have_is_unknown(repository: 
 
 def test_a_shallow_clone_is_an_error(repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path) -> None:
     repository.commit()
-    clone = repository.clone(tmp_path / "clone", "--depth=1")
+    clone = repository.clone(tmp_path / "my clone", "--depth=1")
     with pytest.raises(CodeStateError) as error:
         unused(out, repo=clone.path)
     assert str(error.value) == (
         f"{clone.path} is a shallow clone, so what its refs reach cannot be determined; "
-        f"type: git -C {clone.path} fetch --unshallow"
+        f"type: git -C '{clone.path}' fetch --unshallow"
     )
 
 

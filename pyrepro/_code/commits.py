@@ -6,6 +6,7 @@ Sources: git-cat-file(1), git-rev-list(1).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 
 from pyrepro._code.git import run_git
@@ -67,7 +68,7 @@ class Commits:
         if os.path.exists(os.path.join(git_directories(top)[1], "shallow")):
             raise CodeStateError(
                 f"{top} is a shallow clone, so what its refs reach cannot be determined; "
-                f"type: git -C {top} fetch --unshallow",
+                f"type: git -C {shlex.quote(top)} fetch --unshallow",
                 work_tree=top,
             )
         # As the files of the work tree are, and as they were loaded into this process.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 import types
@@ -302,7 +303,7 @@ def _last_write(file: str) -> str:
 def _future(module: LoadedModule) -> str:
     return (
         f"which is in the future: by this computer's clock it is {_clock(time.time_ns())}, so that clock or the one of "
-        f"the file system is wrong; set it right, type: touch {module.file}, and {_remedy(module)}"
+        f"the file system is wrong; set it right, type: touch {shlex.quote(module.file)}, and {_remedy(module)}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 import time
 import types
 from collections.abc import Callable, Iterable, Sequence
@@ -99,7 +100,7 @@ class Reading(NamedTuple):
         if path in self.copies and path in snapshot.contents:
             return (
                 f" (loaded from {self.copies[path]}, another copy of it; "
-                f"install this work tree with: pip install -e {self.work_tree})"
+                f"install this work tree with: pip install -e {shlex.quote(self.work_tree or os.curdir)})"
             )
         return " (as it was loaded; the file holds something else now)" if path in snapshot.contents else ""
 

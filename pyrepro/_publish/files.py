@@ -109,7 +109,7 @@ def make_state_directory(directory: str) -> None:
             # Another call that ended removed it between two steps; all of them are taken again. No call removes a link.
             if os.path.islink(path):
                 raise FileNotFoundError(
-                    f"{path} is a link to {os.readlink(path)}, where no directory is; remove the link"
+                    f"{path} is a link to {os.readlink(path)}, which is not a directory; remove the link"
                 ) from None
         os.makedirs(directory, exist_ok=True)
 

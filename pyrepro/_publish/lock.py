@@ -85,8 +85,8 @@ class Locks:
             # Only what this call is part of could release this lock, and it waits for this call.
             if path in _lock_files_held.get():
                 raise RuntimeError(
-                    f"{self._maker} was called for {target.path} by what is making it, and would wait for itself; "
-                    f"pass another path"
+                    f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
+                    f"itself; pass another path"
                 )
             self.directories.add(target.directory)
             make_state_directory(target.directory)
@@ -100,7 +100,7 @@ class Locks:
                 return target
             except PermissionError as error:
                 # The lock of another user whom nothing else keeps from writing here: it may be a killed call's.
-                _warn_once(f"{path} may not be used, so calls may compute twice; remove it when nothing runs: {error}")
+                _warn_once(f"{path} cannot be used, so calls may compute twice; remove it when nothing runs: {error}")
             except OSError as error:
                 _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:

@@ -134,7 +134,7 @@ def test_an_installed_copy_that_the_commit_does_not_hold_any_more_is_a_change(
         f"{name}\n",
         f"{names_dirty(name)}the work tree {lab.path} has changes that commit {lab.head[:12]} does not hold:\n"
         f"  mylab/core.py (loaded from {core}, another copy of it; "
-        f"install this work tree with: pip install -e {lab.path})\n",
+        f"install this work tree with: pip install -e '{lab.path}')\n",
     )
 
 
@@ -149,7 +149,7 @@ def test_an_installed_copy_that_is_loaded_during_the_call_counts(
         "modules whose code no commit holds were loaded, too late to refuse: "
         f"the work tree {lab.path} has changes that commit {lab.head[:12]} does not hold:\n"
         f"  mylab/core.py (loaded from {core}, another copy of it; "
-        f"install this work tree with: pip install -e {lab.path})\n"
+        f"install this work tree with: pip install -e '{lab.path}')\n"
     ) in stderr
 
 

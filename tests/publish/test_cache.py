@@ -456,7 +456,7 @@ def test_a_function_that_calls_itself_for_the_same_artifact_does_not_wait_for_ev
     with pytest.raises(RuntimeError) as error:
         save("foo.txt")
     assert str(error.value) == (
-        f".../test_cache.py:{save.__qualname__}:{line_of(save)} was called for {out}/foo-{name()}.txt by what is making it, and would "
+        f".../test_cache.py:{save.__qualname__}:{line_of(save)} was called for {out}/foo-{name()}.txt by the call that is making it, and would "
         f"wait for itself; pass another path"
     )
     assert os.listdir(out) == []
@@ -625,7 +625,7 @@ def test_a_lock_that_is_not_permitted_is_not_called_missing(
     assert step.runs == 1
     [message] = [record.message for record in caplog.records]
     assert re.sub("[0-9a-f]{32}", "<digest>", message) == (
-        f"{out}/.pyrepro/<digest>.lock may not be used, so calls may compute twice; remove it when nothing runs: "
+        f"{out}/.pyrepro/<digest>.lock cannot be used, so calls may compute twice; remove it when nothing runs: "
         f"[Errno {errno.EPERM}] Operation not permitted"
     )
 

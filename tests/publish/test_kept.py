@@ -715,7 +715,7 @@ def test_a_room_that_is_a_link_to_nowhere_is_refused_before_the_function_runs(
     with pytest.raises(FileNotFoundError) as error:
         save(out / "foo.txt")
     assert str(error.value) == (
-        f"{out}/.pyrepro is a link to {out}/scratch/gone, where no directory is; remove the link"
+        f"{out}/.pyrepro is a link to {out}/scratch/gone, which is not a directory; remove the link"
     )
 
 

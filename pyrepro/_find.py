@@ -14,12 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from pyrepro._config.forms import JSON, config_hash, json_form
 from pyrepro._config.place import leaves_of
-from pyrepro._paths import SplitPath, split_path
+from pyrepro._paths import SplitPath, is_path, split_path, text_of, without_user
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import marker_of
 from pyrepro._publish.reason import digest_of_value
-from pyrepro._record.record import SUFFIX, Record, read_record
+from pyrepro._publish.store import store_target
+from pyrepro._record.record import SUFFIX, Record, read_record, record_of
 from pyrepro._record.table import Records
+from pyrepro._stores import Told, is_in_store
 from pyrepro._tag import DIGITS, Tag, plain_name, split_suffix
 from pyrepro.errors import NotTaggedError, RecordError
 
@@ -73,22 +75,25 @@ def find(
     split = _split(path, "find")
     if dirty is not None and not isinstance(dirty, bool):
         raise TypeError(f"dirty={dirty!r} of find is neither True, False nor None; pass one of them")
+    directory = _Directory.of(path, split.head)
     wanted = None if config is None else config_hash(config)[:DIGITS]
     wanted_values = _wanted_values(where)
-    found = list(_artifacts_of(split))
+    found = list(directory.artifacts_of(split))
     if not found:
-        _refuse_what_is_not_plain(os.fsdecode(path), split)
+        _refuse_what_is_not_plain(directory, text_of(path), split)
     if wanted_values:
-        known = {one: _values_of(Target(split.head, one.name), one.tag, wanted_values) for one in found}
+        known = {
+            one: _values_of(Target(split.head, one.name, directory.store), one.tag, wanted_values) for one in found
+        }
         _check_keys(path, wanted_values, known.values())
         found = [one for one in found if _has(known[one], wanted_values)]
-    dated: list[tuple[int, str, Tag]] = []
+    dated: list[tuple[float, str, Tag]] = []
     for name, tag in found:
         if wanted not in (None, tag.config) or dirty not in (None, tag.changes is not None):
             continue
         # FileNotFoundError: it was removed meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            dated.append((-os.stat(os.path.join(split.head, name)).st_mtime_ns, name, tag))
+            dated.append((-directory.time_of(name), name, tag))
     return [tag.put(path) for _, _, tag in sorted(dated, key=lambda item: item[:2])]
 
 
@@ -111,64 +116,98 @@ def records(path: str | bytes | os.PathLike[Any]) -> Records:
         ``pandas.DataFrame(records("out/model.pkl").rows())``
     """
     split = _split(path, "records", takes_directory=True)
-    text = os.fsdecode(path)
+    text = text_of(path)
     is_name = not split.tail and split.name not in ("", ".", "..")
-    directory = split.head
-    names = [one.name for one in _artifacts_of(split, SUFFIX)] if is_name else []
-    if not names and os.path.isdir(text):
-        directory, names = text, [name for name in os.listdir(text) if name.endswith(SUFFIX)]
+    directory = _Directory.of(path, split.head)
+    names = [one.name for one in directory.artifacts_of(split, SUFFIX)] if is_name else []
+    if not names and (directory.store is not None or os.path.isdir(text)):
+        directory = _Directory.of(path, os.path.join(text, ""))
+        names = [name for name in directory.names() if name.endswith(SUFFIX)]
     if not names:
         _refuse_one_artifact(text, split)
         _refuse_pattern(text)
     read: list[Record] = []
     for name in names:
         try:
-            read.append(read_record(os.path.join(directory, name)))
+            read.append(directory.record_in(name))
         except RecordError as error:
             _logger.warning("a record is left out: %s", error)
     return Records(sorted(read, key=lambda record: (record.started, record.path), reverse=True))
 
 
 def _split(path: Any, function: str, *, takes_directory: bool = False) -> SplitPath:
-    if not isinstance(path, (str, bytes, os.PathLike)):
+    if not is_path(path):
         accepted = "a directory or a plain path" if takes_directory else "one plain path"
         raise TypeError(
             f"{function} takes {accepted}, a str, bytes or os.PathLike, not {path!r} of type {type(path).__name__}"
         )
-    text = os.fsdecode(path)
-    if "://" in text:
-        raise ValueError(
-            f"{path!r} is a URL; {function} lists local directories, list this one with the library that writes to it"
-        )
+    text = text_of(path)
     split = split_path(text, accepted="a str")
     if split.name in ("", ".", "..") and not (takes_directory and text):
         raise ValueError(f"{path!r} has no file name; pass the plain path of an artifact, like 'out/model.pkl'")
     return split
 
 
-def _artifacts_of(split: SplitPath, ending: str = "") -> Iterator[_Found]:
-    """The artifacts of a plain path, or what stands beside them with another ending; in no order."""
-    stem, suffix = split_suffix(split.name)
-    try:
-        names = os.listdir(split.head or os.curdir)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
-        if name.startswith(stem) and name.endswith(suffix + ending):
-            with contextlib.suppress(NotTaggedError):  # it is another file
-                tag = Tag.from_path(name)
-                if name == f"{stem}-{tag}{suffix}{ending}":
-                    yield _Found(name, tag)
+class _Directory:
+    """A directory with artifacts, local or in a store.
+
+    Args:
+        place: its path, which ends in a separator or is empty.
+        store: the store that it is in, None if it is local.
+    """
+
+    def __init__(self, place: str, store: Any) -> None:
+        self.store = store
+        self._place = place if store is None else without_user(place)
+        self._told: dict[str, Told] = {}
+
+    @classmethod
+    def of(cls, path: Any, place: str) -> _Directory:
+        """A directory that a path leads to, or is."""
+        return cls(place, store_target(path).store if is_in_store(path) else None)
+
+    def names(self) -> list[str]:
+        """What is in it, in no order."""
+        if self.store is not None:
+            self._told = self.store.told_of_names(self._place)
+            return [*self._told]
+        try:
+            return os.listdir(self._place or os.curdir)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def time_of(self, name: str) -> float:
+        """When something in it was written.
+
+        Raises:
+            FileNotFoundError: it was removed meanwhile.
+        """
+        return os.stat(self._place + name).st_mtime_ns if self.store is None else self._told[name].time
+
+    def record_in(self, name: str) -> Record:
+        """The record that a file in it holds."""
+        file = self._place + name
+        return read_record(file) if self.store is None else record_of(self.store.read(file), file)
+
+    def artifacts_of(self, split: SplitPath, ending: str = "") -> Iterator[_Found]:
+        """The artifacts of a plain path, or what stands beside them with another ending; in no order."""
+        stem, suffix = split_suffix(split.name)
+        for name in self.names():
+            if name.startswith(stem) and name.endswith(suffix + ending):
+                with contextlib.suppress(NotTaggedError):  # it is another file
+                    tag = Tag.from_path(name)
+                    if name == f"{stem}-{tag}{suffix}{ending}":
+                        yield _Found(name, tag)
 
 
-def _refuse_what_is_not_plain(text: str, split: SplitPath) -> None:
+def _refuse_what_is_not_plain(directory: _Directory, text: str, split: SplitPath) -> None:
     """Refuse a path that no function is called with.
 
     Asked where nothing is found. A plain path may look like these: an artifact of one function is what another is
     called with, names hold brackets, and a link without a tag leads to the newest directory.
     """
     _refuse_one_artifact(text, split)
-    if os.path.isdir(text):
+    if os.path.isdir(text) if directory.store is None else directory.store.told_of_names(text):
         raise ValueError(
             f"{text!r} is a directory; pass the plain path of an artifact in it, like "
             f"{os.path.join(text, 'model.pkl')!r}; records({text!r}) lists what is recorded there"
@@ -213,7 +252,8 @@ def _values_of(target: Target, tag: Tag, wanted: Iterable[str]) -> dict[str, str
         return values
     # RecordError: there is none, or it cannot be read; then it says nothing.
     with contextlib.suppress(RecordError):
-        record = read_record(target.path + SUFFIX)
+        file = target.path + SUFFIX
+        record = read_record(file) if target.store is None else record_of(target.store.read(file), file)
         recorded: JSON = json_form(record.call["arguments"])
         values = (
             _digests(recorded) | (_digests(record.config) if record.config_hash.startswith(tag.config) else {}) | values

@@ -6,9 +6,11 @@ Sources: the fsspec specification, RFC 9110 section 13 (conditional requests).
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pyrepro._paths import STATE_DIRECTORY, is_url, split_text, without_user
@@ -16,8 +18,19 @@ from pyrepro._paths import STATE_DIRECTORY, is_url, split_text, without_user
 _WHOLE_PUTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 """In these stores others see what is put whole or not at all; elsewhere it is put under another name, and moved."""
 
+_CHUNK = 1 << 22  # bytes
+
 _SAYS_CONTENT = ("ETag", "etag", "md5Hash", "crc32c")
 _SAYS_CHANGE = ("VersionId", "generation", "mtime", "LastModified", "last_modified", "created", "ino")
+_SAYS_TIME = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+
+
+def _seconds(time: Any) -> float:
+    if isinstance(time, str):  # as Google Cloud Storage writes it
+        import datetime  # slow to import
+
+        time = datetime.datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return float(time.timestamp() if hasattr(time, "timestamp") else time)
 
 
 class Told(NamedTuple):
@@ -27,11 +40,18 @@ class Told(NamedTuple):
         size: its size in bytes.
         held: what is another where its content is another: its ETag or checksum, else its times.
         is_directory: whether it is a directory, which object stores do not have.
+        time: when it was written, in seconds since 1970 by the clock of the store; 0 where that is not told.
     """
 
     size: int
     held: str
     is_directory: bool = False
+    time: float = 0.0
+
+    @property
+    def is_content(self) -> bool:
+        """Whether what is held tells the content, and not only when it was written."""
+        return self.held.startswith(_SAYS_CONTENT)
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Told:
@@ -40,7 +60,9 @@ class Told(NamedTuple):
         said = [name for name in _SAYS_CONTENT if info.get(name)][:1]
         said = said or [name for name in _SAYS_CHANGE if info.get(name) is not None]
         held = ",".join(f"{name}:{str(info[name]).strip(chr(34))}" for name in said)
-        return cls(int(info.get("size") or 0), held, info.get("type") == "directory")
+        times = [info[name] for name in _SAYS_TIME if info.get(name)][:1]
+        time = _seconds(times[0]) if times else 0.0
+        return cls(int(info.get("size") or 0), held, info.get("type") == "directory", time)
 
 
 class Requests:
@@ -198,15 +220,23 @@ class Requests:
         with contextlib.suppress(FileNotFoundError):
             self._system.rm(self.key(url), recursive=True)
 
-    def names_in(self, url: str) -> list[str]:
-        """The names in a directory; none if there is no such directory."""
+    def told_of_names(self, url: str) -> dict[str, Told]:
+        """What the store says of each name in a directory; nothing if there is no such directory."""
         system, key = self._system, self.key(url)
         system.invalidate_cache(key)
         try:
-            found = system.ls(key, detail=False)
+            found = system.ls(key, detail=True)
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [path.rstrip("/").rpartition("/")[2] for path in found]
+            return {}
+        start = len(key.rstrip("/")) + 1
+        # Some stores list a directory itself, or an object of its name.
+        return {info["name"].rstrip("/")[start:]: Told.of(info) for info in found if info["name"].rstrip("/")[start:]}
+
+    def chunks(self, url: str) -> Iterator[bytes]:
+        """What an object holds, piece by piece."""
+        with self._system.open(self.key(url), "rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
 
 class Reached(NamedTuple):
@@ -257,3 +287,48 @@ def reached(path: Any) -> Reached:
     except (ImportError, ValueError) as error:
         raise type(error)(f"{without_user(url)!r} cannot be reached: {error}") from error
     return Reached(url.partition("://")[0].lower(), dict(system.storage_options), without_user(url), split_text(url)[0])
+
+
+def store_of(path: Any) -> tuple[Requests, str]:
+    """The store that a path is in, and its URL there; see :func:`reached`."""
+    protocol, options, url, _ = reached(path)
+    return Requests(protocol, options, split_text(url)[0]), url
+
+
+_hashes: dict[tuple[Requests, str, Told], str] = {}
+"""What was hashed, by what the store says of it where that tells its content."""
+
+
+def hash_in_store(path: Any) -> str | dict[str, str]:
+    """The SHA-256 of an object as 64 hex digits, or of each object below a directory by its relative path.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    store, url = store_of(path)
+    told = store.told(url)
+    if told is not None and not told.is_directory:
+        return _hash_of_object(store, url, told)
+    inside = store.told_of_all(url)
+    if told is None and not inside:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
+    return {name: _hash_of_object(store, f"{url}/{name}", one) for name, one in sorted(inside.items())}
+
+
+def _hash_of_object(store: Requests, url: str, told: Told) -> str:
+    known = (store, store.key(url), told)
+    if known in _hashes:
+        return _hashes[known]
+    digest = hashlib.sha256()
+    for chunk in store.chunks(url):
+        digest.update(chunk)
+    if told.is_content and store.told(url) == told:
+        _hashes[known] = digest.hexdigest()
+    return digest.hexdigest()
+
+
+def told_in_store(path: Any) -> object:
+    """What tells without reading it that an object, or any below a directory, is as it was; None if there is none."""
+    store, url = store_of(path)
+    told = store.told(url)
+    return told if told is not None and not told.is_directory else store.told_of_all(url) or None

@@ -115,14 +115,14 @@ class Proxy:
                     else:
                         self._answer(answer.status, answer.getheaders(), content)
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - http.server's names
 
             def _body(self) -> bytes:
                 return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
             def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
                 self.send_response_only(status)
-                length = dict((name.lower(), value) for name, value in headers).get("content-length")
+                length = {name.lower(): value for name, value in headers}.get("content-length")
                 for name, value in headers:
                     if name.lower() not in ("content-length", "connection", "transfer-encoding"):
                         self.send_header(name, value)

@@ -8,8 +8,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from pyrepro._config.memo import SMALLEST, Memo
+from pyrepro._paths import is_path
+from pyrepro._stores import hash_in_store, is_in_store, told_in_store
 from pyrepro.errors import ConfigError
 
 _logger = logging.getLogger("pyrepro")
@@ -32,7 +35,7 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     few seconds logs how far it has come.
 
     Args:
-        path: a file, or a directory. Symbolic links are followed. Left out in
+        path: a file, or a directory; local, or in a store as a URL or a UPath. Symbolic links are followed. Left out in
             a directory is whatever is called ``.pyrepro``, ``.git``,
             ``__pycache__``, ``.ipynb_checkpoints``, ``.DS_Store``,
             ``Thumbs.db`` or ``desktop.ini``.
@@ -50,14 +53,24 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     Example:
         ``config = {"lr": 0.1, "weights": file_hash("weights.bin")}``
     """
-    if not isinstance(path, (str, bytes, os.PathLike)):
+    if not is_path(path):
         raise TypeError(
             f"file_hash takes the path of a file or a directory, not {path!r} of type {type(path).__name__}"
         )
+    if is_in_store(path):
+        return _hash_in_store(path)
     place = os.fsdecode(path)
     if os.path.isdir(place):
         return "sha256:" + hashlib.sha256(_canonical(_files_in(place), place)).hexdigest()
     return _hash_of_file(place)
+
+
+def _hash_in_store(path: Any) -> str:
+    found = hash_in_store(path)
+    if isinstance(found, str):
+        return f"sha256:{found}"
+    counted = {name: f"sha256:{one}" for name, one in found.items() if LEFT_OUT.isdisjoint(name.split("/"))}
+    return "sha256:" + hashlib.sha256(_canonical(counted, str(path))).hexdigest()
 
 
 def digests_of(path: str) -> str | dict[str, str]:
@@ -98,8 +111,10 @@ def _as_text(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def fingerprint_of(path: str) -> object:
+def fingerprint_of(path: Any) -> object:
     """What tells without reading it that a file, or any file in a directory, is as it was; None if there is none."""
+    if is_in_store(path):
+        return told_in_store(path)
     try:
         files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path)]
         return [(name, _fingerprint_of_file(file)) for name, file in files]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from pyrepro._config.data import digest_of_data, is_data
 from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, json_form
-from pyrepro._paths import from_where, is_url
+from pyrepro._paths import from_where, is_path, is_url, text_of
+from pyrepro._stores import is_in_store
 from pyrepro.errors import ConfigError
 
 _PASS = "pass the path of a file or a directory"
@@ -122,10 +123,6 @@ def key_in_list(key: str | None, index: int, content: Any) -> str | None:
     return f"{key or ''}[{index}]" if key is not None or isinstance(content, (list, dict)) else None
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, (str, bytes, os.PathLike))
-
-
 def is_list(value: object) -> bool:
     """Whether a value is a list of inputs, or something like it."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview, range))
@@ -133,8 +130,8 @@ def is_list(value: object) -> bool:
 
 def _places_of(value: Any, directory: str) -> Any:
     """An input with paths that hold wherever the function goes."""
-    if _is_path(value):
-        return os.path.join(directory, os.fsdecode(value))
+    if is_path(value):
+        return value if is_in_store(value) else os.path.join(directory, os.fsdecode(value))
     if isinstance(value, Mapping):
         return {key: _places_of(item, directory) for key, item in value.items()}
     return [_places_of(item, directory) for item in value] if is_list(value) and not is_data(value) else value
@@ -143,7 +140,7 @@ def _places_of(value: Any, directory: str) -> Any:
 def _fingerprints_of(places: Any) -> object:
     if isinstance(places, (list, dict)):
         return [_fingerprints_of(place) for place in (places.values() if isinstance(places, dict) else places)]
-    return fingerprint_of(places) if isinstance(places, str) else None
+    return fingerprint_of(places) if isinstance(places, str) or is_in_store(places) else None
 
 
 def _content_of(name: str, value: Any) -> JSON:
@@ -162,14 +159,14 @@ def _content_of(name: str, value: Any) -> JSON:
         return {key: _content_of(f"{name}[{key!r}]", item) for key, item in items}
     if is_list(value):
         return [_content_of(f"{name}[{index}]", item) for index, item in enumerate(value)]
-    if not _is_path(value):
+    if not is_path(value):
         raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")
     try:
         return file_hash(value)
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        path = os.fsdecode(value)
+        path = text_of(value)
         advice = _advice(path)
         here = from_where(path) if isinstance(error, FileNotFoundError) and advice is _PASS else ""
         raise ConfigError(f"the input {name} cannot be read: {error}{here}; {advice}") from error
@@ -187,7 +184,7 @@ def _holds_paths(data: Any) -> bool:
 
 
 def _is_there(item: Any) -> bool:
-    if not _is_path(item) or not os.path.exists(item):
+    if not isinstance(item, (str, bytes, os.PathLike)) or not os.path.exists(item):
         return False
     # A directory's name alone, like "train", may as well be a text.
     return os.path.isfile(item) or isinstance(item, os.PathLike) or os.sep in os.fsdecode(item)
@@ -205,12 +202,10 @@ def _remedy_for(value: Any) -> str:
 
 def _advice(path: str) -> str:
     """What to pass instead of a path that cannot be read, as it stands."""
-    if path.lower().startswith("file://"):
-        return "pass the path without file://"
     if is_url(path):
         return (
-            "it is a URL, and only local files are read; download it and pass the path of the copy, or ignore it and "
-            "put its version or checksum into the configuration"
+            "it is a URL, and what fsspec reaches is read; download it and pass the path of the copy, or ignore it "
+            "and put its version or checksum into the configuration"
         )
     if path.startswith("~"):
         return "only the shell expands ~; pass os.path.expanduser() of it"

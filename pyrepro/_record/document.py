@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyrepro._code import state as _code
@@ -23,6 +23,7 @@ from pyrepro._paths import is_inside, paths_in, relative_to, text_of
 from pyrepro._record.environment import lock_file, packages_of_process, python_now
 from pyrepro._record.record import SUFFIX, RecordedInput
 from pyrepro._record.secrets import clean, without_credentials, without_home
+from pyrepro._stores import is_in_store, store_of
 from pyrepro.errors import CodeStateError, ConfigError
 
 if TYPE_CHECKING:
@@ -235,7 +236,10 @@ def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInpu
     parts: list[RecordedInput] = []
     for key, value, digest in flat(one.value, one.content):
         part: RecordedInput = {"path": None, "hash": digest, "artifact": None}
-        if isinstance(value, (str, bytes, os.PathLike)):
+        if is_in_store(value):
+            store, url = store_of(value)
+            part["path"], part["artifact"] = url, _name_in(functools.partial(store.read, url + SUFFIX))
+        elif isinstance(value, (str, bytes, os.PathLike)):
             file = os.path.normpath(os.path.join(directory, os.fsdecode(value)))
             part["path"], part["artifact"] = _portable(file, top), _name_in_record(file)
         if key is not None:
@@ -248,9 +252,17 @@ def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInpu
 
 def _name_in_record(file: str) -> str | None:
     """The name of a file as an artifact, None where it has no record."""
+
+    def content() -> bytes:
+        with open(file + SUFFIX, "rb") as opened:
+            return opened.read()
+
+    return _name_in(content)
+
+
+def _name_in(content: Callable[[], bytes | None]) -> str | None:
     try:
-        with open(file + SUFFIX, encoding="utf-8") as opened:
-            found = json.load(opened)["artifact"]["name"]
+        found = json.loads(content() or b"")["artifact"]["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return found if isinstance(found, str) else None

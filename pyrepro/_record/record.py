@@ -14,9 +14,10 @@ from typing import Any, NoReturn, TypedDict
 
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON
-from pyrepro._paths import from_where
+from pyrepro._paths import from_where, is_path
 from pyrepro._record.differences import Differences, differences_of
 from pyrepro._record.schema import first_violation
+from pyrepro._stores import is_in_store, store_of
 from pyrepro._tag import DIGITS, Tag
 from pyrepro._value import Value
 from pyrepro.errors import ConfigError, NotTaggedError, RecordError
@@ -254,12 +255,13 @@ def _state_text(state: RecordedState | None) -> str:
     return state["commit"] + (f"-dirty-{state['changes']}" if state["changes"] else "")
 
 
-def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
+def read_record(path: Any) -> Record:
     """The record of an artifact. Nothing is run to read it.
 
     Args:
-        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``. Where a mailer
-            or a browser has renamed one of them, the record is found by the tag and the content of the artifact.
+        path: the artifact, or its record, which stands beside it and has the suffix ``.pyrepro.json``; a local
+            path, a URL or a UPath. Where a mailer or a browser has renamed one of two local ones, the record is found
+            by the tag and the content of the artifact.
 
     Returns:
         The record.
@@ -271,8 +273,12 @@ def read_record(path: str | bytes | os.PathLike[Any]) -> Record:
     Example:
         ``read_record("bills-430ca4533bcd-b4b793cf7d2d.png").config``
     """
-    if not isinstance(path, (str, bytes, os.PathLike)):
+    if not is_path(path):
         raise TypeError(f"read_record takes the path of an artifact, not {path!r} of type {type(path).__name__}")
+    if is_in_store(path):
+        store, url = store_of(path)
+        file = url if url.endswith(SUFFIX) else url.rstrip("/") + SUFFIX
+        return record_of(store.read(file), file)
     text = os.fsdecode(path)
     if _RENAMED_RECORD.fullmatch(os.path.basename(text)) and os.path.isfile(text):
         return _record_in(text)

@@ -88,7 +88,6 @@ def test_a_hit_is_two_requests(options: Any, hit: list[str], proxy: Proxy, prefi
     for number in range(3):
         proxy.requests.clear()
         save(f"{prefix}/foo.txt", number)
-        print("made:", methods(proxy.requests))
         proxy.requests.clear()
         save(f"{prefix}/foo.txt", number)
         assert methods(proxy.requests) == hit

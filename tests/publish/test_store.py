@@ -24,6 +24,11 @@ from pyrepro import (
     ArtifactMissingError,
     InputChangedError,
     PublishError,
+    RecordError,
+    file_hash,
+    find,
+    read_record,
+    records,
 )
 
 
@@ -50,6 +55,8 @@ class Store:
         return [path for path in self.system.find(self.root) if path.endswith(".json") and ".pyrepro/" in path]
 
     def put(self, name: str, content: bytes) -> None:
+        if self.url.startswith("file:"):
+            pathlib.Path(self.root, name).parent.mkdir(parents=True, exist_ok=True)
         self.system.pipe_file(f"{self.root}/{name}", content)
 
 
@@ -573,3 +580,86 @@ def test_what_another_call_completed_meanwhile_is_not_replaced(
     assert json.loads(files[f"{tagged}.txt.pyrepro.json"])["artifact"]["size"] == 6
     assert f"{store / tagged}.txt was completed by another call meanwhile, and is not replaced" in caplog.messages
     assert save(store / "foo.txt") == f"{store / tagged}.txt"
+
+
+# Looked at from outside
+
+
+def test_find_lists_the_artifacts_of_a_plain_url(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    step.save(store / "foo.txt", 0.1)
+    step.save(store / "foo.txt", 0.2)
+    step.save(store / "other.txt", 0.2)
+    one, other = (store / f"foo-{name(lr=lr)}.txt" for lr in (0.1, 0.2))
+    assert set(find(store / "foo.txt")) == {one, other}
+    assert find(store / "foo.txt", {"lr": 0.1}) == [one]
+    assert find(store / "foo.txt", where={"lr": 0.2}) == [other]
+    assert find(UPath(store.url) / "foo.txt", {"lr": 0.1}) == [UPath(one)]
+    assert find(store / "nothing.txt") == []
+
+
+def test_records_and_read_record_read_from_stores(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, record=True)
+    path = step.save(store / "foo.txt")
+    record = read_record(path)
+    assert record.artifact["name"] == f"foo-{name(lr=0.1)}.txt"
+    assert record.path == f"{path}.pyrepro.json"
+    assert read_record(f"{path}.pyrepro.json") == record
+    assert read_record(UPath(path)).artifact == record.artifact
+    assert records(store / "foo.txt") == [record]
+    assert records(f"{store.url}/") == [record]
+    with pytest.raises(RecordError) as error:
+        read_record(store / "nothing.txt")
+    assert str(error.value) == (
+        f"there is no record {store / 'nothing.txt'}.pyrepro.json; artifacts of functions decorated with record=True "
+        f"have one"
+    )
+
+
+def test_file_hash_reads_from_stores(store: Store, tmp_path: pathlib.Path) -> None:
+    local = tmp_path / "local"
+    (local / "in").mkdir(parents=True)
+    for path in ("data.csv", "in/more.csv"):
+        (local / path).write_bytes(path.encode())
+        store.put(f"local/{path}", path.encode())
+    for _ in range(2):
+        assert file_hash(store / "local") == file_hash(local)
+        assert file_hash(store / "local/data.csv") == file_hash(local / "data.csv")
+    assert file_hash(UPath(store / "local/data.csv")) == file_hash(local / "data.csv")
+    with pytest.raises(FileNotFoundError):
+        file_hash(store / "nothing")
+
+
+def test_an_input_in_a_store_counts_with_its_content(
+    repository: Repository, store: Store, name: Any, out: pathlib.Path
+) -> None:
+    store.put("data.csv", b"1")
+    seen = []
+
+    @Artifact("outpath", inputs=["data"], config={}, repo=repository.path, record=True, cache=True, ignore=["seen"])
+    def save(outpath: str, data: Any) -> None:
+        seen.append(data)
+        pathlib.Path(outpath).write_text("made")
+
+    digest = file_hash(store / "data.csv")
+    for data in (store / "data.csv", UPath(store / "data.csv")):
+        path = save("foo.txt", data)
+        assert path == f"foo-{name({'data': digest})}.txt"
+    assert seen == [store / "data.csv"]
+    assert read_record(path).inputs["data"]["hash"] == digest  # type: ignore[index, call-overload]
+    store.put("data.csv", b"22")
+    assert save("foo.txt", store / "data.csv") != path
+
+
+def test_an_input_in_a_store_that_changes_costs_the_name(
+    repository: Repository, store: Store, out: pathlib.Path
+) -> None:
+    store.put("data.csv", b"1")
+
+    @Artifact("outpath", inputs="data", config={}, repo=repository.path, cache=True, ignore=["store"])
+    def save(outpath: str, data: str) -> None:
+        pathlib.Path(outpath).write_text("made")
+        store.put("data.csv", b"22")
+
+    with pytest.raises(InputChangedError):
+        save("foo.txt", store / "data.csv")

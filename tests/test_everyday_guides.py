@@ -146,3 +146,13 @@ def test_a_project_with_scikit_learn_trains_each_model_once_and_finds_the_best(g
     )
     scores = first.split()[-1]
     assert read_record(repository.path / scores).config["model"]["max_depth"] == 3
+
+
+def test_a_secret_that_is_named_is_in_no_record(guide: Guide) -> None:
+    repository = guide("withheld.py")
+    done = repository.run("withheld.py")
+    assert f"It prints ``{done.stdout.strip()}``." in (GUIDES.parent / "what-a-record-gives-away.rst").read_text(
+        "utf-8"
+    )
+    [record] = repository.path.glob("out/*.pyrepro.json")
+    assert re.search("open sesame|hunter", record.read_text()) is None

@@ -88,9 +88,9 @@ def start_git(
 @contextlib.contextmanager
 def _exit_statuses(directory: str) -> Iterator[None]:
     """Let the kernel keep exit statuses: where SIGCHLD is ignored, a git that failed looks like one that succeeded."""
-    # Windows has no such signal, and whoever started this process may have ignored it.
-    number: Any = getattr(signal, "SIGCHLD", None)
-    is_ignored = number is not None and signal.getsignal(number) is signal.SIG_IGN
+    # Windows has no such signal; elsewhere whoever started this process may have ignored it.
+    number: int = getattr(signal, "SIGCHLD", 0)
+    is_ignored = number != 0 and signal.getsignal(number) is signal.SIG_IGN
     if is_ignored:
         try:
             signal.signal(number, signal.SIG_DFL)

@@ -135,7 +135,7 @@ def from_where(path: str) -> str:
 
     cron, services and editors start programs in directories that nobody thinks of.
     """
-    if os.path.isabs(path):
+    if os.path.isabs(path) or is_url(path):
         return ""
     try:
         return f" (the working directory is {os.getcwd()})"

@@ -219,7 +219,7 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
         ),
         (
             "memory://bucket/foo.txt",
-            "'memory://bucket/foo.txt' carries no tag, so it is no artifact; pass one that find('memory://bucket/foo.txt') lists",
+            "'memory://bucket/foo.txt' carries no tag, so it is not an artifact; pass one that find('memory://bucket/foo.txt') lists",
         ),
         (
             f"gone-{TAG}.txt",

@@ -191,6 +191,9 @@ class Requests:
         if self.protocol == "memory":
             # In one step: fsspec's own copies, and removes.
             system.store[new] = system.store.pop(old)
+        elif self.protocol in ("file", "local"):
+            # fsspec's own moves into a directory that is there.
+            os.replace(old, new)
         else:
             system.mv(old, new)
 

@@ -331,11 +331,10 @@ class Prefix:
         aside = free_name(old, lambda url: bool(store.told(url)))
         if store.told(old) is None or self._is_directory(Target(self.directory, name)):
             for inner in store.told_of_all(f"{old}/"):
-                store.copy(f"{old}/{inner}", f"{aside}/{inner}")
+                store.move(f"{old}/{inner}", f"{aside}/{inner}")
             store.remove_all(old)
         else:
-            store.copy(old, aside)
-            store.remove(old)
+            store.move(old, aside)
         return aside
 
     def _holds(self, path: str, url: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 import pytest
 from conftest import Repository, posix_only
-from servers import S3_KEY, S3_SECRET, WEED, s3_server
+from servers import S3_KEY, S3_SECRET, SSHD, WEED, s3_server, sftp_server
 from upath import UPath
 
 from pyrepro import (
@@ -62,18 +62,30 @@ class Store:
         return [path for path in self.system.find(self.root) if path.endswith(".json") and ".pyrepro/" in path]
 
     def put(self, name: str, content: bytes) -> None:
-        if self.url.startswith("file:"):
+        if self.url.startswith(("file:", "sftp:")):
             pathlib.Path(self.root, name).parent.mkdir(parents=True, exist_ok=True)
         self.system.pipe_file(f"{self.root}/{name}", content)
 
 
 def _kinds() -> list[str]:
-    return ["memory", "file", *(["s3"] if WEED and importlib.util.find_spec("s3fs") else [])]
+    found = ["memory", "file"]
+    if WEED is not None and importlib.util.find_spec("s3fs") is not None:
+        found.append("s3")
+    if SSHD is not None and importlib.util.find_spec("paramiko") is not None:
+        found.append("sftp")
+    return found
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # The home directory that every test has.
+    with sftp_server(tmp_path_factory.mktemp("sftp"), tmp_path_factory.getbasetemp()) as url:
         yield url
 
 
@@ -90,6 +102,9 @@ def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: p
         if not one.system.exists("bucket"):
             one.system.mkdir("bucket")
         yield one
+    elif request.param == "sftp":
+        (tmp_path / "store").mkdir()
+        yield Store(f"{request.getfixturevalue('sftp')}{tmp_path}/store")
     elif request.param == "memory":
         one = Store(f"memory://{tmp_path.name}")
         yield one
@@ -346,7 +361,7 @@ def test_a_directory_is_an_artifact(repository: Repository, store: Store, name: 
         f"{tagged}/meta/.zattrs": b"{}",
     }
     assert len(runs) == 2
-    store.put(f"{tagged}/0.0", b"x")
+    store.put(f"{tagged}/0.0", b"another size")
     save(store / "t.zarr")
     assert len(runs) == 3
 

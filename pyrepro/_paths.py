@@ -19,6 +19,7 @@ _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
 _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
+_SCHEMES_OF_USERS = frozenset({"sftp", "ssh", "ftp", "ftps", "smb", "http", "https", "webdav", "hdfs", "webhdfs"})
 
 
 def is_inside(path: str, directory: str) -> bool:
@@ -124,7 +125,10 @@ def without_user(url: str) -> str:
     """A URL without user and password; any other path as it is."""
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator and is_url(url) else url
+    user, at, host = authority.rpartition("@")
+    # What stands before the @ may be a container, as in abfss://container@account/path, and any character of a name.
+    is_user = scheme.lower() in _SCHEMES_OF_USERS or (":" in user and scheme.lower() not in _SCHEMES_WITHOUT_HOST)
+    return f"{scheme}{separator}{host}{slash}{path}" if at and is_user and is_url(url) else url
 
 
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"

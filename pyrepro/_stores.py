@@ -191,6 +191,9 @@ class Requests:
         if self.protocol == "memory":
             # In one step: fsspec's own copies, and removes.
             system.store[new] = system.store.pop(old)
+        elif self.protocol in ("file", "local"):
+            # fsspec's own moves into a directory that is there.
+            os.replace(old, new)
         else:
             system.mv(old, new)
 
@@ -198,12 +201,15 @@ class Requests:
         with contextlib.suppress(Exception):  # it is not there, or the store cannot be reached
             self._system.rm_file(key)
 
-    def copy(self, old: str, new: str) -> None:
-        """Copy an object within the store."""
+    def move(self, old: str, new: str) -> None:
+        """Give an object another name within the store."""
         system, key = self._system, self.key(new)
         if self.protocol not in _WHOLE_PUTS:
             system.makedirs(system._parent(key), exist_ok=True)
-        system.cp_file(self.key(old), key)
+            self._move(self.key(old), key)
+        else:
+            system.cp_file(self.key(old), key)
+            system.rm_file(self.key(old))
 
     def remove(self, url: str) -> bool:
         """Remove an object; whether it was there, as far as the store tells."""

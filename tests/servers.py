@@ -63,6 +63,46 @@ def s3_server(directory: Path) -> Iterator[str]:
         process.wait()
 
 
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or shutil.which("sshd")
+"""OpenSSH's server."""
+
+
+@contextlib.contextmanager
+def sftp_server(directory: Path, home: Path) -> Iterator[str]:
+    """A server of SFTP for this user, who has a key in a home directory; the URL of its root."""
+    assert SSHD is not None
+    (home / ".ssh").mkdir(exist_ok=True)
+    key, host_key, [port] = home / ".ssh" / "id_ed25519", directory / "host_key", free_ports(1)
+    for path in (key, host_key):
+        path.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    options = {
+        "ListenAddress": "127.0.0.1",
+        "AuthorizedKeysFile": f"{key}.pub",
+        "StrictModes": "no",
+        "PermitRootLogin": "yes",
+        "UsePAM": "no",
+        "PidFile": "none",
+        "Subsystem": "sftp internal-sftp",
+        "MaxStartups": "100",
+    }
+    command = [SSHD, "-D", "-e", "-f", "/dev/null", "-p", str(port), "-h", str(host_key)]
+    command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _listens(port), process)
+        yield f"sftp://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(url, timeout=5).close()

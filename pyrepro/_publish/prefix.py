@@ -237,22 +237,22 @@ class Prefix:
         """Put the record in place, and the patch that it names; the record that was there."""
         record = target.path + self._sidecar_suffix
         old_record = None if self._told[target.name] is None else self._store.read(record)
-        if old_record is not None and target.path + self._sidecar_suffix not in [
-            self.directory + name for name in sidecars
-        ]:
-            # The new one cannot be made, and the old one must not stand beside what it does not describe.
-            self._store.remove(record)
+        is_put = False
         for name, content in sidecars.items():
             url = self.directory + name
-            if url == record:
-                put = functools.partial(self._store.put_bytes, content, record)
-                if not self._put_first(target, put):
-                    return None
-                continue
-            told = self._store.told(url)
-            # Artifacts share it: a thousand of them may have one patch, whose name is its digest.
-            if told is None or told.size != len(content):
-                self._store.put_bytes(content, url)
+            try:
+                if url == record:
+                    is_put = self._put_first(target, functools.partial(self._store.put_bytes, content, record))
+                else:
+                    told = self._store.told(url)
+                    # Artifacts share it: a thousand of them may have one patch, whose name is its digest.
+                    if told is None or told.size != len(content):
+                        self._store.put_bytes(content, url)
+            except Exception as error:  # a record that fails does not cost the artifact
+                self._unplaced.append(Unplaced(None, url, f"it cannot be written: {reason_of(error)}"))
+        if old_record is not None and not is_put and target.name not in self._made_by_another:
+            # It must not stand beside what it does not describe.
+            self._store.remove(record)
         return old_record
 
     def _put_artifact(self, target: Target, staged: str) -> None:
@@ -331,11 +331,10 @@ class Prefix:
         aside = free_name(old, lambda url: bool(store.told(url)))
         if store.told(old) is None or self._is_directory(Target(self.directory, name)):
             for inner in store.told_of_all(f"{old}/"):
-                store.copy(f"{old}/{inner}", f"{aside}/{inner}")
+                store.move(f"{old}/{inner}", f"{aside}/{inner}")
             store.remove_all(old)
         else:
-            store.copy(old, aside)
-            store.remove(old)
+            store.move(old, aside)
         return aside
 
     def _holds(self, path: str, url: str) -> bool:

@@ -14,8 +14,8 @@ from typing import Any
 
 import fsspec
 import pytest
-from conftest import Repository
-from servers import S3_KEY, S3_SECRET, WEED, s3_server
+from conftest import Repository, posix_only
+from servers import S3_KEY, S3_SECRET, SSHD, WEED, s3_server, sftp_server
 from upath import UPath
 
 from pyrepro import (
@@ -34,6 +34,7 @@ from pyrepro import (
     reproduce,
     unused,
 )
+from pyrepro._paths import without_user
 
 
 class Store:
@@ -50,27 +51,41 @@ class Store:
     def files(self) -> dict[str, bytes]:
         """The objects in it but for markers, by their path."""
         self.system.invalidate_cache()
-        found = self.system.find(self.root)
+        found = self.system.find(self.root, detail=True)
         start = len(self.root.rstrip("/")) + 1
-        return {path[start:]: self.system.cat_file(path) for path in found if ".pyrepro/" not in path}
+        # SeaweedFS lists a prefix whose last object was removed as a directory.
+        paths = [path for path, info in found.items() if info["type"] == "file" and ".pyrepro/" not in path]
+        return {path[start:]: self.system.cat_file(path) for path in paths}
 
     def markers(self) -> list[str]:
         self.system.invalidate_cache()
         return [path for path in self.system.find(self.root) if path.endswith(".json") and ".pyrepro/" in path]
 
     def put(self, name: str, content: bytes) -> None:
-        if self.url.startswith("file:"):
+        if self.url.startswith(("file:", "sftp:")):
             pathlib.Path(self.root, name).parent.mkdir(parents=True, exist_ok=True)
         self.system.pipe_file(f"{self.root}/{name}", content)
 
 
 def _kinds() -> list[str]:
-    return ["memory", "file", *(["s3"] if WEED and importlib.util.find_spec("s3fs") else [])]
+    found = ["memory", "file"]
+    if WEED is not None and importlib.util.find_spec("s3fs") is not None:
+        found.append("s3")
+    if SSHD is not None and importlib.util.find_spec("paramiko") is not None:
+        found.append("sftp")
+    return found
 
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    # The home directory that every test has.
+    with sftp_server(tmp_path_factory.mktemp("sftp"), tmp_path_factory.getbasetemp()) as url:
         yield url
 
 
@@ -87,6 +102,9 @@ def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: p
         if not one.system.exists("bucket"):
             one.system.mkdir("bucket")
         yield one
+    elif request.param == "sftp":
+        (tmp_path / "store").mkdir()
+        yield Store(f"{request.getfixturevalue('sftp')}{tmp_path}/store")
     elif request.param == "memory":
         one = Store(f"memory://{tmp_path.name}")
         yield one
@@ -345,7 +363,7 @@ def test_a_directory_is_an_artifact(repository: Repository, store: Store, name: 
         f"{tagged}/meta/.zattrs": b"{}",
     }
     assert len(runs) == 2
-    store.put(f"{tagged}/0.0", b"x")
+    store.put(f"{tagged}/0.0", b"another size")
     save(store / "t.zarr")
     assert len(runs) == 3
 
@@ -711,8 +729,8 @@ def test_unused_lists_what_no_ref_reaches(repository: Repository, store: Store) 
     repository.write("README", "new")
     repository.commit()
     new = Step(repository, cache=True).save(store / "foo.txt")
-    assert unused(f"{store.url}/", keep=1, repo=repository.path) == [old]
-    assert unused(UPath(store.url), keep=1, repo=repository.path) == [UPath(old)]
+    assert unused(f"{store.url}/", keep=0, repo=repository.path) == [old]
+    assert unused(UPath(store.url), keep=0, repo=repository.path) == [UPath(old)]
     assert sorted(find(store / "foo.txt")) == sorted([old, new])
 
 
@@ -747,3 +765,113 @@ def test_an_artifact_in_a_store_is_made_again_from_its_record_there(repository: 
     store.put("data.txt", b"cd")
     with pytest.raises(ReproduceError, match="its input data, "):
         reproduce(path, repository.path)
+
+
+# What cannot be uploaded
+
+
+def test_what_cannot_be_uploaded_is_kept_and_named(repository: Repository, tmp_path: pathlib.Path, name: Any) -> None:
+    tagged, url = f"foo-{name(lr=0.1)}", f"file://{tmp_path}/store"
+    (tmp_path / "store" / f"{tagged}.log" / "in").mkdir(parents=True)
+    step = Step(repository, cache=True, record=True)
+    step.beside = {".log": "fine"}
+    with pytest.raises(PublishError) as error:
+        step.save(f"{url}/foo.txt")
+    kept = {os.path.basename(path): path for path in error.value.kept}
+    assert {one: pathlib.Path(path).read_text() for one, path in kept.items()} == {
+        f"{tagged}.log": "fine",
+        f"{tagged}.txt": "trained with 0.1",
+    }
+    assert str(error.value) == (
+        f"this could not be put in place:\n"
+        f"  {url}/{tagged}.txt: {url}/{tagged}.log belongs to it, and is not in place; it is kept as "
+        f"{kept[f'{tagged}.txt']}\n"
+        f"  {url}/{tagged}.log: Is a directory; it is kept as {kept[f'{tagged}.log']}\n"
+        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+    )
+
+
+def test_a_record_that_cannot_be_uploaded_does_not_cost_its_artifact(
+    repository: Repository, tmp_path: pathlib.Path, name: Any
+) -> None:
+    (tmp_path / "store").mkdir()
+    stem = "x" * 220
+    tagged, url = f"{stem}-{name(lr=0.1)}.txt", f"file://{tmp_path}/store"
+    with pytest.raises(PublishError) as error:
+        Step(repository, record=True).save(f"{url}/{stem}.txt")
+    assert str(error.value) == (
+        f"{url}/{tagged} is in place; this is not:\n"
+        f"  {url}/{tagged}.pyrepro.json: it cannot be written: File name too long"
+    )
+    assert Store(url).files() == {tagged: b"trained with 0.1"}
+
+
+@posix_only
+def test_what_a_store_does_not_keep_is_kept_where_it_was_written(
+    repository: Repository, store: Store, name: Any
+) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        os.symlink("nowhere", os.path.join(outpath, "dangling"))
+
+    with pytest.raises(PublishError) as error:
+        save(store / "t.zarr")
+    [kept] = error.value.kept
+    assert os.readlink(os.path.join(kept, "dangling")) == "nowhere"
+    assert store.files() == {}
+
+
+@posix_only
+def test_links_to_files_are_followed_and_links_to_directories_refused(
+    repository: Repository, store: Store, name: Any
+) -> None:
+    aims = ["file", "directory"]
+
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        os.mkdir(os.path.join(outpath, "directory"))
+        for path in ("file", "directory/part"):
+            pathlib.Path(outpath, path).write_text("content")
+        os.symlink(aims.pop(0), os.path.join(outpath, "link"))
+
+    save(store / "t.zarr")
+    tagged = f"t-{name({})}.zarr"
+    assert store.files() == {f"{tagged}/{path}": b"content" for path in ("file", "link", "directory/part")}
+    with pytest.raises(PublishError, match="link is a link to a directory, which a store does not keep"):
+        save(store / "t.zarr")
+
+
+def test_no_secret_of_a_store_is_in_a_record_or_a_message(
+    repository: Repository, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    step = Step(repository, cache=True, record=True)
+    path = UPath(f"memory://{tmp_path.name}/foo.txt", token="a-secret")
+    made = step.save(path)
+    step.save(path)
+    texts = [*made.fs.store.values()]
+    assert made.storage_options == {"token": "a-secret"}
+    assert [one for one in texts if b"a-secret" in one.getvalue()] == []
+    assert "a-secret" not in caplog.text
+    made.fs.store.clear()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sftp://me:password@host/a/b.csv", "sftp://host/a/b.csv"),
+        ("sftp://me@host/a@b.csv", "sftp://host/a@b.csv"),
+        ("s3://key:secret@bucket/b.csv", "s3://bucket/b.csv"),
+        (
+            "abfss://container@account.dfs.core.windows.net/b.csv",
+            "abfss://container@account.dfs.core.windows.net/b.csv",
+        ),
+        ("memory://a@b:c@d/b.csv", "memory://a@b:c@d/b.csv"),
+        ("s3://bucket/me:password@b.csv", "s3://bucket/me:password@b.csv"),
+        ("me:password@b.csv", "me:password@b.csv"),
+    ],
+)
+def test_user_and_password_are_cut_from_a_url_and_nothing_else(url: str, shown: str) -> None:
+    assert without_user(url) == shown

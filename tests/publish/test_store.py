@@ -228,8 +228,8 @@ def test_a_side_file_without_the_tag_does_not_replace_other_content(
     tagged = f"foo-{name(lr=0.1)}.txt"
     assert str(error.value) == (
         f"{store / tagged} is in place; this is not:\n"
-        f"  {store / 'all.log'}: it is there already, with other content; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"  {store / 'all.log'}: it already exists, with other content; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; a file that calls append to needs a path of its own."
     )
     assert pathlib.Path(kept).read_text() == "line"
     assert store.files() == {"all.log": b"LINE", tagged: b"trained with 0.1"}
@@ -241,7 +241,7 @@ def test_the_artifact_of_another_function_is_refused(repository: Repository, sto
     @Artifact("outpath", config=dict, repo=repository.path, cache=True)
     def other(outpath: str, lr: float = 0.1) -> None: ...
 
-    with pytest.raises(ArtifactMismatchError, match="would take it for its own; pass another stem to one of them"):
+    with pytest.raises(ArtifactMismatchError, match="would take it for its own; call one of them with another file name"):
         other(store / "foo.txt")
 
 

@@ -229,7 +229,7 @@ def test_a_side_file_without_the_tag_does_not_replace_other_content(
     assert str(error.value) == (
         f"{store / tagged} is in place; this is not:\n"
         f"  {store / 'all.log'}: it already exists, with other content; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; a file that calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert pathlib.Path(kept).read_text() == "line"
     assert store.files() == {"all.log": b"LINE", tagged: b"trained with 0.1"}

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pyrepro._code.commits import Commits
-from pyrepro._paths import STATE_DIRECTORY, from_where, paths_in, split_path
+from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path, text_of, without_user
 from pyrepro._publish.files import (
     Target,
     is_real_directory,
@@ -26,8 +26,11 @@ from pyrepro._publish.files import (
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
+from pyrepro._publish.place import target_of
 from pyrepro._publish.staging import Staging
-from pyrepro._record.record import SUFFIX, read_record
+from pyrepro._publish.store import store_target
+from pyrepro._record.record import SUFFIX, Record, read_record, record_of
+from pyrepro._stores import Told, is_in_store
 from pyrepro._tag import DIGITS, Tag, plain_name
 from pyrepro.errors import NotTaggedError, RecordError
 
@@ -70,7 +73,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
     targets: dict[Target, Any] = {}
     for one in wanted:
         target = _target_of(one)
-        directory = directories.setdefault(target.directory, _Directory(target.directory))
+        directory = directories.setdefault(target.directory, _Directory(target.directory, target.store))
         _refuse_what_is_no_artifact(directory, target)
         targets[target] = one
     removed: list[_AnyPath] = []
@@ -85,13 +88,14 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         progress.step()
     # When all the records are gone, so that each patch is asked after once; and by a new look at what is there, since
     # others may have been published meanwhile.
-    now = {place: _Directory(place) for place in directories}
+    now = {place: _Directory(place, one.store) for place, one in directories.items()}
     for (place, patch), split in patches.items():
-        if not now[place].is_named(patch) and _unlink(place + patch):
+        if not now[place].is_named(patch) and now[place].unlink(patch):
             removed.append(split.joined(patch))
-    for place in directories:
-        remove_markers_directory(place)
-        remove_state_directory(place)
+    for place, one in directories.items():
+        if one.store is None:
+            remove_markers_directory(place)
+            remove_state_directory(place)
     return removed
 
 
@@ -120,20 +124,24 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
     Example:
         ``for path in unused("out/", keep=2): print(path)``
     """
-    if not isinstance(directory, (str, bytes, os.PathLike)):
+    if not is_path(directory):
         raise TypeError(f"unused takes a directory, not {directory!r} of type {type(directory).__name__}")
     if not isinstance(keep, int) or isinstance(keep, bool):
         raise TypeError(f"keep={keep!r} of unused is a number of artifacts; pass an int, like 1")
     if keep < 0:
         raise ValueError(f"keep={keep!r} of unused is a number of artifacts; pass 0 or more")
-    text = os.fsdecode(directory)
-    if "://" in text:
-        raise ValueError(f"{directory!r} is a URL; unused looks into local directories")
-    if os.path.lexists(text) and not os.path.isdir(text):
+    text = text_of(directory)
+    store = None
+    if is_in_store(directory):
+        text = os.path.join(text, "")
+        inside: Any = directory / "x" if hasattr(directory, "with_name") else f"{text}x"  # type: ignore[operator]
+        store = store_target(inside).store
+    elif os.path.lexists(text) and not os.path.isdir(text):
         raise ValueError(f"{directory!r} is not a directory; pass the one that holds the artifacts, like 'out/'")
     # Before the directory is looked at: what cannot be told must not depend on what is there.
-    commits = Commits.of(text, None if repo is None else os.fsdecode(repo))
-    names = sorted(_unused_names(_Directory(os.path.join(text, "")), keep, commits))
+    commits = Commits.of(os.curdir if store is not None else text, None if repo is None else os.fsdecode(repo))
+    place = os.path.join(text if store is None else without_user(text), "")
+    names = sorted(_unused_names(_Directory(place, store), keep, commits))
     found: list[Any] = [os.path.join(text, name) for name in names]
     if isinstance(directory, bytes):
         found = list(map(os.fsencode, found))
@@ -163,7 +171,7 @@ def _unused_names(directory: _Directory, keep: int, commits: Commits) -> list[st
         kept[plain_name(name), tag.config].append(name)
     for names in kept.values():
         if len(names) > keep:
-            names.sort(key=lambda name: (_time_of(directory.place + name), name), reverse=True)
+            names.sort(key=lambda name: (directory.time_of(name), name), reverse=True)
             unused_names += [name for name in names[keep:] if name not in protected]
     return unused_names
 
@@ -180,19 +188,60 @@ class _Directory:
 
     Args:
         place: its path, which ends in a separator or is empty.
+        store: the store that it is in, None if it is local.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, store: Any = None) -> None:
         self.place = place
+        self.store = store
+
+    @functools.cached_property
+    def _told(self) -> dict[str, Told]:
+        return self.store.told_of_names(self.place)  # type: ignore[no-any-return]
+
+    def _listed(self) -> list[str]:
+        if self.store is not None:
+            return [*self._told]
+        try:
+            return os.listdir(self.place or os.curdir)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def holds(self, name: str) -> bool:
+        return os.path.lexists(self.place + name) if self.store is None else name in self._told
+
+    def time_of(self, name: str) -> float:
+        return _time_of(self.place + name) if self.store is None else self._told[name].time
+
+    def record_in(self, name: str) -> Record:
+        """The record that a file in it holds."""
+        file = self.place + name
+        return read_record(file) if self.store is None else record_of(self.store.read(file), file)
+
+    def unlink(self, name: str) -> bool:
+        """Remove a file; whether it was there."""
+        if self.store is None:
+            return _unlink(self.place + name)
+        # Stores do not tell whether there was one.
+        is_there = self.store.told(self.place + name) is not None
+        return is_there and self.store.remove(self.place + name)
+
+    def remove_whole(self, name: str) -> bool:
+        """Remove a file or a directory; whether there was something."""
+        if self.store is None:
+            return _remove_whole(self.place, name)
+        told = self.store.told(self.place + name)
+        if told is not None and told.is_directory:
+            self.store.remove_all(self.place + name)
+        return told is not None and (told.is_directory or self.store.remove(self.place + name))
 
     @functools.cached_property
     def names(self) -> dict[Tag, list[str]]:
         """The names in it that carry a tag, by tag."""
         found: defaultdict[Tag, list[str]] = defaultdict(list)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for name in os.listdir(self.place or os.curdir):
-                with contextlib.suppress(NotTaggedError):
-                    found[Tag.from_path(name)].append(name)
+        for name in self._listed():
+            with contextlib.suppress(NotTaggedError):
+                found[Tag.from_path(name)].append(name)
         return found
 
     @functools.cached_property
@@ -225,23 +274,23 @@ class _Directory:
         """The artifacts that are there whose markers name something as a part of them."""
         owners = []
         for name in self.names.get(tag, []):
-            if name != part and plain_name(name) is not None and os.path.lexists(self.place + name):
-                marker = marker_of(Target(self.place, name))
+            if name != part and plain_name(name) is not None and self.holds(name):
+                marker = marker_of(Target(self.place, name, self.store))
                 if marker is not None and part in marker.parts:
                     owners.append(name)
         return owners
 
     def is_its_own(self, name: str) -> bool:
         """Whether something has a marker or a record, and so is an artifact whatever names it as a part."""
-        target = Target(self.place, name)
-        return marker_of(target) is not None or os.path.lexists(target.path + SUFFIX)
+        target = Target(self.place, name, self.store)
+        return marker_of(target) is not None or self.holds(name + SUFFIX)
 
     def is_named(self, patch: str) -> bool:
         """Whether a record that is there names a patch, or cannot be read, so that it may."""
         commit, _, changes = patch.removesuffix(".patch").partition("-dirty-")
         for name in self._records.get((commit[:DIGITS], changes[:DIGITS]), []):
             try:
-                if read_record(self.place + name).code["patch"] == patch:
+                if self.record_in(name).code["patch"] == patch:
                     return True
             except RecordError:
                 return True
@@ -249,16 +298,11 @@ class _Directory:
 
 
 def _target_of(path: Any) -> Target:
-    if not isinstance(path, (str, bytes, os.PathLike)):
+    if not is_path(path):
         raise TypeError(
             f"remove takes the path of an artifact, or a list of them, not {path!r} of type {type(path).__name__}"
         )
-    text = os.fsdecode(path)
-    if "://" in text:
-        raise ValueError(
-            f"{path!r} is a URL; remove takes local paths, remove this one with the library that writes to it"
-        )
-    return Target.of(path)
+    return target_of(path)
 
 
 def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
@@ -272,7 +316,7 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
         raise ValueError(
             f"{path!r} is the patch of a state; pass the artifacts whose records name it: it goes with the last of them"
         )
-    whole = _artifact_around(absolute)
+    whole = _artifact_around(absolute) if target.store is None else None
     if whole is not None:
         raise ValueError(f"{path!r} is a part of the artifact {whole!r}; pass that")
     try:
@@ -294,7 +338,7 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
     owner = directory.owner_of(name, tag)
     if owner is not None:
         raise ValueError(f"{path!r} is a side file of {target.directory + owner!r}; pass that")
-    if not os.path.lexists(path):
+    if not directory.holds(name):
         raise FileNotFoundError(f"there is no {path!r}{from_where(path)}; find lists the artifacts of a plain path")
 
 
@@ -343,7 +387,7 @@ class _Removal:
         target = self._target
         # Where there is no lock file no call is at it, and to make one for each of many artifacts takes time. A call
         # that begins after this look finds what is gone when it has ended, and writes no marker of it.
-        if not os.path.lexists(target.absolute().state_file(".lock")):
+        if target.store is not None or not os.path.lexists(target.absolute().state_file(".lock")):
             return self._removed()
         locks = Locks([target.absolute()], "remove")
         try:
@@ -356,17 +400,17 @@ class _Removal:
             locks.release()
 
     def _removed(self) -> list[str]:
-        target, record = self._target, self._target.path + SUFFIX
+        target, directory = self._target, self._directory
         # RecordError: there is none, or it cannot be read; then it does not say which patch is its own.
         with contextlib.suppress(RecordError):
-            patch = read_record(record).code["patch"]
+            patch = directory.record_in(target.name + SUFFIX).code["patch"]
             # A record is somebody else's text: it could name any file.
             self.patch = patch if patch is not None and _PATCH.fullmatch(patch) else None
         side_files = self._side_files()
         # First: what is half removed must not be taken for complete.
         remove_marker(target)
-        names = [name for name in (target.name, *side_files) if _remove_whole(target.directory, name)]
-        if _unlink(record):
+        names = [name for name in (target.name, *side_files) if directory.remove_whole(name)]
+        if directory.unlink(target.name + SUFFIX):
             names.append(target.name + SUFFIX)
         return names
 

@@ -9,8 +9,7 @@ import pytest
 from conftest import GUIDES
 
 DOCS = GUIDES.parent
-OTHERS = {"another-computer", "hand-on", "remote-files", "bucket", "what-a-record-gives-away"}
-PAGES = sorted(page for page in [*DOCS.glob("*.rst"), *GUIDES.glob("*.rst")] if page.stem not in OTHERS)
+PAGES = sorted([*DOCS.glob("*.rst"), *GUIDES.glob("*.rst")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
@@ -54,4 +53,4 @@ def test_what_people_ask_for_leads_to_its_page(word: str, page: str) -> None:
 def test_every_guide_is_an_answer_to_a_question() -> None:
     answers = set(re.findall(r":doc:`([\w-]+)`", (GUIDES / "index.rst").read_text(encoding="utf-8")))
     by_way_of_workers = {"array-jobs", "dask", "joblib", "multiprocessing", "ray", "spark"}
-    assert {page.stem for page in GUIDES.glob("*.rst")} - answers - {"bucket"} == by_way_of_workers | {"index"}
+    assert {page.stem for page in GUIDES.glob("*.rst")} - answers == by_way_of_workers | {"index"}

@@ -18,6 +18,8 @@ from pyrepro import Tag, config_hash, file_hash, read_record
 
 Guide = Callable[..., Repository]
 
+posix = pytest.mark.skipif(os.name != "posix", reason="cron and images of Linux are tried with a POSIX shell and PATH")
+
 
 def test_the_first_example_writes_the_name_that_the_landing_page_shows(guide: Guide) -> None:
     repository = guide("first.py")
@@ -80,6 +82,7 @@ def hidden_digits(line: str) -> str:
     return re.sub(r"model-[0-9a-f]{12}", "model-<commit>", re.sub(r"^[\d:, -]+", "<time> ", line))
 
 
+@posix
 def test_the_line_of_the_crontab_runs_from_anywhere_without_an_environment(guide: Guide, tmp_path: Path) -> None:
     repository = guide("nightly.py")
     line = (GUIDES / "nightly.crontab").read_text(encoding="utf-8").strip()
@@ -107,6 +110,7 @@ def test_the_step_of_the_workflow_runs_in_a_shallow_detached_checkout(guide: Gui
     assert Tag.from_path(path) == Tag(repository.head[:12], None, config_hash({"raw": hash_of_raw(repository)})[:12])
 
 
+@posix
 def test_the_image_of_the_dockerfile_needs_the_state_and_neither_git_nor_a_repository(
     guide: Guide, tmp_path: Path
 ) -> None:
@@ -146,3 +150,13 @@ def test_a_project_with_scikit_learn_trains_each_model_once_and_finds_the_best(g
     )
     scores = first.split()[-1]
     assert read_record(repository.path / scores).config["model"]["max_depth"] == 3
+
+
+def test_a_secret_that_is_named_is_in_no_record(guide: Guide) -> None:
+    repository = guide("withheld.py")
+    done = repository.run("withheld.py")
+    assert f"It prints ``{done.stdout.strip()}``." in (GUIDES.parent / "what-a-record-gives-away.rst").read_text(
+        "utf-8"
+    )
+    [record] = repository.path.glob("out/*.pyrepro.json")
+    assert re.search("open sesame|hunter", record.read_text()) is None

@@ -82,14 +82,6 @@ def test_a_path_without_a_name_is_a_value_error(path: str) -> None:
     assert str(error.value) == f"{path!r} has no file name; pass the plain path of an artifact, like 'out/model.pkl'"
 
 
-def test_a_url_is_a_value_error() -> None:
-    with pytest.raises(ValueError) as error:
-        find("s3://bucket/model.pkl")
-    assert str(error.value) == (
-        "'s3://bucket/model.pkl' is a URL; find lists local directories, list this one with the library that writes to it"
-    )
-
-
 def test_a_configuration_without_a_form_is_refused(out: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match=r"^config\['a'\] is 1j"):
         find(out / "model.pkl", {"a": 1j})

@@ -271,15 +271,14 @@ def test_an_array_or_a_column_of_paths_is_refused_and_its_list_is_read(
 
 
 URL = (
-    "it is a URL, and only local files are read; download it and pass the path of the copy, or ignore it and put its "
+    "it is a URL, and what fsspec reaches is read; download it and pass the path of the copy, or ignore it and put its "
     "version or checksum into the configuration"
 )
 PATH = "pass the path of a file or a directory"
 
 UNREADABLE: list[tuple[Any, str]] = [
-    ("s3://bucket/raw.csv", URL),
-    ("https://example.org/raw.csv", URL),
-    ("file:///data/raw.csv", "pass the path without file://"),
+    ("memory://bucket/raw.csv", URL),
+    ("file:///gone/raw.csv", URL),
     ("raw/*.csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
     ("raw/[ab].csv", "it is a pattern, not a path; pass sorted(glob.glob()) of it"),
     ("~/raw.csv", "only the shell expands ~; pass os.path.expanduser() of it"),
@@ -321,6 +320,18 @@ def test_a_relative_input_is_not_there_where_the_working_directory_was_deleted(
     out.rmdir()
     with pytest.raises(ConfigError, match=r": 'raw\.csv' \(the working directory was deleted\); pass the path"):
         save("foo", "raw.csv")
+
+
+def test_a_url_that_nothing_reaches_says_what_to_pass(repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: Any) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ConfigError) as error:
+        save("foo", "nothing://user:password@host/raw.csv")
+    assert str(error.value) == (
+        f"the input table cannot be read: 'nothing://host/raw.csv' cannot be reached: Protocol not known: nothing; {URL}"
+    )
 
 
 def test_a_path_with_a_null_character_cannot_be_read(repository: Repository, out: Path) -> None:

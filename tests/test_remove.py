@@ -218,8 +218,8 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
             f"and the suffix; remove it by hand",
         ),
         (
-            "s3://bucket/foo.txt",
-            "'s3://bucket/foo.txt' is a URL; remove takes local paths, remove this one with the library that writes to it",
+            "memory://bucket/foo.txt",
+            "'memory://bucket/foo.txt' carries no tag, so it is not an artifact; pass one that find('memory://bucket/foo.txt') lists",
         ),
         (
             f"gone-{TAG}.txt",
@@ -414,7 +414,6 @@ def test_where_code_may_be_loaded_that_is_not_tracked_every_dirty_name_of_this_c
         ((3,), TypeError, "unused takes a directory, not 3 of type int"),
         (("out", "1"), TypeError, "keep='1' of unused is a number of artifacts; pass an int, like 1"),
         (("out", -1), ValueError, "keep=-1 of unused is a number of artifacts; pass 0 or more"),
-        (("s3://bucket",), ValueError, "'s3://bucket' is a URL; unused looks into local directories"),
         (
             (__file__,),
             ValueError,

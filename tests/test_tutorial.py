@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import GUIDES, Repository
 
-from pyrepro import Tag, config_hash, file_hash
+from pyrepro import CodeStateError, Tag, code_state, config_hash, file_hash
 
 TUTORIAL = (GUIDES.parent / "tutorial.rst").read_text(encoding="utf-8")
 
@@ -33,6 +35,13 @@ def shown_after(command: str, start: str = "") -> str:
 
 def without_commit(line: str) -> str:
     return re.sub("model-[0-9a-f]{12}", "model-<commit>", line)
+
+
+def test_before_the_first_commit_there_is_an_error_that_says_what_to_type(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    with pytest.raises(CodeStateError) as error:
+        code_state(tmp_path)
+    assert f"    pyrepro.CodeStateError: {error.value}\n".replace(str(tmp_path), "/home/you/wines") in TUTORIAL
 
 
 def test_the_table_is_the_one_whose_digest_the_tutorial_shows(wines: Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -114,7 +115,10 @@ def _as_text(name: str) -> str:
 def fingerprint_of(path: Any) -> object:
     """What tells without reading it that a file, or any file in a directory, is as it was; None if there is none."""
     if is_in_store(path):
-        return told_in_store(path)
+        # Whatever the store raises: to hash it tells more, and says so.
+        with contextlib.suppress(Exception):
+            return told_in_store(path)
+        return None
     try:
         files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path)]
         return [(name, _fingerprint_of_file(file)) for name, file in files]

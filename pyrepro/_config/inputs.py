@@ -163,8 +163,9 @@ def _content_of(name: str, value: Any) -> JSON:
         raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")
     try:
         return file_hash(value)
-    except (OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
+    except Exception as error:
+        # A store says whatever its library raises.
+        if isinstance(error, ConfigError) or not (isinstance(error, (OSError, ValueError)) or is_in_store(value)):
             raise
         path = text_of(value)
         advice = _advice(path)

@@ -321,6 +321,8 @@ def marker_of(target: Target) -> Marker | None:
 def remove_marker(target: Target) -> bool:
     """Remove the marker of an artifact, and what leads to it; whether there was one."""
     marker = marker_of(target)
+    if target.store is not None:
+        return target.store.remove_marker(target, marker)  # type: ignore[no-any-return]
     if marker is not None:
         newest = newest_file(target.directory, marker.plain)
         if pointed_name(newest) == target.name:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from pyrepro._config.file_hash import file_hash
 from pyrepro._config.inputs import is_list, key_in_list, value_in
-from pyrepro._paths import is_inside
+from pyrepro._paths import is_inside, text_of
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import SUFFIX, Record, RecordedInput, printable
+from pyrepro._stores import is_in_store
 from pyrepro.errors import ConfigError, PyreproError, ReproduceError
 
 Again = Callable[[str], str]
@@ -112,12 +113,13 @@ class Inputs:
         path = self._path_of(name, file, given)
         if path is None:
             return None
-        self.places[os.path.normpath(os.path.join(self._tree, os.path.expanduser(file.path)))] = path
+        place = os.path.expanduser(file.path)
+        self.places[place if is_in_store(place) else os.path.normpath(os.path.join(self._tree, place))] = path
         return path
 
     def _path_of(self, name: str, entry: _File, given: Any) -> str | None:
         if given is not None:
-            path = os.path.abspath(os.fsdecode(given))
+            path = text_of(given) if is_in_store(given) else os.path.abspath(os.fsdecode(given))
             found = _hash_or_reason(path)
             if found == entry.hash:
                 return path
@@ -159,7 +161,7 @@ class Inputs:
     def _candidates(self, entry: _File) -> Iterator[str]:
         """Where the content may be, the cheapest and likeliest first."""
         path = os.path.expanduser(entry.path)
-        if os.path.isabs(path):
+        if os.path.isabs(path) or is_in_store(path):
             yield path
         else:
             # The commit first: what is tracked was not handed on, and may have changed since.
@@ -196,5 +198,8 @@ def _hash_or_reason(path: str) -> str:
         return file_hash(path)
     except FileNotFoundError:
         return "not there"
-    except (OSError, ConfigError, ValueError) as error:
+    except Exception as error:
+        # A store says whatever its library raises.
+        if not isinstance(error, (OSError, ConfigError, ValueError)) and not is_in_store(path):
+            raise
         return f"cannot be read: {error}"

@@ -21,9 +21,10 @@ from pyrepro._code.modules import file_of_module, is_installed
 from pyrepro._code.state import Reading
 from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
-from pyrepro._paths import is_inside, is_url, made_like
+from pyrepro._paths import is_inside, is_path, is_url, made_like, text_of, without_user
 from pyrepro._record.document import recorded_paths
 from pyrepro._record.environment import packages_of_process, python_now
+from pyrepro._stores import is_in_store
 from pyrepro.errors import CodeStateError
 
 _NOT_OF_REPOSITORY = ("pyrepro", "__main__", "__mp_main__")
@@ -72,7 +73,7 @@ def recorded_input(name: str, value: Any) -> Any:
         if all(map(operator.is_, old, new)):
             return value
         return dict(zip(value, new, strict=True)) if isinstance(value, dict) else made_like(value, new)
-    return _recorded_place(name, value) if isinstance(value, (str, bytes, os.PathLike)) else value
+    return _recorded_place(name, value) if is_path(value) else value
 
 
 def put_recorded_input(name: str, config: Any, keys: tuple[str, ...], value: Any) -> Any:
@@ -93,7 +94,7 @@ def put_recorded_input(name: str, config: Any, keys: tuple[str, ...], value: Any
 
 
 def _recorded_place(name: str, path: Any) -> Any:
-    text = os.path.abspath(os.fsdecode(path))
+    text = without_user(text_of(path)) if is_in_store(path) else os.path.abspath(os.fsdecode(path))
     place = request()["places"].get(text)
     if place is None and not os.path.exists(text):
         # The program may name another path here, as from a variable; the content is known by its parameter.
@@ -103,7 +104,9 @@ def _recorded_place(name: str, path: Any) -> Any:
         return path
     if isinstance(path, bytes):
         return os.fsencode(place)
-    return type(path)(place) if isinstance(path, pathlib.PurePath) else place
+    if isinstance(path, pathlib.PurePath):
+        return type(path)(place)
+    return place if isinstance(path, str) else pathlib.Path(place)
 
 
 def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: list[str], config_hash: str) -> None:

@@ -14,11 +14,13 @@ from pyrepro._config.file_hash import digests_of
 from pyrepro._paths import paths_in
 from pyrepro._record.checkout import check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
+from pyrepro._record.fetch import fetch_with_record
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.interpreter import interpreter_for
 from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
+from pyrepro._stores import is_in_store
 from pyrepro.errors import PyreproError
 
 Path = str | bytes | os.PathLike[Any]
@@ -41,7 +43,7 @@ def reproduce(
     and a fresh interpreter: reproduce only what you trust.
 
     Args:
-        path: the artifact, or its record.
+        path: the artifact, or its record; local, or in a store as a URL or a UPath, of which a copy is compared.
         repo: a path in a repository that holds the commit, or its URL, where it is neither
             the one that holds the artifact nor that of the working directory.
         inputs: by parameter, where its inputs are here; a list of paths for a list. Others are looked for where they
@@ -77,6 +79,19 @@ def reproduce(
         python=None if python is None else os.path.expanduser(os.fsdecode(python)),
         uses_recorded=environment is not None,
     )
+    fetched = fetch_with_record(path) if is_in_store(path) else None
+    try:
+        made = _reproduction(path if fetched is None else fetched, making, to, compare)
+    except BaseException:
+        if fetched is not None:
+            shutil.rmtree(os.path.dirname(fetched), ignore_errors=True)
+        raise
+    if fetched is not None:
+        weakref.finalize(made, shutil.rmtree, os.path.dirname(fetched), ignore_errors=True)
+    return made
+
+
+def _reproduction(path: Any, making: Making, to: Any, compare: Compare | None) -> Reproduction:
     record = read_record(path)
     kept = None if to is None else _free_place(record, os.fsdecode(to))
     try:

@@ -55,6 +55,22 @@ def test_a_universal_path_is_published_atomically(guide: Guide) -> None:
     assert (done.stderr, done.stdout) == ("", "weights\n")
 
 
+@needs("fsspec")
+def test_a_database_is_published_into_a_store_and_found_there(guide: Guide) -> None:
+    repository = guide("remote_atomic.py")
+    show = (
+        "import logging; logging.basicConfig(level=20); import fsspec, sqlite3; from remote_atomic import save\n"
+        "url = [save('memory://lab/cache/numbers.db', rows=10) for _ in range(2)][1]; print(url)\n"
+        "fsspec.filesystem('memory').get(url, 'copy.db')\n"
+        "print(sqlite3.connect('copy.db').execute('select count(*) from numbers').fetchone())"
+    )
+    done = repository.run("-c", show)
+    tag = Tag(repository.head[:12], None, config_hash({"rows": 10})[:12])
+    url = tag.put("memory://lab/cache/numbers.db")
+    assert done.stdout == f"{url}\n(10,)\n", done.stderr
+    assert re.findall(r"INFO:pyrepro:(save \w+)", done.stderr) == ["save made", "save found"]
+
+
 CACHED = """\
 import os
 from pathlib import Path

@@ -25,10 +25,14 @@ from pyrepro import (
     InputChangedError,
     PublishError,
     RecordError,
+    ReproduceError,
     file_hash,
     find,
     read_record,
     records,
+    remove,
+    reproduce,
+    unused,
 )
 
 
@@ -241,7 +245,9 @@ def test_the_artifact_of_another_function_is_refused(repository: Repository, sto
     @Artifact("outpath", config=dict, repo=repository.path, cache=True)
     def other(outpath: str, lr: float = 0.1) -> None: ...
 
-    with pytest.raises(ArtifactMismatchError, match="would take it for its own; call one of them with another file name"):
+    with pytest.raises(
+        ArtifactMismatchError, match="would take it for its own; call one of them with another file name"
+    ):
         other(store / "foo.txt")
 
 
@@ -663,3 +669,81 @@ def test_an_input_in_a_store_that_changes_costs_the_name(
 
     with pytest.raises(InputChangedError):
         save("foo.txt", store / "data.csv")
+
+
+def test_remove_takes_an_artifact_with_what_belongs_to_it(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True, record=True)
+    step.beside = {".log": "fine"}
+    one, other = step.save(store / "foo.txt", 0.1), step.save(store / "foo.txt", 0.2)
+    log = one.replace(".txt", ".log")
+    assert sorted(remove(one)) == sorted([one, log, f"{one}.pyrepro.json"])
+    assert sorted(store.files()) == sorted(
+        path.removeprefix(f"{store.url}/") for path in (other, other.replace(".txt", ".log"), f"{other}.pyrepro.json")
+    )
+    assert len(store.markers()) == 1
+    with pytest.raises(FileNotFoundError):
+        remove(one)
+
+
+def test_remove_takes_a_directory(repository: Repository, store: Store) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        os.mkdir(outpath)
+        pathlib.Path(outpath, "part").write_text("part")
+
+    path = save(store / "t.zarr")
+    assert remove([path]) == [path]
+    assert (store.files(), store.markers()) == ({}, [])
+
+
+def test_the_patch_goes_with_the_last_record_that_names_it(repository: Repository, store: Store) -> None:
+    repository.write("train.py", "changed = True")
+    step = Step(repository, record=True, allow_dirty=True)
+    one, other = step.save(store / "foo.txt", 0.1), step.save(store / "foo.txt", 0.2)
+    [patch] = [path for path in store.files() if path.endswith(".patch")]
+    assert store / patch not in remove(one)
+    assert store / patch in remove(other)
+    assert store.files() == {}
+
+
+def test_unused_lists_what_no_ref_reaches(repository: Repository, store: Store) -> None:
+    old = Step(repository, cache=True).save(store / "foo.txt")
+    repository.write("README", "new")
+    repository.commit()
+    new = Step(repository, cache=True).save(store / "foo.txt")
+    assert unused(f"{store.url}/", keep=1, repo=repository.path) == [old]
+    assert unused(UPath(store.url), keep=1, repo=repository.path) == [UPath(old)]
+    assert sorted(find(store / "foo.txt")) == sorted([old, new])
+
+
+REPRODUCED = """\
+import sys
+from pyrepro import Artifact
+
+@Artifact("outpath", inputs="data", config={}, record=True)
+def save(outpath, data):
+    import fsspec
+    with fsspec.open(data) as read, open(outpath, "wb") as file:
+        file.write(read.read() * 2)
+
+if __name__ == "__main__":
+    save(sys.argv[1], sys.argv[2])
+"""
+
+
+def test_an_artifact_in_a_store_is_made_again_from_its_record_there(repository: Repository, store: Store) -> None:
+    if store.url.startswith("memory"):
+        pytest.skip("another process has another memory")
+    store.put("data.txt", b"ab")
+    repository.write("save.py", REPRODUCED)
+    repository.commit()
+    done = repository.run("save.py", store / "foo.txt", store / "data.txt")
+    assert done.stderr == ""
+    [path] = find(store / "foo.txt")
+    before = store.files()
+    again = reproduce(path, repository.path)
+    assert (again.same, pathlib.Path(again.reproduced).read_bytes()) == (True, b"abab")
+    assert store.files() == before
+    store.put("data.txt", b"cd")
+    with pytest.raises(ReproduceError, match="its input data, "):
+        reproduce(path, repository.path)

@@ -134,12 +134,13 @@ def without_user(url: str) -> str:
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
 
 
-def from_where(path: str) -> str:
+def from_where(path: str | bytes | os.PathLike[Any]) -> str:
     """What a message adds to a path that is not there: of a relative one, where that was looked for.
 
     cron, services and editors start programs in directories that nobody thinks of.
     """
-    if os.path.isabs(path) or is_url(path):
+    text = os.fsdecode(path)
+    if os.path.isabs(text) or is_url(text):
         return ""
     try:
         return f" (the working directory is {os.getcwd()})"

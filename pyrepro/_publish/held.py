@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 
 from pyrepro._publish.files import unlink_if_possible
 
+_KEEPS = b"keeps"
+"""What a file holds whose holder was not killed, but has kept something, and could not unlink the file."""
+
 _descriptors: set[int] = set()
 
 
@@ -35,7 +38,7 @@ def open_files() -> Iterator[str]:
                 yield os.readlink(f"/proc/self/fd/{descriptor}")
 
 
-def hold(path: str, mode: int | None) -> Callable[[], None]:
+def hold(path: str, mode: int | None) -> Callable[..., None]:
     """Lock a file.
 
     Args:
@@ -43,7 +46,8 @@ def hold(path: str, mode: int | None) -> Callable[[], None]:
         mode: the mode of one that is made; None if it must be there.
 
     Returns:
-        What unlinks it, and lets others lock a new file of this name.
+        What unlinks it, and lets others lock a new file of this name; with ``keeps``, one that cannot be unlinked says
+        that what it stands for is kept.
 
     Raises:
         FileNotFoundError: it, or its directory, is not there.
@@ -74,17 +78,32 @@ def hold(path: str, mode: int | None) -> Callable[[], None]:
     return functools.partial(_release, path, descriptor)
 
 
-def _release(path: str, descriptor: int) -> None:
+def _release(path: str, descriptor: int, *, keeps: bool = False) -> None:
     # Unlinked while it is locked: after the release another call may hold a lock on this very file, and a third one
     # would lock a new file of this name beside it.
     unlink_if_possible(path)
+    # OSError: it is unlinked, as nearly always; or the function closed every descriptor.
+    with contextlib.suppress(OSError):
+        # Another file may have a descriptor that the function closed.
+        if keeps and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+            # By the descriptor, which may be written to where the path has become read-only.
+            os.pwrite(descriptor, _KEEPS, 0)
     _descriptors.discard(descriptor)
     # OSError: the function closed every descriptor.
     with contextlib.suppress(OSError):
         os.close(descriptor)
 
 
-def _hold_without_fcntl(path: str, mode: int | None) -> Callable[[], None]:
+def keeps(path: str) -> bool:
+    """Whether who held a file has kept what it stands for, and could not unlink the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return os.stat(path).st_size > 0
+
+
+def _hold_without_fcntl(path: str, mode: int | None) -> Callable[..., None]:
     import filelock  # imported where it is needed
 
     if mode is None:
@@ -94,8 +113,12 @@ def _hold_without_fcntl(path: str, mode: int | None) -> Callable[[], None]:
     lock = filelock.FileLock(path, mode=mode or 0o666, thread_local=False, fallback_to_soft=False)
     lock.acquire(blocking=False)
 
-    def release() -> None:
+    def release(*, keeps: bool = False) -> None:
         unlink_if_possible(path)
+        # OSError: it is unlinked. Not the first byte, which is locked.
+        with contextlib.suppress(OSError):
+            if keeps:
+                os.truncate(path, 2)
         lock.release()
 
     return release

@@ -84,8 +84,8 @@ class Marker(NamedTuple):
         return json.dumps({"pyrepro": _FORMAT, **self._asdict(), "origin": self.origin._asdict()})
 
     @classmethod
-    def parsed(cls, text: str | bytes) -> Marker | None:
-        """The marker in the text of its file; None if it is damaged, or of another format."""
+    def parsed(cls, text: str | bytes, artifact: str) -> Marker | None:
+        """The marker of an artifact in the text of its file; None if it is damaged, of another format or artifact."""
         import json
 
         try:
@@ -102,8 +102,9 @@ class Marker(NamedTuple):
                 str(name): ([int(size), int(modified), int(changed), int(inode)], held)
                 for name, ((size, modified, changed, inode), held) in marker.files.items()
             }
-            # A marker without the artifact itself would be true of nothing at all.
-            if marker.artifact not in files and f"{marker.artifact}/" not in files:
+            # A marker without the artifact itself would be true of nothing at all, and one that was copied by hand to
+            # the place of another's is true of the one that it names.
+            if marker.artifact != artifact or not files.keys() & {artifact, f"{artifact}/"}:
                 return None
             changes = None if origin.changes is None else dict(origin.changes)
             return marker._replace(
@@ -418,17 +419,17 @@ def _known_marker(target: Target) -> list[Marker | None]:
         return [None]
     read = _read_marker if status.st_size < 1 << 16 else _read_large_marker
     # A file that was replaced has another inode or time.
-    return read(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return read(path, target.name, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=1024)
-def _read_marker(path: str, *identity: int) -> list[Marker | None]:
-    return _read_large_marker.__wrapped__(path)
+def _read_marker(path: str, artifact: str, *identity: int) -> list[Marker | None]:
+    return _read_large_marker.__wrapped__(path, artifact)
 
 
 @functools.lru_cache(maxsize=4)
-def _read_large_marker(path: str, *identity: int) -> list[Marker | None]:
+def _read_large_marker(path: str, artifact: str, *identity: int) -> list[Marker | None]:
     try:
-        return [Marker.parsed(read_whole(path))]
+        return [Marker.parsed(read_whole(path), artifact)]
     except OSError:
         return [None]

@@ -20,7 +20,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_gitignore,
 )
-from pyrepro._publish.held import hold, open_files
+from pyrepro._publish.held import hold, keeps, open_files
 from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"
@@ -46,7 +46,7 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
-        self._release: Callable[[], None] | None = None
+        self._release: Callable[..., None] | None = None
 
     def make(self) -> None:
         """Make the directory.
@@ -101,13 +101,13 @@ class Staging:
         remove_calls_in(self.path)
         leave_spare(self.directory, self.path)
         kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
-        # Without a lock file, no later call takes it for what a killed one left.
-        self._end()
+        # Without a lock file, or with one that says so, no later call takes it for what a killed one left.
+        self._end(keeps=bool(kept))
         return kept
 
-    def _end(self) -> None:
+    def _end(self, *, keeps: bool = False) -> None:
         if self._release is not None:
-            self._release()
+            self._release(keeps=keeps)
 
 
 def tidy(directory: str) -> None:
@@ -140,7 +140,7 @@ def _remove_empty(path: str) -> bool:
     return True
 
 
-def _hold_new(path: str) -> Callable[[], None] | None:
+def _hold_new(path: str) -> Callable[..., None] | None:
     """Hold the file of a call that begins; None where there are no locks."""
     try:
         # Whoever may write here may find out whether it is held.
@@ -161,6 +161,8 @@ def _remove_if_abandoned(lock_file: str) -> None:
             return
         # Not made anew: a call that has just ended unlinked its own, and what is still staged is kept.
         release = hold(lock_file, None)
-        remove_tree(staged)
-        remove_tree(f"{staged}~")
+        # Asked while it is held, since the call may have ended just before.
+        if not keeps(lock_file):
+            remove_tree(staged)
+            remove_tree(f"{staged}~")
         release()

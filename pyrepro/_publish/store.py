@@ -37,7 +37,7 @@ class Store(Requests):
     def marker_of(self, target: Target) -> Marker | None:
         """The marker of an artifact; None if there is none that can be read."""
         content = self.read(self.directory + marker_name(target.name))
-        return None if content is None else Marker.parsed(content)
+        return None if content is None else Marker.parsed(content, target.name)
 
     def why_not_completed(self, maker: str, target: Target, sidecar_suffix: str) -> str | None:
         """Why an artifact must be made, None if a call of the function completed it.

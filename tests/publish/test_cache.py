@@ -18,7 +18,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from conftest import Repository, files_opened_in, marker_in, posix_only
+from conftest import Repository, files, files_opened_in, marker_in, posix_only
 
 from pyrepro import Artifact, ArtifactMismatchError
 
@@ -305,6 +305,18 @@ def test_a_marker_of_another_format_is_none(step: Step, out: pathlib.Path) -> No
     marker_in(out).write_text(marker_in(out).read_text().replace('"pyrepro": 1', '"pyrepro": 2'))
     step.save("foo.txt")
     assert step.runs == 2
+
+
+def test_a_marker_that_was_copied_to_the_place_of_another_artifacts_is_none(step: Step, out: pathlib.Path) -> None:
+    path = pathlib.Path(step.save("foo.txt"))
+    marker = marker_in(out).read_text()
+    step.save("bar.txt")
+    for each in (out / ".pyrepro" / "markers").glob("*.json"):
+        each.write_text(marker)
+    pathlib.Path(str(path).replace("foo", "bar")).write_text("of another program")
+    step.save("bar.txt")
+    step.save("foo.txt")
+    assert (files(out)[str(path).replace("foo", "bar")], step.runs) == ("trained with 0.1", 3)
 
 
 def test_a_marker_may_hold_more_than_this_version_knows(step: Step, out: pathlib.Path) -> None:

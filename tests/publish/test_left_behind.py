@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Repository, files, posix_only, wait_until
 
-from pyrepro import Artifact
+from pyrepro import Artifact, PublishError
 
 pytestmark = posix_only
 
@@ -116,6 +117,41 @@ def test_what_could_not_be_put_in_place_is_kept_for_ever(repository: Repository,
     (out / "runs.csv").unlink()
     save(out / "foo.txt")
     assert pathlib.Path(kept).read_text() == "row 2"
+
+
+@pytest.mark.parametrize("has_fcntl", [True, False])
+def test_what_is_kept_stays_where_the_lock_file_could_not_be_removed(
+    has_fcntl: bool, repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system that has become read-only, or where another one was mounted over the directory."""
+    import filelock  # noqa: F401 (it looks for fcntl, too)
+
+    monkeypatch.setitem(sys.modules, "fcntl", sys.modules["fcntl"] if has_fcntl else None)  # type: ignore[arg-type]
+    unlink = os.unlink
+
+    def unlink_others(path: Any, **options: Any) -> None:
+        if os.fspath(path).endswith(".call"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        unlink(path, **options)
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        (outpath.parent / "runs.csv").write_text("row 2")
+
+    (out / "runs.csv").write_text("row 1")
+    with monkeypatch.context() as read_only:
+        read_only.setattr(os, "unlink", unlink_others)
+        with pytest.raises(PublishError) as error:
+            save(out / "foo.txt")
+    [kept] = map(pathlib.Path, error.value.kept)
+    [lock_file] = out.glob(".pyrepro/*.call")
+    for path in (kept.parent, lock_file):
+        os.utime(path, (1e9, 1e9))
+    (out / "runs.csv").unlink()
+    for _ in range(2):
+        save(out / "foo.txt")
+        assert (kept.read_text(), lock_file.exists()) == ("row 2", False)
 
 
 def test_where_there_are_no_locks_nothing_is_left_to_remove(

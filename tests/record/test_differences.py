@@ -269,11 +269,6 @@ TAGGED = f"foo-{'a' * 12}-{config_hash({})[:12]}.txt"
         ),
         ("", ValueError, "'' has no file name; pass the plain path of an artifact, like 'out/model.pkl'"),
         (
-            "s3://bucket/x",
-            ValueError,
-            "'s3://bucket/x' is a URL; records lists local directories, list this one with the library that writes to it",
-        ),
-        (
             f"{TAGGED}.pyrepro.json",
             ValueError,
             f"'{TAGGED}.pyrepro.json' is the path of one artifact; pass its plain path 'foo.txt', or read_record of it",

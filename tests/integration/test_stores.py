@@ -229,3 +229,86 @@ def test_a_kill_leaves_an_artifact_complete_or_absent(
         assert any(path.endswith(".txt") for path in found)
     again = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
     assert (again.stderr, len([path for path in objects(prefix) if path.endswith(".txt")])) == ("", 1)
+
+
+def _with_matplotlib(outpath: str) -> None:
+    import matplotlib.figure
+
+    matplotlib.figure.Figure().savefig(outpath)
+
+
+def _with_joblib(outpath: str) -> None:
+    import joblib
+
+    joblib.dump({"weights": [1.0]}, outpath)
+
+
+def _with_sqlite(outpath: str) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(outpath)
+    connection.execute("create table numbers (n integer)")
+    connection.commit()
+    connection.close()
+
+
+def _with_a_shell(outpath: str) -> None:
+    subprocess.run(["sh", "-c", 'printf "good job" > "$1"', "sh", outpath], check=True)
+
+
+def _with_zarr(outpath: str) -> None:
+    import zarr
+
+    zarr.save(outpath, __import__("numpy").arange(100))
+
+
+def _with_partitioned_parquet(outpath: str) -> None:
+    import pandas
+
+    pandas.DataFrame({"year": [1, 2, 2], "n": [1, 2, 3]}).to_parquet(outpath, partition_cols=["year"])
+
+
+WRITERS = [
+    (_with_matplotlib, "plot.png", "matplotlib"),
+    (_with_joblib, "model.joblib", "joblib"),
+    (_with_sqlite, "numbers.db", "sqlite3"),
+    (_with_a_shell, "out.txt", "os"),
+    (_with_zarr, "numbers.zarr", "zarr"),
+    (_with_partitioned_parquet, "table.parquet", "pyarrow"),
+]
+
+
+@pytest.mark.parametrize(("write", "path", "library"), WRITERS, ids=[name for _, name, _ in WRITERS])
+def test_writers_that_know_no_urls_write_to_a_bucket(
+    write: Any, path: str, library: str, proxy: Proxy, prefix: str, repository: Repository
+) -> None:
+    pytest.importorskip(library)
+    runs = []
+
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True, ignore=["runs", "write"])
+    def save(outpath: str) -> None:
+        runs.append(outpath)
+        write(outpath)
+
+    tagged = save(f"{prefix}/{path}")
+    proxy.requests.clear()
+    assert save(f"{prefix}/{path}") == tagged
+    assert (len(runs), methods(proxy.requests)) == (1, ["GET", "LIST"])
+    assert any(one.startswith(tagged.removeprefix(f"{prefix}/")) for one in objects(prefix))
+
+
+def test_a_hit_among_many_artifacts_is_two_requests(proxy: Proxy, prefix: str, repository: Repository) -> None:
+    """As many as MANY says, by hand 10,000."""
+    import s3fs
+
+    @Artifact("outpath", config=dict, repo=repository.path, cache=True, record=True)
+    def save(outpath: str, number: int) -> None:
+        pathlib.Path(outpath).write_text(f"number {number}")
+
+    path = save(f"{prefix}/foo.txt", 0)
+    system, root = s3fs.S3FileSystem(), prefix.removeprefix("s3://")
+    many = int(os.environ.get("MANY", "200"))
+    system.pipe({f"{root}/{path.rpartition('/')[2].replace('foo-', f'foo{number}-')}": b"x" for number in range(many)})
+    proxy.requests.clear()
+    save(f"{prefix}/foo.txt", 0)
+    assert methods(proxy.requests) == ["GET", "LIST"]

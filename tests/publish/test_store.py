@@ -498,12 +498,16 @@ def test_an_input_that_changes_costs_the_name(repository: Repository, store: Sto
     @Artifact("outpath", inputs="data", config={}, repo=repository.path, cache=True)
     def save(outpath: str, data: pathlib.Path) -> None:
         pathlib.Path(outpath).write_text(data.read_text())
-        data.write_text("22")
+        data.write_text(data.read_text() + "2")
 
     with pytest.raises(InputChangedError):
         save(store / "foo.txt", data)
     [kept] = store.files()
     assert (kept.startswith("foo-unnamed-"), store.files()[kept], store.markers()) == (True, b"1", [])
+    # In the same second, too, it is not replaced.
+    with pytest.raises(InputChangedError):
+        save(store / "foo.txt", data)
+    assert sorted(store.files().values()) == [b"1", b"12"]
 
 
 def test_code_that_was_loaded_late_is_in_the_name(repository: Repository, store: Store) -> None:

@@ -312,3 +312,34 @@ def test_a_hit_among_many_artifacts_is_two_requests(proxy: Proxy, prefix: str, r
     proxy.requests.clear()
     save(f"{prefix}/foo.txt", 0)
     assert methods(proxy.requests) == ["GET", "LIST"]
+
+
+SHARED = """\
+import pathlib, sys
+from distributed import Client, LocalCluster
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict, cache=True, record=True)
+def save(outpath, seed):
+    with open("runs.txt", "a") as file:
+        file.write(f"{seed}\\n")
+    pathlib.Path(outpath).write_text(str(seed))
+
+if __name__ == "__main__":
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        one, other = client.scheduler_info()["workers"]
+        for worker in (one, other):
+            for path in client.gather([client.submit(save, sys.argv[1], seed, workers=worker, pure=False) for seed in range(3)]):
+                print(path)
+"""
+
+
+def test_dask_workers_on_two_ports_share_a_cache(proxy: Proxy, prefix: str, repository: Repository) -> None:
+    pytest.importorskip("distributed")
+    repository.write("shared.py", SHARED)
+    repository.commit()
+    done = repository.run("shared.py", f"{prefix}/foo.txt")
+    paths = done.stdout.splitlines()
+    assert (len(paths), paths[:3]) == (6, paths[3:]), done.stderr
+    assert sorted((repository.path / "runs.txt").read_text().split()) == ["0", "1", "2"]
+    assert sorted(content for path, content in objects(prefix).items() if path.endswith(".txt")) == [b"0", b"1", b"2"]

@@ -343,3 +343,19 @@ def test_dask_workers_on_two_ports_share_a_cache(proxy: Proxy, prefix: str, repo
     assert (len(paths), paths[:3]) == (6, paths[3:]), done.stderr
     assert sorted((repository.path / "runs.txt").read_text().split()) == ["0", "1", "2"]
     assert sorted(content for path, content in objects(prefix).items() if path.endswith(".txt")) == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize(("options", "puts"), [({}, 4), ({"record": True}, 5)], ids=["plain", "recorded"])
+def test_what_a_miss_costs(options: Any, puts: int, proxy: Proxy, prefix: str, repository: Repository) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, **options)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    save(f"{prefix}/foo.txt")
+    asked = methods(proxy.requests)
+    assert {method: asked.count(method) for method in sorted(set(asked))} == {
+        "GET": 5,
+        "HEAD": 3,
+        "LIST": 2,
+        "PUT": puts,
+    }

@@ -43,6 +43,15 @@ def test_keep_work_across_commits(guide: Guide) -> None:
     assert repository.run("keep_work.py").stdout.startswith("runs\n")
 
 
+def test_a_database_in_a_store(guide: Guide) -> None:
+    repository = guide("remote_atomic.py")
+    url = f"file://{repository.path}/out/numbers.db"
+    done = repository.run("-c", f"from remote_atomic import save; print(save({url!r}, rows=3)); save({url!r}, rows=3)")
+    tag = Tag(repository.head[:12], None, config_hash({"rows": 3})[:12])
+    assert (done.stderr, done.stdout.strip()) == ("", tag.put(url))
+    assert (repository.path / "out" / tag.put("numbers.db")).read_bytes().startswith(b"SQLite format 3")
+
+
 def test_never_leave_half_a_file(guide: Guide) -> None:
     repository = guide("atomic.py")
     done = repository.run("atomic.py")

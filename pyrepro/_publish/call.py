@@ -305,7 +305,11 @@ class PublishedCall:
         """Put what was written in place under a name without a tag; the error that says so."""
         from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
 
-        new = unnamed(target.directory for target in self._targets)
+        def is_taken(text: str) -> bool:
+            stored = (target for target in self._targets if target.store is not None)
+            return any(one.store.told(one.directory + one.name.replace(f"-{old}", f"-{text}")) for one in stored)
+
+        new = unnamed((target.directory for target in self._targets if target.store is None), is_taken)
         self._publication.publish(old, new, origin=None, sidecars=_no_sidecars)
         kept = [target.directory + target.name.replace(f"-{old}", f"-{new}") for target in self._targets]
         return input_changed(self._naming.name, parameter, change, kept)

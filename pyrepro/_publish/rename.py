@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pyrepro._paths import STATE_DIRECTORY, split_text
@@ -47,13 +47,18 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
     return renamed
 
 
-def unnamed(directories: Iterable[str]) -> str:
-    """What takes the place of a tag where no name would be true: no longer than one, and new in some directories."""
+def unnamed(directories: Iterable[str], is_taken: Callable[[str], bool] = lambda text: False) -> str:
+    """What takes the place of a tag where no name would be true: no longer than one, and new in some directories.
+
+    Args:
+        directories: local ones.
+        is_taken: whether it is not new elsewhere.
+    """
     # None of its parts can be read as a hash, and it fits wherever a tag did.
     names = [entry.name for directory in {*directories} for entry in _entries(directory)]
     seconds = (int(time.time()) + number for number in itertools.count())
     texts = (time.strftime("unnamed-%Y%m%dT%H%M%SZ", time.gmtime(second)) for second in seconds)
-    return next(text for text in texts if not any(text in name for name in names))
+    return next(text for text in texts if not any(text in name for name in names) and not is_taken(text))
 
 
 def input_changed(function: str, parameter: str, now: str, kept: list[str]) -> InputChangedError:

@@ -229,3 +229,133 @@ def test_a_kill_leaves_an_artifact_complete_or_absent(
         assert any(path.endswith(".txt") for path in found)
     again = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
     assert (again.stderr, len([path for path in objects(prefix) if path.endswith(".txt")])) == ("", 1)
+
+
+def _with_matplotlib(outpath: str) -> None:
+    import matplotlib.figure
+
+    matplotlib.figure.Figure().savefig(outpath)
+
+
+def _with_joblib(outpath: str) -> None:
+    import joblib
+
+    joblib.dump({"weights": [1.0]}, outpath)
+
+
+def _with_sqlite(outpath: str) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(outpath)
+    connection.execute("create table numbers (n integer)")
+    connection.commit()
+    connection.close()
+
+
+def _with_a_shell(outpath: str) -> None:
+    subprocess.run(["sh", "-c", 'printf "good job" > "$1"', "sh", outpath], check=True)
+
+
+def _with_zarr(outpath: str) -> None:
+    import zarr
+
+    zarr.save(outpath, __import__("numpy").arange(100))
+
+
+def _with_partitioned_parquet(outpath: str) -> None:
+    import pandas
+
+    pandas.DataFrame({"year": [1, 2, 2], "n": [1, 2, 3]}).to_parquet(outpath, partition_cols=["year"])
+
+
+WRITERS = [
+    (_with_matplotlib, "plot.png", "matplotlib"),
+    (_with_joblib, "model.joblib", "joblib"),
+    (_with_sqlite, "numbers.db", "sqlite3"),
+    (_with_a_shell, "out.txt", "os"),
+    (_with_zarr, "numbers.zarr", "zarr"),
+    (_with_partitioned_parquet, "table.parquet", "pyarrow"),
+]
+
+
+@pytest.mark.parametrize(("write", "path", "library"), WRITERS, ids=[name for _, name, _ in WRITERS])
+def test_writers_that_know_no_urls_write_to_a_bucket(
+    write: Any, path: str, library: str, proxy: Proxy, prefix: str, repository: Repository
+) -> None:
+    pytest.importorskip(library)
+    runs = []
+
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, record=True, ignore=["runs", "write"])
+    def save(outpath: str) -> None:
+        runs.append(outpath)
+        write(outpath)
+
+    tagged = save(f"{prefix}/{path}")
+    proxy.requests.clear()
+    assert save(f"{prefix}/{path}") == tagged
+    assert (len(runs), methods(proxy.requests)) == (1, ["GET", "LIST"])
+    assert any(one.startswith(tagged.removeprefix(f"{prefix}/")) for one in objects(prefix))
+
+
+def test_a_hit_among_many_artifacts_is_two_requests(proxy: Proxy, prefix: str, repository: Repository) -> None:
+    """As many as MANY says, by hand 10,000."""
+    import s3fs
+
+    @Artifact("outpath", config=dict, repo=repository.path, cache=True, record=True)
+    def save(outpath: str, number: int) -> None:
+        pathlib.Path(outpath).write_text(f"number {number}")
+
+    path = save(f"{prefix}/foo.txt", 0)
+    system, root = s3fs.S3FileSystem(), prefix.removeprefix("s3://")
+    many = int(os.environ.get("MANY", "200"))
+    system.pipe({f"{root}/{path.rpartition('/')[2].replace('foo-', f'foo{number}-')}": b"x" for number in range(many)})
+    proxy.requests.clear()
+    save(f"{prefix}/foo.txt", 0)
+    assert methods(proxy.requests) == ["GET", "LIST"]
+
+
+SHARED = """\
+import pathlib, sys
+from distributed import Client, LocalCluster
+from pyrepro import Artifact
+
+@Artifact("outpath", config=dict, cache=True, record=True)
+def save(outpath, seed):
+    with open("runs.txt", "a") as file:
+        file.write(f"{seed}\\n")
+    pathlib.Path(outpath).write_text(str(seed))
+
+if __name__ == "__main__":
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        one, other = client.scheduler_info()["workers"]
+        for worker in (one, other):
+            for path in client.gather([client.submit(save, sys.argv[1], seed, workers=worker, pure=False) for seed in range(3)]):
+                print(path)
+"""
+
+
+def test_dask_workers_on_two_ports_share_a_cache(proxy: Proxy, prefix: str, repository: Repository) -> None:
+    pytest.importorskip("distributed")
+    repository.write("shared.py", SHARED)
+    repository.commit()
+    done = repository.run("shared.py", f"{prefix}/foo.txt")
+    paths = done.stdout.splitlines()
+    assert (len(paths), paths[:3]) == (6, paths[3:]), done.stderr
+    assert sorted((repository.path / "runs.txt").read_text().split()) == ["0", "1", "2"]
+    assert sorted(content for path, content in objects(prefix).items() if path.endswith(".txt")) == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize(("options", "puts"), [({}, 4), ({"record": True}, 5)], ids=["plain", "recorded"])
+def test_what_a_miss_costs(options: Any, puts: int, proxy: Proxy, prefix: str, repository: Repository) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, cache=True, **options)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    save(f"{prefix}/foo.txt")
+    asked = methods(proxy.requests)
+    assert {method: asked.count(method) for method in sorted(set(asked))} == {
+        "GET": 5,
+        "HEAD": 3,
+        "LIST": 2,
+        "PUT": puts,
+    }

@@ -9,12 +9,13 @@ import os
 import pathlib
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fsspec
 import pytest
 from conftest import Repository, posix_only
+from fsspec.implementations.memory import MemoryFileSystem
 from servers import S3_KEY, S3_SECRET, SSHD, WEED, s3_server, sftp_server
 from upath import UPath
 
@@ -499,12 +500,16 @@ def test_an_input_that_changes_costs_the_name(repository: Repository, store: Sto
     @Artifact("outpath", inputs="data", config={}, repo=repository.path, cache=True)
     def save(outpath: str, data: pathlib.Path) -> None:
         pathlib.Path(outpath).write_text(data.read_text())
-        data.write_text("22")
+        data.write_text(data.read_text() + "2")
 
     with pytest.raises(InputChangedError):
         save(store / "foo.txt", data)
     [kept] = store.files()
     assert (kept.startswith("foo-unnamed-"), store.files()[kept], store.markers()) == (True, b"1", [])
+    # In the same second, too, it is not replaced.
+    with pytest.raises(InputChangedError):
+        save(store / "foo.txt", data)
+    assert sorted(store.files().values()) == [b"1", b"12"]
 
 
 def test_code_that_was_loaded_late_is_in_the_name(repository: Repository, store: Store) -> None:
@@ -875,3 +880,189 @@ def test_no_secret_of_a_store_is_in_a_record_or_a_message(
 )
 def test_user_and_password_are_cut_from_a_url_and_nothing_else(url: str, shown: str) -> None:
     assert without_user(url) == shown
+
+
+# When requests fail, and others come between
+
+
+class Hooked(MemoryFileSystem):
+    """A store in memory that does something at a request, as one fails whose server is away."""
+
+    protocol = "hooked"
+    store: dict[str, Any] = {}
+    pseudo_dirs = [""]
+    before: Callable[[str, str], object] = staticmethod(lambda request, path: None)
+    after: Callable[[str, str], object] = staticmethod(lambda request, path: None)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(MemoryFileSystem._strip_protocol(path.replace("hooked://", "memory://")))
+
+    def _asked(self, request: str, path: str, *args: Any, **kwargs: Any) -> Any:
+        Hooked.before(request, path)
+        result = getattr(MemoryFileSystem, request)(self, *args, **kwargs)
+        Hooked.after(request, path)
+        return result
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> Any:
+        return self._asked("mv", path2, path1, path2, **kwargs)
+
+    def rm_file(self, path: str) -> Any:
+        return self._asked("rm_file", path, path)
+
+    def get_file(self, rpath: str, lpath: str, **kwargs: Any) -> Any:
+        return self._asked("get_file", rpath, rpath, lpath, **kwargs)
+
+
+@pytest.fixture
+def hooked(monkeypatch: pytest.MonkeyPatch) -> type[Hooked]:
+    fsspec.register_implementation("hooked", Hooked, clobber=True)
+    monkeypatch.setattr(Hooked, "store", {})
+    monkeypatch.setattr(Hooked, "before", staticmethod(lambda request, path: None))
+    monkeypatch.setattr(Hooked, "after", staticmethod(lambda request, path: None))
+    return Hooked
+
+
+def _failing(request: str, ending: str) -> Any:
+    def fail(asked: str, path: str) -> None:
+        if (asked, path.endswith(ending)) == (request, True):
+            raise RuntimeError("the store is away")
+
+    return staticmethod(fail)
+
+
+def contents(store: dict[str, Any]) -> dict[str, bytes]:
+    return {path: file.getvalue() for path, file in store.items() if ".pyrepro/" not in path}
+
+
+def test_an_artifact_that_cannot_be_put_leaves_the_old_one_with_its_record(
+    repository: Repository, hooked: type[Hooked], name: Any
+) -> None:
+    step = Step(repository, record=True)
+    step.save("hooked://a/foo.txt")
+    before = contents(hooked.store)
+    step.content = "tested"
+    hooked.before = _failing("mv", ".txt")
+    with pytest.raises(PublishError) as error:
+        step.save("hooked://a/foo.txt")
+    [kept] = error.value.kept
+    assert str(error.value) == (
+        f"this could not be put in place:\n"
+        f"  hooked://a/foo-{name(lr=0.1)}.txt: RuntimeError: the store is away; it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+    )
+    assert pathlib.Path(kept).read_text() == "tested with 0.1"
+    assert json.loads(pathlib.Path(f"{kept}.pyrepro.json").read_text())["artifact"]["size"] == 15
+    assert contents(hooked.store) == before
+
+
+def test_an_artifact_that_cannot_be_put_where_nothing_was_leaves_no_record(
+    repository: Repository, hooked: type[Hooked]
+) -> None:
+    hooked.before = _failing("mv", ".txt")
+    with pytest.raises(PublishError):
+        Step(repository, record=True).save("hooked://a/foo.txt")
+    assert contents(hooked.store) == {}
+
+
+def test_a_record_that_cannot_be_put_is_not_left_to_the_old_one(
+    repository: Repository, hooked: type[Hooked], name: Any
+) -> None:
+    step = Step(repository, record=True)
+    step.save("hooked://a/foo.txt")
+    hooked.before = _failing("mv", ".json")
+    with pytest.raises(PublishError) as error:
+        step.save("hooked://a/foo.txt")
+    tagged = f"hooked://a/foo-{name(lr=0.1)}.txt"
+    assert str(error.value) == (
+        f"{tagged} is in place; this is not:\n"
+        f"  {tagged}.pyrepro.json: it cannot be written: RuntimeError: the store is away"
+    )
+    assert [*contents(hooked.store)] == [f"/a/foo-{name(lr=0.1)}.txt"]
+
+
+def test_an_artifact_whose_answer_was_lost_is_in_place(repository: Repository, hooked: type[Hooked]) -> None:
+    step = Step(repository, cache=True)
+    hooked.after = _failing("mv", ".txt")
+    step.save("hooked://a/foo.txt")
+    step.save("hooked://a/foo.txt")
+    assert step.runs == 1
+
+
+def test_an_artifact_without_a_marker_is_made_again(
+    repository: Repository, hooked: type[Hooked], name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step(repository, cache=True)
+    hooked.before = _failing("mv", ".json")
+    step.save("hooked://a/foo.txt")
+    assert caplog.messages == [
+        f"hooked://a/foo-{name(lr=0.1)}.txt is complete, but a later call will make it again: the store is away"
+    ]
+    hooked.before = staticmethod(lambda request, path: None)
+    step.save("hooked://a/foo.txt")
+    step.save("hooked://a/foo.txt")
+    assert step.runs == 2
+
+
+def test_what_cannot_be_moved_aside_is_not_replaced(repository: Repository, hooked: type[Hooked], name: Any) -> None:
+    step = Step(repository, cache=True)
+    step.save("hooked://a/foo.txt")
+    path = f"/a/foo-{name(lr=0.1)}.txt"
+    hooked().pipe_file(path, b"by hand")
+    hooked.before = staticmethod(lambda request, path: 1 / 0 if "~" in path else None)
+    with pytest.raises(PublishError, match="was changed since it was made, and cannot be moved aside: ZeroDivision"):
+        step.save("hooked://a/foo.txt")
+    assert contents(hooked.store) == {path: b"by hand"}
+
+
+def test_of_two_calls_that_put_at_once_the_first_one_wins(
+    repository: Repository, hooked: type[Hooked], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    step = Step(repository, cache=True, record=True)
+    began: list[str] = []
+
+    def race(request: str, path: str) -> None:
+        if path.endswith(".json") and not began:
+            began.append(path)
+            step.save("hooked://a/foo.txt")
+
+    hooked.before = staticmethod(race)
+    path = step.save("hooked://a/foo.txt")
+    assert f"{path} was completed by another call meanwhile, and is not replaced" in caplog.messages
+    hooked.before = staticmethod(lambda request, path: None)
+    step.save("hooked://a/foo.txt")
+    assert step.runs == 2
+
+
+def test_what_a_killed_call_left_between_is_replaced(
+    repository: Repository, hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, name: Any
+) -> None:
+    monkeypatch.setattr("pyrepro._publish.prefix._PATIENCE", 0.2)
+    step = Step(repository, cache=True, record=True)
+    path = f"/a/foo-{name(lr=0.1)}.txt"
+
+    def leave(request: str, asked: str) -> None:
+        if asked.endswith(".txt.pyrepro.json"):
+            hooked().pipe_file(path, b"of a call that was killed")
+
+    hooked.before = staticmethod(leave)
+    step.save("hooked://a/foo.txt")
+    assert hooked.store[path].getvalue() == b"trained with 0.1"
+    hooked.before = staticmethod(lambda request, path: None)
+    step.save("hooked://a/foo.txt")
+    assert step.runs == 1
+
+
+def test_a_copy_that_cannot_be_had_is_made(
+    repository: Repository, hooked: type[Hooked], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    path = Step(repository, cache=True, code="lib").save("hooked://a/foo.txt")
+    repository.write("README", "new")
+    repository.commit()
+    hooked.before = _failing("get_file", ".txt")
+    again = Step(repository, cache=True, code="lib")
+    again.save("hooked://a/foo.txt")
+    assert again.runs == 1
+    assert f"{path} cannot be copied: the store is away" in caplog.messages

@@ -37,7 +37,10 @@ def save(outpath, number):
     begin()
 
 # Of the calls of C functions those of the operating system are told, which may fail.
-def asks_the_system(event, argument):
+def asks_the_system(frame, event, argument):
+    # A record looks at each installed distribution in the same way, so that one of the hundreds stands for all.
+    if frame.f_code.co_name == "_fingerprint_of" and "rfc8785" not in frame.f_locals["path"]:
+        return False
     never_fail = ("fspath", "getpid", "urandom", "strerror", "fsencode", "_path_normpath", "_path_splitroot_ex")
     return event == "c_call" and getattr(argument, "__name__", "") not in never_fail and (
         getattr(argument, "__module__", None) == "posix"
@@ -49,7 +52,7 @@ def fail_at(moment, fail):
     left = iter(range(moment))
 
     def watch(frame, event, argument):
-        if asks_the_system(event, argument) and next(left, None) is None:
+        if asks_the_system(frame, event, argument) and next(left, None) is None:
             sys.setprofile(None)
             fail()
 
@@ -76,7 +79,7 @@ def in_child(function):
 def count(number):
     happened = []
     global begin
-    begin = lambda: sys.setprofile(lambda frame, event, arg: asks_the_system(event, arg) and happened.append(1))
+    begin = lambda: sys.setprofile(lambda *call: asks_the_system(*call) and happened.append(1))
     save("foo", number)
     sys.setprofile(None)
     return len(happened)

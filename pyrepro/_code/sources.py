@@ -199,6 +199,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     cached = imports.cache_of(module.spec)
     try:
         load = Load(module.file, module.spec, cached=cached, links=_links_to(module))
+        retargeted = max((os.lstat(link).st_ctime_ns for link in load.links), default=0)
     except OSError as error:
         return _unknown_module(
             module,
@@ -212,7 +213,6 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
             f"{_last_write(module.file)}, and it was compiled from another source; "
             f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
-    retargeted = max(map(_time_of_link, load.links), default=0)
     written = max(load.fingerprint[4], retargeted)
     is_from_start = module.seen_after == imports.STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
@@ -249,13 +249,6 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
 def _links_to(module: LoadedModule) -> dict[str, str]:
     file = modules.file_of_module(module.module)
     return {} if file is None else imports.followed(file)[1]
-
-
-def _time_of_link(link: str) -> int:
-    try:
-        return os.lstat(link).st_ctime_ns
-    except OSError:
-        return time.time_ns()  # it was there a moment ago
 
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:

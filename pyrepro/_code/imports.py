@@ -16,6 +16,7 @@ import sys
 import time
 import types
 from _thread import get_ident
+from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
@@ -51,6 +52,7 @@ class Load:
         file: the file, or the archive that holds it.
         spec: the spec that it was loaded with; the module itself where it has none, as the program has.
         cached: the compiled cache that Python may take instead of the source, or None.
+        links: the links over which it was found, and what each of them said.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,11 +60,13 @@ class Load:
 
     __slots__ = (
         *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_import"),
-        *("is_reload", "is_run", "mode", "noted_at", "order", "spec", "thread"),
+        *("is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
     )
 
-    def __init__(self, file: str, spec: Any, *, cached: str | None = None) -> None:
-        self.file, self.spec = file, spec
+    def __init__(
+        self, file: str, spec: Any, *, cached: str | None = None, links: Mapping[str, str] = types.MappingProxyType({})
+    ) -> None:
+        self.file, self.spec, self.links = file, spec, links
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
@@ -301,9 +305,10 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         return
     if is_plainly_installed(origin) and not leads_out(origin):
         return
-    # Without links, as they lead now: where they lead later is another matter. The compiled cache whatever the loader:
-    # one may stand before the one that reads it.
-    load = Load(_file_or_archive(os.path.realpath(origin)), spec, cached=getattr(spec, "cached", None))
+    # Where the links lead later does not change what is loaded now, but what its commit leads to.
+    real, links = followed(origin)
+    # The compiled cache whatever the loader: one may stand before the one that reads it.
+    load = Load(_file_or_archive(real), spec, cached=getattr(spec, "cached", None), links=links)
     # Of a package, runpy runs another module.
     load.is_run = spec.submodule_search_locations is None and _is_run(asking)
     load.is_import = load.is_run or _is_import(asking)
@@ -350,7 +355,8 @@ def note_run(file: Any, module: Any) -> None:
     Raises:
         OSError: it cannot be read.
     """
-    load = Load(os.path.realpath(os.path.expanduser(file)), None)
+    real, links = followed(os.path.abspath(os.path.expanduser(file)))
+    load = Load(real, None, links=links)
     _keep_run(load)
     if module is not None:
         keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
@@ -374,6 +380,33 @@ def cache_of(spec: Any) -> str | None:
     loader = getattr(spec, "loader", None)
     is_standard = isinstance(loader, SourceFileLoader) and type(loader).get_code is SourceFileLoader.get_code
     return spec.cached if is_standard else None
+
+
+def followed(path: str) -> tuple[str, dict[str, str]]:
+    """A path without links, and the links on its way with what each of them says.
+
+    Args:
+        path: an absolute path.
+    """
+    real = os.path.realpath(path)
+    if real == path or os.name == "nt":  # where paths are also written in several ways, and links are rare
+        return real, {}
+    links: dict[str, str] = {}
+    return _followed(path, links), links
+
+
+def _followed(path: str, links: dict[str, str]) -> str:
+    above, name = os.path.split(path)
+    if above == path:
+        return path
+    above = _followed(above, links)
+    if name in ("", os.curdir, os.pardir):
+        return os.path.dirname(above) if name == os.pardir else above
+    here = os.path.join(above, name)
+    if here in links or not os.path.islink(here):
+        return os.path.realpath(here)  # also of links that lead to themselves
+    links[here] = os.readlink(here)
+    return _followed(os.path.join(above, links[here]), links)
 
 
 def _file_or_archive(file: str) -> str:

@@ -234,6 +234,7 @@ class LoadedModule(NamedTuple):
     file: str  # the real one; of a module in an archive, the archive
     seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
     original: str | None = None  # the file in the work tree that is read, where this is another copy of it
+    target: str | None = None  # of a link over which the module was found, what the link said; the file is the link
 
 
 GONE = types.ModuleType("gone")

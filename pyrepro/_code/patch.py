@@ -108,7 +108,8 @@ def _store_objects(
     for path, (mode, _) in entries.items():
         on_disk = work_tree.on_disk(top, path)
         if path in contents:
-            command = ["hash-object", "-w", "--stdin", f"--path={os.fsdecode(path)}"]
+            filters = [] if mode == LINK else [f"--path={os.fsdecode(path)}"]
+            command = ["hash-object", "-w", "--stdin", *filters]
             found[path] = mode, run_git(top, command, stdin=contents[path], environment=environment).decode().strip()
         elif mode == LINK and os.path.islink(on_disk):
             target = os.fsencode(os.readlink(on_disk))

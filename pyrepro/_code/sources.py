@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import stat
 import sys
 import time
 import types
@@ -75,6 +76,30 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
     return found[0] if found else None
 
 
+def links_of(loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
+    """The links over which modules were found, each in the place of its module."""
+    found = []
+    for module in loaded:
+        load = imports.load_of(module.name, module.module, module.spec)
+        for link, target in () if load is None else load.links.items():
+            found.append(module._replace(file=link, original=None, target=target))
+    return found
+
+
+def are_links_as_then(some: Sequence[LoadedModule]) -> bool:
+    """Whether what was used of a path is only a link, which still says what it said."""
+    return bool(some) and all(module.target is not None and _counted_link(module) is None for module in some)
+
+
+def _counted_link(module: LoadedModule) -> Kept | None:
+    assert module.target is not None
+    # OSError: it is gone, or something else.
+    with contextlib.suppress(OSError):
+        if os.readlink(module.file) == module.target:
+            return None
+    return Kept(stat.S_IFLNK, os.fsencode(module.target))
+
+
 def left_behind() -> dict[str, Behind]:
     """The loaded modules that were left behind when others were loaded again, by name."""
     if not imports.is_any_loaded_otherwise():
@@ -127,6 +152,8 @@ def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -
 
 
 def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+    if module.target is not None:
+        return _counted_link(module)
     load = _load_of(module, bodies)
     if isinstance(load, Unknown):
         return load
@@ -171,7 +198,8 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
         return _patched_in_place(module, load)
     cached = imports.cache_of(module.spec)
     try:
-        load = Load(module.file, module.spec, cached=cached)
+        load = Load(module.file, module.spec, cached=cached, links=_links_to(module))
+        retargeted = max((os.lstat(link).st_ctime_ns for link in load.links), default=0)
     except OSError as error:
         return _unknown_module(
             module,
@@ -185,10 +213,10 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
             f"{_last_write(module.file)}, and it was compiled from another source; "
             f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
-    written = load.fingerprint[4]
+    written = max(load.fingerprint[4], retargeted)
     is_from_start = module.seen_after == imports.STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
-    if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load)):
+    if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
     imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
@@ -212,10 +240,15 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
     status = _status_of(module.file)
     if status is None or abs(status.st_mtime_ns / 1e9 - patched) > 1e-5:
         return _unknown_load(module, load, "and %autoreload patched it with something else")
-    now = Load(module.file, load.spec)
+    now = Load(module.file, load.spec, links=load.links)
     now.is_reload = True
     imports.keep_unseen(module.name, module.module, load.spec, now, now.order)
     return now
+
+
+def _links_to(module: LoadedModule) -> dict[str, str]:
+    file = modules.file_of_module(module.module)
+    return {} if file is None else imports.followed(file)[1]
 
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
@@ -234,11 +267,14 @@ def _compiles_to(content: bytes, code: types.CodeType) -> bool:
         return False
 
 
-def _is_in_cache(module: LoadedModule, load: Load) -> bool:
-    """Whether the compiled cache, written when the module was loaded, is of what stands in the file."""
+def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:
+    """Whether the compiled cache, written when the module was loaded, is of what stands in the file.
+
+    Before a link was retargeted, another cache may have been taken.
+    """
     cached = imports.cache_of(module.spec)
     status, cache = (None, None) if cached is None else (_status_of(cached), _content_of(cached))
-    if status is None or cache is None or not imports.is_magic(cache):
+    if status is None or cache is None or not imports.is_magic(cache) or status.st_mtime_ns < retargeted:
         return False
     # Written before pyrepro was imported, as the module was; or, of one that was loaded later, before this look at it.
     is_of_then = module.seen_after != imports.STARTED or status.st_mtime_ns <= imports.IMPORTED

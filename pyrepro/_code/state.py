@@ -18,7 +18,7 @@ from pyrepro._code import copies, imports, modules, repository, uncovered, work_
 from pyrepro._code.git import run_git
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
-from pyrepro._code.sources import Sources, left_behind
+from pyrepro._code.sources import Sources, left_behind, links_of
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
@@ -224,6 +224,7 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
         for path, some in _by_path(top, loaded).items()
         if path in new or path in reading.snapshot.behind or any(module.name in behind for module in some)
     }
+    _add_links(top, loaded, sources)
     if not sources:
         return reading
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
@@ -338,6 +339,7 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
         inside, elsewhere = split_loaded(top, modules.loaded_modules())
         loaded[:] = [*inside, *elsewhere]
         found = _by_path(top, inside)
+        _add_links(top, loaded, found)
         files_of_copies.clear()
         files_of_copies.update(_files_of_copies(found))
         for path, file in own.items():
@@ -400,6 +402,13 @@ def _by_path(top: str, inside: Iterable[LoadedModule]) -> dict[bytes, list[Loade
     for module in inside:
         found.setdefault(os.fsencode(relative_to(module.original or module.file, top)), []).append(module)
     return found
+
+
+def _add_links(top: str, loaded: Iterable[LoadedModule], sources: dict[bytes, list[LoadedModule]]) -> None:
+    """Add the links of a work tree over which modules were found, wherever these are."""
+    inside = (link for link in links_of(loaded) if is_inside(link.file, top) and not modules.is_installed(link.file))
+    for path, links in _by_path(top, inside).items():
+        sources.setdefault(path, []).extend(links)
 
 
 def _files_of_copies(sources: Sources) -> dict[bytes, str]:

@@ -27,7 +27,7 @@ from pyrepro._code.porcelain import (
     parse_status,
 )
 from pyrepro._code.repository import bytes_of, git_directories
-from pyrepro._code.sources import Sources, Unknown, counted, left_behind, running_bodies
+from pyrepro._code.sources import Sources, Unknown, are_links_as_then, counted, left_behind, running_bodies
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -136,6 +136,8 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
         tree = dict(parse_entries(output))
         committed.update({path: tree.get(path, ABSENT) for path in unmerged})
     unknown = loaded - tracked - committed.keys()
+    # A link that nobody added to git is no change as long as it leads where it led.
+    unknown = {path for path in unknown if not are_links_as_then(sources[path])}
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     ignored = _ignored(top, outside - own, index)
     outside -= ignored
@@ -186,6 +188,11 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
             snapshot.changes[path] = "100644", one.id
             snapshot.unknown[path] = one.reason
             continue
+        if one.mode is not None and stat.S_ISLNK(one.mode):
+            entry = LINK, _id_of_blob(len(one.content), [one.content], snapshot.commit)
+            if entry != committed:
+                snapshot.changes[path], snapshot.contents[path] = entry, one.content
+            continue
         on_disk_mode = "100755" if one.mode is not None and one.mode & stat.S_IXUSR else "100644"
         says_nothing = one.mode is None or not honours_modes
         mode = committed[0] if says_nothing and committed[0].startswith("10") else on_disk_mode
@@ -196,7 +203,7 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
     # After all were counted, which notes the loads that were not seen.
     behind = left_behind()
     for path in sources.keys() - snapshot.unknown.keys() if behind else ():
-        for one_behind in [behind[module.name] for module in sources[path] if module.name in behind]:
+        for one_behind in [behind[one.name] for one in sources[path] if one.name in behind and one.target is None]:
             snapshot.changes[path] = "100644", one_behind.id
             snapshot.behind[path] = one_behind.remark
             snapshot.contents.pop(path, None)
@@ -243,6 +250,7 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     inside, outside = _by_submodule(top, loaded, lambda path: path in committed and path not in loaded)
     ignored = _ignored(top, outside - committed.keys() - own, committed.keys())
     outside -= ignored
+    outside -= {path for path in outside - committed.keys() if are_links_as_then(sources[path])}
     kept = _without(snapshot, outside.__contains__)
     kept.ignored.update(ignored)
     expected = {path: committed.get(path, ABSENT) for path in outside}

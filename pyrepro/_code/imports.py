@@ -282,6 +282,7 @@ _KEPT = 10  # loads of one module: the first, and the last ones
 
 _loads: dict[str, list[Load]] = {}
 _loaded_otherwise: set[str] = set()
+_links_followed: set[str] = set()
 _unconfirmed: dict[str, Load] = {}
 _MOST_UNCONFIRMED = 100
 _count = 0
@@ -392,7 +393,9 @@ def followed(path: str) -> tuple[str, dict[str, str]]:
     if real == path or os.name == "nt":  # where paths are also written in several ways, and links are rare
         return real, {}
     links: dict[str, str] = {}
-    return _followed(path, links), links
+    real = _followed(path, links)
+    _links_followed.update(links)
+    return real, links
 
 
 def _followed(path: str, links: dict[str, str]) -> str:
@@ -452,6 +455,11 @@ def _running_modules() -> frozenset[str]:
             names.add(str(frame.f_globals.get("__name__")))
         frame = frame.f_back
     return frozenset(names)
+
+
+def is_any_behind_links() -> bool:
+    """Whether any module was found over a link."""
+    return bool(_links_followed)
 
 
 def is_any_loaded_otherwise() -> bool:

@@ -78,8 +78,8 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
 
 def links_of(loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
     """The links over which modules were found, each in the place of its module."""
-    found = []
-    for module in loaded:
+    found: list[LoadedModule] = []
+    for module in loaded if imports.is_any_behind_links() else ():  # as in few programs, of which some load thousands
         load = imports.load_of(module.name, module.module, module.spec)
         for link, target in () if load is None else load.links.items():
             found.append(module._replace(file=link, original=None, target=target))

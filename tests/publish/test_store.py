@@ -792,7 +792,7 @@ def test_what_cannot_be_uploaded_is_kept_and_named(repository: Repository, tmp_p
         f"  {url}/{tagged}.txt: {url}/{tagged}.log belongs to it, and is not in place; it is kept as "
         f"{kept[f'{tagged}.txt']}\n"
         f"  {url}/{tagged}.log: Is a directory; it is kept as {kept[f'{tagged}.log']}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
 
 
@@ -949,7 +949,7 @@ def test_an_artifact_that_cannot_be_put_leaves_the_old_one_with_its_record(
     assert str(error.value) == (
         f"this could not be put in place:\n"
         f"  hooked://a/foo-{name(lr=0.1)}.txt: RuntimeError: the store is away; it is kept as {kept}\n"
-        f"Move what is kept to where it belongs, or remove it; what calls append to needs a path of its own."
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
     )
     assert pathlib.Path(kept).read_text() == "tested with 0.1"
     assert json.loads(pathlib.Path(f"{kept}.pyrepro.json").read_text())["artifact"]["size"] == 15

@@ -32,6 +32,7 @@ class History(NamedTuple):
     package: str
     loads: Sequence[SourceLoad]
     now: SourceLoad
+    own_name: str  # what the module itself takes for its name, under which its body runs
 
 
 class Behind(NamedTuple):
@@ -134,7 +135,7 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
         owner, attribute = _owner_of(use, known)
         if owner is None or owner.name == name:
             continue
-        nested = [one for one in owner.loads if load.order < one.order < until and name in one.during]
+        nested = [one for one in owner.loads if load.order < one.order < until and own.own_name in one.during]
         if use.is_late and nested:
             base, lost = owner.loads.index(nested[-1]), None
         else:

@@ -110,7 +110,9 @@ def left_behind() -> dict[str, Behind]:
         if load is not None:
             package = getattr(module.spec, "parent", None) or ""
             loads = {id(one): _source_load(one) for one in imports.loads_like(module.name, load)}
-            histories.append(History(module.name, package, tuple(loads.values()), loads[id(load)]))
+            # A module may be listed under another name, too, as multiprocessing lists the program.
+            own_name = str(imports.namespace_of(module.module).get("__name__", module.name))
+            histories.append(History(module.name, package, tuple(loads.values()), loads[id(load)], own_name))
     return reloads.left_behind(histories)
 
 

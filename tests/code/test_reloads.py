@@ -162,9 +162,12 @@ def test_a_program_may_have_a_variable_of_any_name(repository: Repository) -> No
     assert repository.run("run.py").stdout == f"{repository.head}\n"
 
 
-def test_a_program_that_takes_all_of_a_module_anew_keeps_nothing(repository: Repository) -> None:
+@pytest.mark.parametrize("more", ["", "import multiprocessing\n", "sys.modules['alias'] = sys.modules[__name__]\n"])
+def test_a_program_that_takes_all_of_a_module_anew_keeps_nothing(more: str, repository: Repository) -> None:
     take = "from helper import LR\n"
-    program = f"{COMMIT}import pyrepro, sys\n{take}commit('LR = 20\\n')\ndel sys.modules['helper']\n{take}{STATE}\n"
+    program = (
+        f"{COMMIT}import pyrepro, sys\n{more}{take}commit('LR = 20\\n')\ndel sys.modules['helper']\n{take}{STATE}\n"
+    )
     repository.commit(helper="LR = 1\n", run=program)
     assert repository.run("run.py").stdout == f"{repository.head}\n"
 
@@ -218,7 +221,7 @@ def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Reposi
 
 def history(name: str, *loads: tuple[int, str], package: str = "", **more: object) -> History:
     of_sources = tuple(SourceLoad(order, content.encode(), order > 10, **more) for order, content in loads)  # type: ignore[arg-type]
-    return History(name, package, of_sources, of_sources[-1])
+    return History(name, package, of_sources, of_sources[-1], name)
 
 
 def remarks(*histories: History) -> dict[str, str]:
@@ -355,12 +358,12 @@ def test_the_id_is_of_the_contents_and_their_order_alone() -> None:
 
 def test_a_load_that_is_not_known_any_more_may_have_been_another_one() -> None:
     loads = (SourceLoad(2, b"LR = 1"), SourceLoad(20, b"LR = 1", is_reload=True, gap="c0ffee"))
-    helper = History("helper", "", loads, loads[1])
+    helper = History("helper", "", loads, loads[1], "helper")
     for source, is_behind in (("from helper import LR", True), ("import helper", False)):
         assert bool(remarks(helper, history("steps", (3, source)))) is is_behind
         assert remarks(helper, history("steps", (21, source))) == {}
     anew = (loads[0], loads[1]._replace(is_reload=False))
-    assert remarks(History("helper", "", anew, anew[1]), history("steps", (3, "import helper"))) == {
+    assert remarks(History("helper", "", anew, anew[1], "helper"), history("steps", (3, "import helper"))) == {
         "steps": "took helper before that was loaded again"
     }
 

@@ -159,10 +159,13 @@ def _remove_if_abandoned(lock_file: str) -> None:
         oldest_sign = staged if os.path.lexists(staged) else lock_file
         if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
             return
+        # Asked before it is held, too, since filelock empties what it locks.
+        is_kept = keeps(lock_file)
         # Not made anew: a call that has just ended unlinked its own, and what is still staged is kept.
         release = hold(lock_file, None)
         # Asked while it is held, since the call may have ended just before.
-        if not keeps(lock_file):
+        is_kept = is_kept or keeps(lock_file)
+        if not is_kept:
             remove_tree(staged)
             remove_tree(f"{staged}~")
-        release()
+        release(keeps=is_kept)

@@ -63,6 +63,8 @@ def test_everything_that_made_the_artifact_is_recorded(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "--lr", "0.1"])
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
     repository.git("remote", "add", "origin", "https://me:secret@example.org/lab/project.git?token=secret")
     table = repository.write("data/table.csv", "1,2\n")
     config = {"lr": 0.1, "table": file_hash(table)}
@@ -112,8 +114,8 @@ def test_everything_that_made_the_artifact_is_recorded(
             "program": found["call"]["program"],
             "directory": None,
             "flags": [],
-            "hash_seed": None,
-            "timezone": None,
+            "hash_seed": "7",
+            "timezone": "Asia/Tokyo",
             "arguments": {"lr": 0.1},
             "defaults": ["lr"],
             "typed": {},

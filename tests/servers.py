@@ -141,15 +141,14 @@ class Proxy:
                 elif failure == "500":
                     self._answer(500, [], b"")
                 else:
-                    connection = http.client.HTTPConnection(proxy._server, timeout=60)
-                    connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                    for name, value in self.headers.items():
-                        if name.lower() != "transfer-encoding":
-                            connection.putheader(name, value)
-                    connection.endheaders(body)
-                    answer = connection.getresponse()
-                    content = answer.read()
-                    connection.close()
+                    with contextlib.closing(http.client.HTTPConnection(proxy._server, timeout=60)) as connection:
+                        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                        for name, value in self.headers.items():
+                            if name.lower() != "transfer-encoding":
+                                connection.putheader(name, value)
+                        connection.endheaders(body)
+                        answer = connection.getresponse()
+                        content = answer.read()
                     if failure == "lost":
                         self._reset()
                     else:

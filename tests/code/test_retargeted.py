@@ -151,7 +151,8 @@ def test_a_link_that_was_retargeted_before_pyrepro_was_imported_is_unknown(versi
     alive = Alive(versions, "train.py")
     retarget(versions.path / "helper", "two")
     stdout, stderr = alive.go_on()
-    assert (stdout, "so the module helper may have been loaded from something else" in stderr) == ("", True)
+    assert "so the module helper may have been loaded from something else" in stderr
+    assert stdout == ""
 
 
 def test_a_link_that_the_program_makes_before_it_imports_is_known_by_the_compiled_cache(versions: Repository) -> None:

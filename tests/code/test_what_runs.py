@@ -65,12 +65,15 @@ class Alive:
     """A program that prints a line where it waits, and goes on when it is told to."""
 
     def __init__(self, repository: Repository, *arguments: str) -> None:
-        pipe = subprocess.PIPE
+        pipe, started = subprocess.PIPE, time.time()
         self.process = subprocess.Popen(
             [sys.executable, *arguments], cwd=repository.path, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
+        # What is written as soon as a process has started counts as written before, since the clocks are coarse.
+        while time.time() < started + 0.05:
+            time.sleep(0.01)
 
     def go_on(self) -> tuple[str, str]:
         """What it prints from here on to its end."""

@@ -83,6 +83,8 @@ def in_session(repository: Repository, *lines: str) -> list[str]:
 
 
 STATE = "print(pyrepro.code_state('.'))"
+MOMENT = "time.sleep(0.05)\n"
+"""What is written as soon as a process has started counts as written before, since clocks are coarse."""
 
 
 @pytest.mark.parametrize(
@@ -201,16 +203,16 @@ for content in ("LR = 20\\n", "LR = 1\\n"):
 
 def test_a_module_whose_first_load_nobody_saw_leaves_its_importers_behind(repository: Repository) -> None:
     repository.commit(helper="LR = 1\n", steps="from helper import LR\n")
-    script = "import importlib, os, steps, helper\nos.utime('helper.py')\nimport pyrepro\nimportlib.reload(helper)\n"
+    script = f"import importlib, os, time, steps, helper\n{MOMENT}os.utime('helper.py')\nimport pyrepro\n"
+    script += "importlib.reload(helper)\n"
     done = repository.run("-c", f"{script}{STATE}\nimportlib.reload(steps)\n{STATE}")
     assert re.fullmatch(rf"{repository.head}-dirty-[0-9a-f]+\n{repository.head}\n", done.stdout), done.stderr
 
 
 def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Repository) -> None:
     repository.commit(helper="LR = 1\n", steps="from helper import LR\n", unseen="x = 1\n")
-    # After a moment: what is written as soon as a process has started counts as written before, since clocks are coarse.
     script = (
-        "import importlib, os, time, steps, helper, unseen\ntime.sleep(0.05)\n"
+        f"import importlib, os, time, steps, helper, unseen\n{MOMENT}"
         "for name in ('helper', 'unseen'): os.utime(f'{name}.py')\n"
     )
     done = repository.run(

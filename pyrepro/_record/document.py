@@ -93,7 +93,10 @@ def document_of(
             "import": import_name(call.function.partition(":")[0], module),
             "declared": top is None,
             **_portable_layout(import_layout(top, reading.loaded), top),
-            "others": _other_states(reading),
+            "others": {
+                package: None if isinstance(state, CodeStateError) else str(state)
+                for package, (_, state) in other_states(reading).items()
+            },
             "patch": None if patch.content is None else patch_name(reading),
             "patch_size": patch.size,
             "left_out": [_unicode(path) for path in patch.left_out],
@@ -317,16 +320,16 @@ def _remote_url(top: str) -> str | None:
     return without_credentials(urls.get("remote.origin.url") or next(iter(urls.values())))
 
 
-def _other_states(reading: Reading) -> dict[str, str | None]:
-    """The states of other work trees whose modules are loaded, by package."""
+def other_states(reading: Reading) -> dict[str, tuple[str, _code.CodeState | CodeStateError]]:
+    """The other work trees whose modules are loaded, by package: each with its state, or why it has none."""
     packages = other_work_trees(reading.work_tree, reading.loaded)
     # Each is read once: modules beside each other are packages of one work tree, and there may be many.
-    states = {top: _state_in_words(top) for top in {*packages.values()}}
-    return {package: states[top] for package, top in packages.items()}
+    states = {top: _state_of(top) for top in {*packages.values()}}
+    return {package: (top, states[top]) for package, top in packages.items()}
 
 
-def _state_in_words(top: str) -> str | None:
+def _state_of(top: str) -> _code.CodeState | CodeStateError:
     try:
-        return str(_code.code_state(top))
-    except CodeStateError:
-        return None  # it cannot be determined
+        return _code.code_state(top)
+    except CodeStateError as error:
+        return error

@@ -16,13 +16,11 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from pyrepro import _environ
-from pyrepro._code import state as _code
 from pyrepro._code.modules import file_of_module, is_installed
 from pyrepro._code.state import Reading
-from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
 from pyrepro._paths import is_inside, is_path, is_url, made_like, text_of, without_user
-from pyrepro._record.document import recorded_paths
+from pyrepro._record.document import other_states, recorded_paths
 from pyrepro._record.environment import packages_of_process, python_now
 from pyrepro._stores import is_in_store
 from pyrepro.errors import CodeStateError
@@ -199,12 +197,9 @@ def _refuse_other_code(reading: Reading) -> None:
     if found != (wanted["commit"], wanted["changes"]):
         lines = "\n  ".join(reading.lines)
         refuse(f"the code that ran is at {reading.state}, and not what was recorded:\n  {lines}")
-    for package, top in other_work_trees(reading.work_tree, reading.loaded).items():
+    for package, (top, state) in other_states(reading).items():
         recorded = wanted["others"].get(package)
-        try:
-            now = str(_code.code_state(top))
-        except CodeStateError as error:
-            now = f"unknown: {error}"
+        now = f"unknown: {state}" if isinstance(state, CodeStateError) else str(state)
         if recorded is not None and recorded != now:
             refuse(
                 f"{package} was loaded from the work tree {top}, which is at {now}, and was at {recorded}; "

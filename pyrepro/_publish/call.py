@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.key import CodePaths
-from pyrepro._code.patch import NO_PATCH
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
 from pyrepro._environ import REPRODUCTION
@@ -22,9 +21,6 @@ from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.place import target_of
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._publish.returned import described
-from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
-from pyrepro._record.record import SUFFIX, read_record, record_of
-from pyrepro._record.secrets import clean_config
 from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
@@ -131,7 +127,7 @@ class PublishedCall:
         targets = [target_of(path) for path in paths_in(self._paths)]
         # Absolute, because the function may change the working directory.
         self._targets = [target.absolute() for target in targets] if naming.options.inputs else []
-        maker, sidecar_suffix = naming.maker, SUFFIX if naming.options.records else ""
+        maker, sidecar_suffix = naming.maker, _sidecar_suffix(naming.options)
         if sidecar_suffix:
             _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
@@ -253,6 +249,8 @@ class PublishedCall:
         origin = None if returned_value or meanwhile != () else self._origin()
         self._publication.publish(str(old), str(new), origin=origin, sidecars=sidecars, returned=result)
         if naming.options.records and naming.tracker.patch is not None and naming.tracker.patch.content is not None:
+            from pyrepro._record.document import patch_name  # imported where something is recorded
+
             _tell_of_patch(patch_name(naming.tracker.reading), naming.name)
         if REPRODUCTION is not None:
             from pyrepro._record.replay import end_with  # where an artifact is made again
@@ -283,6 +281,8 @@ class PublishedCall:
         known = self._known_origin
         # Asked for before the function runs and after it, and for a large configuration it takes time.
         if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
+            from pyrepro._record.secrets import clean_config  # as above
+
             form = clean_config(configuration.form, self._naming.options.secret)
             known = origin_of(maker, reading, form, configuration.hash, code_key)
         self._known_origin = known
@@ -297,7 +297,7 @@ class PublishedCall:
             return why or "no path was passed"
         tag, work_tree = str(self._call.tags()[0]), self._naming.tracker.work_tree
         options = self._naming.options
-        asked = work_tree, options.code, SUFFIX if options.records else ""
+        asked = work_tree, options.code, _sidecar_suffix(options)
         found = (compared_with_newest(target, tag, origin, *asked) for target in targets)
         return next((one for one in found if one is not None), why)
 
@@ -316,6 +316,11 @@ class PublishedCall:
 
     def _sidecars(self, meanwhile: tuple[str, ...] | None) -> Sidecars:
         """Gives the record of each artifact, and the patch that it names."""
+        # Imported where something is recorded: a call that finds its artifact needs none of it.
+        from pyrepro._code.patch import NO_PATCH
+        from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
+        from pyrepro._record.record import SUFFIX
+
         naming, configuration = self._naming, self._call.configuration
         parameters, tracker, options = naming.signature.parameters, naming.tracker, naming.options
         others = {
@@ -348,8 +353,19 @@ class PublishedCall:
         return sidecars
 
 
+def _sidecar_suffix(options: _Options) -> str:
+    """The suffix of the record that each artifact must have, empty if it must have none."""
+    if not options.records:
+        return ""
+    from pyrepro._record.record import SUFFIX  # imported where something is recorded
+
+    return SUFFIX
+
+
 def _content_of(source: Target) -> bytes:
     """The bytes of the record of an artifact, which can be read."""
+    from pyrepro._record.record import SUFFIX, read_record, record_of
+
     record = source.path + SUFFIX
     if source.store is not None:
         content: bytes = source.store.read(record) or b""

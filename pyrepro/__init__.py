@@ -8,7 +8,6 @@ from pyrepro._artifact import Artifact, tag
 from pyrepro._code.modules import modules_loaded_before_pyrepro as _modules_loaded_before_pyrepro
 from pyrepro._code.sources import note_loaded_modules as _note_loaded_modules
 from pyrepro._code.state import CodeState, code_state
-from pyrepro._config.file_hash import file_hash
 from pyrepro._config.forms import canonical_json, config_hash, to_json
 from pyrepro._tag import Tag
 from pyrepro.errors import (
@@ -26,6 +25,7 @@ from pyrepro.errors import (
 )
 
 if TYPE_CHECKING:
+    from pyrepro._config.file_hash import file_hash
     from pyrepro._find import find, records
     from pyrepro._record.comparison import Reproduction
     from pyrepro._record.differences import Differences
@@ -77,6 +77,7 @@ _LATER = {
     "Record": "_record.record",
     "Records": "_record.table",
     "Reproduction": "_record.comparison",
+    "file_hash": "_config.file_hash",
     "find": "_find",
     "read_record": "_record.record",
     "records": "_find",

@@ -8,22 +8,25 @@ import inspect
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
-from pyrepro._code.key import CodePaths
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker, first_ten
 from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
-from pyrepro._config.inputs import Input, put_content, value_in
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
+
+if TYPE_CHECKING:
+    from pyrepro._code.key import CodePaths
+    from pyrepro._config.inputs import Input
 
 _logger = logging.getLogger("pyrepro")
 _warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in their configurations
@@ -219,11 +222,14 @@ class Naming:
         last = self._last
         if last is not None and last[0].is_still(config):
             return last[1], []
-        from pyrepro._config.plain import plain_bytes  # json is slow to import
-
         options = self.options
         inputs: list[Input] = []
-        canonical = None if options.inputs or options.ignore else plain_bytes(config)
+        canonical = None
+        # To import json takes as long as what it saves in some thirty calls.
+        if "json" in sys.modules and not options.inputs and not options.ignore:
+            from pyrepro._config.plain import plain_bytes
+
+            canonical = plain_bytes(config)
         # What differs at each call is not worth keeping.
         known_config = KnownConfig.of(config) if canonical is None or not options.reads_call else None
         if canonical is None:
@@ -232,7 +238,7 @@ class Naming:
             inputs = [self._read(keys, value, directory) for keys, value in found]
             for one in inputs:
                 self._check_is_no_part(one.keys)
-                put_content(form, one)
+                one.put_into(form)
             canonical = canonical_bytes(form)
         elif may_be_nowhere_else(canonical):
             import json  # slow to import
@@ -243,6 +249,8 @@ class Naming:
         return configuration, inputs
 
     def _read(self, keys: tuple[str, ...], value: Any, directory: str) -> Input:
+        from pyrepro._config.inputs import Input  # where there are some
+
         try:
             return Input.of(keys, value, directory)
         except TypeError as error:
@@ -259,6 +267,8 @@ class Naming:
         """A parameter, or what stands under a key of the configuration; and where its content belongs."""
         if name in arguments:
             return (name,), arguments[name]
+        from pyrepro._config.inputs import value_in  # where there are some
+
         found = value_in(config, name)
         if found is None:
             raise unknown_name("inputs", name, self.name, self._nameable(), self._form_if_any(config))

@@ -7,9 +7,8 @@ import keyword as keywords
 import os
 import re
 from collections.abc import Callable
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from pyrepro._code.key import EVERYTHING, CodePaths, code_paths_of
 from pyrepro._config.forms import JSON, is_configuration, json_form_without
 from pyrepro._naming import (
     Options,
@@ -19,6 +18,9 @@ from pyrepro._naming import (
     unknown_name,
 )
 from pyrepro.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyrepro._code.key import CodePaths
 
 Names = Union[str, list[str], tuple[str, ...]]
 Repo = Union[str, os.PathLike[str], None]
@@ -158,8 +160,12 @@ def checked_flag(role: str, flag: object) -> bool:
 
 def _checked_code(code: object, caches: bool) -> CodePaths | None:
     """What a cached artifact depends on: by default, everything."""
+    if code is None and not caches:
+        return None  # as of most, for which the key is not imported
+    from pyrepro._code.key import EVERYTHING, code_paths_of
+
     if code is None:
-        return EVERYTHING if caches else None
+        return EVERYTHING
     if not caches:
         raise TypeError(f"Artifact code={code!r} says when cached work is kept, and nothing is cached; add cache=True")
     listed: list[Any] = list(code) if isinstance(code, (list, tuple)) else [code]

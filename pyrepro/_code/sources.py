@@ -13,12 +13,14 @@ import sys
 import time
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from pyrepro._code import consoles, imports, modules, reloads
+from pyrepro._code import consoles, imports, modules
 from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.modules import LoadedModule, module_bodies
-from pyrepro._code.reloads import Behind, History, SourceLoad
+
+if TYPE_CHECKING:
+    from pyrepro._code.reloads import Behind, SourceLoad
 
 _MARGIN_OF_LOAD = 5_000_000
 """Nanoseconds after the note of an import in which its file was perhaps written before Python read it."""
@@ -104,6 +106,8 @@ def left_behind() -> dict[str, Behind]:
     """The loaded modules that were left behind when others were loaded again, by name."""
     if not imports.is_any_loaded_otherwise():
         return {}
+    from pyrepro._code import reloads  # where something was loaded again
+
     histories = []
     for module in modules.loaded_modules():
         load = imports.load_of(module.name, module.module, module.spec)
@@ -112,11 +116,13 @@ def left_behind() -> dict[str, Behind]:
             loads = {id(one): _source_load(one) for one in imports.loads_like(module.name, load)}
             # A module may be listed under another name, too, as multiprocessing lists the program.
             own_name = str(imports.namespace_of(module.module).get("__name__", module.name))
-            histories.append(History(module.name, package, tuple(loads.values()), loads[id(load)], own_name))
+            histories.append(reloads.History(module.name, package, tuple(loads.values()), loads[id(load)], own_name))
     return reloads.left_behind(histories)
 
 
 def _source_load(load: Load) -> SourceLoad:
+    from pyrepro._code.reloads import SourceLoad  # where something was loaded again
+
     # Of what is not kept the fingerprint tells whether it is another.
     content = repr(load.fingerprint).encode() if load.content is None else load.content
     return SourceLoad(load.order, content, load.is_reload, load.during, load.gap)

@@ -61,6 +61,27 @@ class Input(NamedTuple):
         except ConfigError:
             return "was removed, or can no longer be read,"
 
+    def put_into(self, form: Any) -> None:
+        """Put its content into the form of a configuration, which was made without it.
+
+        Raises:
+            ConfigError: something stands there, or the form has no such place.
+        """
+        *above, last = self.keys
+        for key in above:
+            form = form.get(key) if isinstance(form, dict) else None
+        if not isinstance(form, dict):
+            raise ConfigError(
+                f"inputs names {self.name!r}, and what stands around it in the configuration is not an object in JSON; "
+                f"pass a mapping or an object with fields there"
+            )
+        if last in form:
+            raise ConfigError(
+                f"config[{last!r}] already exists, where the content of the input {last!r} belongs; rename one of them",
+                place=f"config[{last!r}]",
+            )
+        form[last] = self.content
+
 
 def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:
     """What stands in a configuration under a dotted name, and the keys that lead there; None if nothing does."""
@@ -82,28 +103,6 @@ def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:
     value = getattr(config, first)
     found = ((), value) if not rest else value_in(value, rest)
     return None if found is None else ((first, *found[0]), found[1])
-
-
-def put_content(form: Any, one: Input) -> None:
-    """Put the content of an input into the form of a configuration, which was made without it.
-
-    Raises:
-        ConfigError: something stands there, or the form has no such place.
-    """
-    *above, last = one.keys
-    for key in above:
-        form = form.get(key) if isinstance(form, dict) else None
-    if not isinstance(form, dict):
-        raise ConfigError(
-            f"inputs names {one.name!r}, and what stands around it in the configuration is not an object in JSON; "
-            f"pass a mapping or an object with fields there"
-        )
-    if last in form:
-        raise ConfigError(
-            f"config[{last!r}] already exists, where the content of the input {last!r} belongs; rename one of them",
-            place=f"config[{last!r}]",
-        )
-    form[last] = one.content
 
 
 def flat(value: Any, content: Any, key: str | None = None) -> Iterator[tuple[str | None, Any, str | None]]:

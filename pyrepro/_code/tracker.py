@@ -224,8 +224,10 @@ class Tracker:
             DirtyRepositoryError: it is dirty, and that is not allowed.
         """
         # A body without a caller is the program's own, or no longer holds anything; walking the stacks takes time.
-        if any(body.f_back is not None for body in list(_observations_of_bodies)):
-            _forget_finished_bodies()
+        for body in list(_observations_of_bodies):
+            if body.f_back is not None:
+                _forget_finished_bodies()
+                break
         spec = self._current_spec()
         if self._spec is not None and spec is not None and spec is not self._spec:
             raise CodeStateError(

@@ -121,13 +121,12 @@ class PublishedCall:
         self, naming: _CallNaming, args: tuple[Any, ...], kwargs: dict[str, Any], *, refreshes: bool = False
     ) -> None:
         self._naming = naming
-        self._plain: dict[str, Any] | None = {} if naming.options.records else None
+        options = naming.options
+        self._plain: dict[str, Any] | None = {} if options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
-        self._paths = {name: call.arguments[name] for name in naming.options.paths}
+        self._paths = {name: call.arguments[name] for name in options.paths}
         targets = [target_of(path) for path in paths_in(self._paths)]
-        # Absolute, because the function may change the working directory.
-        self._targets = [target.absolute() for target in targets] if naming.options.inputs else []
-        maker, sidecar_suffix = naming.maker, _sidecar_suffix(naming.options)
+        maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
         if sidecar_suffix:
             _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
@@ -135,12 +134,14 @@ class PublishedCall:
         if refreshes:
             why = "refresh was called"
         self._why = why
-        self._refreshes = refreshes
-        self._sources: dict[str, Target] = {}
-        self._originals: dict[str, bytes] = {}
-        self._known_origin: Origin | None = None
         self.is_done = why is None
         if why is not None:
+            # Absolute, because the function may change the working directory.
+            self._targets = [target.absolute() for target in targets] if options.inputs else []
+            self._refreshes = refreshes
+            self._sources: dict[str, Target] = {}
+            self._originals: dict[str, bytes] = {}
+            self._known_origin: Origin | None = None
             self._publication = Publication(targets, maker, sidecar_suffix, refreshes=refreshes)
             if maker is not None and _logger.isEnabledFor(logging.INFO):
                 # Told before the function runs, while what it is compared with is there.

@@ -159,7 +159,7 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     if target.store is not None:
         return target.store.why_not_completed(maker, target, sidecar_suffix)  # type: ignore[no-any-return]
     known = _known_marker(target)
-    marker = known[0]
+    marker = known.marker
     path = target.path
     if marker is None:
         return f"no cached call completed {path}" if os.path.lexists(path) else NOTHING_THERE
@@ -167,7 +167,7 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     if changed and not os.path.lexists(path):
         return f"{path} was removed"
     check_maker(marker, maker, target)
-    if (changed or marker.is_fresh()) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
+    if (changed or known.is_fresh) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
         return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
     if sidecar_suffix and not os.path.exists(path + sidecar_suffix):
         return f"{path}{sidecar_suffix} is not there"
@@ -196,7 +196,7 @@ def first_of(texts: Iterable[str]) -> str:
     return ", ".join(every[:10]) + (f" and {len(every) - 10} more" if len(every) > 10 else "")
 
 
-def _changed_content(known: list[Marker | None], marker: Marker, target: Target, *, is_copy: bool) -> list[str]:
+def _changed_content(known: _KnownMarker, marker: Marker, target: Target, *, is_copy: bool) -> list[str]:
     """The files that hold something else than they held. If there are none, the marker says so from now on."""
     newest = max(map(_time_of, fingerprints_of(target.directory, marker.parts).values()), default=0)
     if is_copy and newest > time.time_ns() - TICK:
@@ -222,7 +222,8 @@ def _changed_content(known: list[Marker | None], marker: Marker, target: Target,
             return changed
         files = {name: (found[name], held) for name, (_, held) in marker.files.items()}
         # In this process, too: where nothing may be written the content must not be read at every call.
-        known[0] = renewed = marker._replace(files=files, seen=seen)
+        renewed = marker._replace(files=files, seen=seen)
+        known.put(renewed)
         if new_file is not None:
             # OSError: it is another user's, who alone may replace it.
             with contextlib.suppress(OSError):
@@ -316,7 +317,7 @@ def marker_of(target: Target) -> Marker | None:
     """The marker of an artifact; None if there is none that can be read."""
     if target.store is not None:
         return target.store.marker_of(target)  # type: ignore[no-any-return]
-    return _known_marker(target)[0]
+    return _known_marker(target).marker
 
 
 def remove_marker(target: Target) -> bool:
@@ -345,17 +346,17 @@ def remove_marker(target: Target) -> bool:
 def is_completed(path: str) -> bool:
     """Whether what is at a path is an artifact that a cached call completed."""
     directory, name = os.path.split(path)
-    return os.path.lexists(path) and _known_marker(Target(os.path.join(directory, ""), name))[0] is not None
+    return os.path.lexists(path) and _known_marker(Target(os.path.join(directory, ""), name)).marker is not None
 
 
 def changed_since_completed(target: Target) -> bool:
     """Whether an artifact that a call completed is there, and is not what it was then."""
     known = _known_marker(target)
-    marker = known[0]
+    marker = known.marker
     if marker is None or not os.path.lexists(target.path):
         return False
     changed = marker.changed_files(target.directory)
-    if changed or marker.is_fresh():
+    if changed or known.is_fresh:
         changed = _changed_content(known, marker, target, is_copy=bool(changed))
     return any(name == target.name or name.startswith(f"{target.name}/") for name in changed)
 
@@ -410,26 +411,38 @@ def _time_of(fingerprint: Fingerprint) -> int:
     return last_change(fingerprint[1], fingerprint[2])
 
 
-def _known_marker(target: Target) -> list[Marker | None]:
-    """The marker of an artifact as this process knows it, in a list so that it can take another's place."""
+class _KnownMarker:
+    """The marker of an artifact as this process knows it, and whether it is fresh; another can take its place."""
+
+    __slots__ = ("is_fresh", "marker")
+
+    def __init__(self, marker: Marker | None) -> None:
+        self.put(marker)
+
+    def put(self, marker: Marker | None) -> None:
+        self.marker = marker
+        self.is_fresh = marker is not None and marker.is_fresh()
+
+
+def _known_marker(target: Target) -> _KnownMarker:
     path = marker_file(target)
     try:
         status = os.stat(path)
     except OSError:
-        return [None]
+        return _KnownMarker(None)
     read = _read_marker if status.st_size < 1 << 16 else _read_large_marker
     # A file that was replaced has another inode or time.
     return read(path, target.name, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=1024)
-def _read_marker(path: str, artifact: str, *identity: int) -> list[Marker | None]:
+def _read_marker(path: str, artifact: str, *identity: int) -> _KnownMarker:
     return _read_large_marker.__wrapped__(path, artifact)
 
 
 @functools.lru_cache(maxsize=4)
-def _read_large_marker(path: str, artifact: str, *identity: int) -> list[Marker | None]:
+def _read_large_marker(path: str, artifact: str, *identity: int) -> _KnownMarker:
     try:
-        return [Marker.parsed(read_whole(path), artifact)]
+        return _KnownMarker(Marker.parsed(read_whole(path), artifact))
     except OSError:
-        return [None]
+        return _KnownMarker(None)

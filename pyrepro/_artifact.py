@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
 
+from pyrepro._call import tag_of
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
 from pyrepro._code.state import read_code
 from pyrepro._code.tracker import Tracker, checked_reading, warn_of_uncovered_code
 from pyrepro._config.forms import hash_of_form, json_form
-from pyrepro._naming import Naming, tag_of
+from pyrepro._naming import Naming
 from pyrepro._options import (
     Code,
     Names,

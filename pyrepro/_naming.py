@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import logging
-import math
 import os
 import sys
 import time
@@ -14,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pyrepro._binding import Binding, bound
+from pyrepro._call import Call, Configuration, tag_of
 from pyrepro._code.state import CodeState
-from pyrepro._code.tracker import Tracker, first_ten
+from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import change_paths, paths_in, split_text
-from pyrepro._tag import DIGITS, Tag
+from pyrepro._paths import change_paths
+from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 if TYPE_CHECKING:
@@ -54,30 +53,6 @@ class Options(NamedTuple):
     code: CodePaths | None  # of what is cached, what it depends on
 
 
-@functools.lru_cache(maxsize=1024)
-def tag_of(state: CodeState, config: str) -> Tag:
-    changes = None if state.changes is None else state.changes[:DIGITS]
-    return Tag(state.commit[:DIGITS], changes, config[:DIGITS])
-
-
-class _Configuration:
-    """A configuration in JSON, and its hash.
-
-    Args:
-        canonical: its canonical JSON, from which its form is made when that is needed.
-    """
-
-    def __init__(self, canonical: bytes) -> None:
-        self._canonical = canonical
-        self.hash = hashlib.sha256(canonical).hexdigest()
-
-    @functools.cached_property
-    def form(self) -> JSON:
-        import json
-
-        return json.loads(self._canonical)  # type: ignore[no-any-return]
-
-
 class Naming:
     """How the calls of one function are named."""
 
@@ -95,8 +70,8 @@ class Naming:
         self._config = options.config
         self._reads_call = options.reads_call
         self._left_out = frozenset((*options.paths, *options.inputs, *options.ignore))
-        self._last: tuple[KnownConfig, _Configuration] | None = None
-        self._tag: tuple[CodeState, _Configuration, Tag] | None = None
+        self._last: tuple[KnownConfig, Configuration] | None = None
+        self._tag: tuple[CodeState, Configuration, Tag] | None = None
 
     def _maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
@@ -216,7 +191,7 @@ class Naming:
             if name in arguments:
                 arguments[name] = recorded_input(name, arguments[name])
 
-    def _configuration(self, arguments: Mapping[str, Any], directory: str) -> tuple[_Configuration, list[Input]]:
+    def _configuration(self, arguments: Mapping[str, Any], directory: str) -> tuple[Configuration, list[Input]]:
         """The configuration of a call, computed when it is not that of the last one, and the inputs in it."""
         config = self._config_for(arguments) if self._reads_call else self._config
         last = self._last
@@ -244,7 +219,7 @@ class Naming:
             import json  # slow to import
 
             self._warn_of_what_is_elsewhere_another(json.loads(canonical))
-        configuration = _Configuration(canonical)
+        configuration = Configuration(canonical)
         self._last = None if inputs or known_config is None else (known_config, configuration)
         return configuration, inputs
 
@@ -327,118 +302,6 @@ class Naming:
                 ", and ".join(f"{name} = {text!r}, {what}" for name, text, what in found),
                 [*dict.fromkeys(name for name, _, _ in found)],
             )
-
-
-class Call(NamedTuple):
-    """A call under way: what is passed to the function, and what its paths say."""
-
-    naming: Naming
-    arguments: dict[str, Any]
-    state: CodeState
-    configuration: _Configuration
-    inputs: list[Input]
-    started: int
-    clock: float
-    directory: str
-    process: int
-
-    def run(self) -> Any:
-        """Call the function with the tagged paths."""
-        __tracebackhide__ = True
-        return self.naming.binding.call(self.naming.function, self.arguments)
-
-    def tags(self) -> tuple[Tag, Tag]:
-        """The tag that its paths carry, and the one of the code that has run."""
-        states = self.state, self.naming.tracker.after_call()
-        old, new = (tag_of(state, self.configuration.hash) for state in states)
-        return old, new
-
-    def changed_input(self) -> tuple[str, str] | None:
-        """The first input that is not what was hashed, and what has become of it."""
-        for one in self.inputs:
-            if (change := one.change()) is not None:
-                return one.name, change
-        return None
-
-    def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
-        """The files that changed while a call ran, which is warned of; None if that is unknown.
-
-        Args:
-            had_children: whether the call had child processes, which load code of their own: looked at is then
-                after a short call, too.
-        """
-        tracker = self.naming.tracker
-        # A child that was forked while the function ran ends the call, too; its parent looks.
-        changed = (
-            tracker.changed_meanwhile(math.inf if had_children else time.perf_counter() - self.clock)
-            if self.process == os.getpid()
-            else ()
-        )
-        if changed:
-            _logger.warning(
-                "the work tree %s is not what it was when the code of %s was read; changed meanwhile:\n%s\n"
-                "What %s read or started while it ran may have been other code than its name says%s.",
-                *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
-                "" if self.naming.maker is None else ", so later calls will make it again",
-            )
-        return changed
-
-    def end(self) -> None:
-        """Give the artifacts their true names if the function loaded code that no commit holds.
-
-        Raises:
-            DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
-            InputChangedError: an input changed meanwhile; the artifacts were renamed.
-        """
-        if self.inputs and (changed := self.changed_input()) is not None:
-            from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
-
-            kept = self._rename(self.tags()[0], unnamed(self._directories()))
-            raise input_changed(self.naming.name, *changed, [os.path.join(self.directory, path) for path in kept])
-        self.changed_meanwhile()
-        if self.naming.tracker.after_call() == self.state:
-            return
-        renamed = self._rename_truly()
-        refusal = self.naming.tracker.refusal()
-        if refusal is not None:
-            written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
-            refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
-            raise refusal
-
-    def fail(self) -> None:
-        """Give what the function wrote before it raised its true name; its own error is what propagates."""
-        try:
-            if self.naming.tracker.after_call() == self.state:
-                return
-            renamed = self._rename_truly()
-        except Exception as error:  # whatever it is, it must not hide why the function failed
-            _logger.error("what %s wrote before it ended early may carry a false name: %s", self.naming.name, error)
-            return
-        if renamed:
-            _logger.warning(
-                "%s loaded code that no commit holds and ended early; what it wrote was renamed to %s",
-                self.naming.name,
-                ", ".join(renamed),
-            )
-
-    def _rename_truly(self) -> list[str]:
-        old, new = self.tags()
-        return self._rename(old, str(new))
-
-    def _paths(self) -> list[Any]:
-        return paths_in([self.arguments[name] for name in self.naming.options.paths])
-
-    def _directories(self) -> list[str]:
-        local = [os.fsdecode(path) for path in self._paths() if isinstance(path, (str, bytes, os.PathLike))]
-        return [os.path.join(self.directory, split_text(path)[0]) for path in local]
-
-    def _rename(self, old: Tag, new: str) -> list[str]:
-        """Rename the local artifacts and what belongs to them; their new names."""
-        from pyrepro._publish.rename import rename_tagged  # imported where a name was false
-
-        # A child that was forked while the function ran ends the call, too; its parent may still write.
-        is_ours = self.process == os.getpid()
-        return rename_tagged(self._paths(), self.directory, self.started, old, new) if is_ours else []
 
 
 def _working_directory() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pyrepro._code import imports
 from pyrepro._code.modules import LoadedModule, is_installed, is_linked_alone, spec_of
+from pyrepro._code.start import STARTED
 from pyrepro._paths import is_inside, relative_to
 
 _NAMES = {
@@ -69,7 +70,7 @@ def _installed(top: str, others: tuple[str, ...], is_tracked: Callable[[str, str
         original = originals.get(file) if isinstance(file, str) else None
         if isinstance(file, str) and original is not None:
             # The finder passes over what is installed, so when it was loaded was not seen.
-            load = name, module, spec_of(module), os.path.realpath(file), imports.STARTED
+            load = name, module, spec_of(module), os.path.realpath(file), STARTED
             found.append(LoadedModule(*load, original))
     return found
 

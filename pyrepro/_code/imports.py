@@ -1,8 +1,8 @@
-"""The finder: which bytes each module was loaded from; the process's start.
+"""The finder: which bytes each module was loaded from.
 
 Git is asked about files; what runs is in memory. What ties the two is noted here, just before a module is loaded.
 
-Sources: importlib.abc.MetaPathFinder; PEP 552 for compiled caches; proc_pid_stat(5).
+Source: importlib.abc.MetaPathFinder.
 """
 
 from __future__ import annotations
@@ -20,19 +20,17 @@ from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
+from pyrepro._code.caches import doubtful_cache, is_cache_of
+from pyrepro._code.links import are_plainly_installed, followed, is_plainly_installed, leads_out
+
 Fingerprint = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of modification and of change in nanoseconds."""
 
 TICK = 10_000_000
 """Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
 
-_LONGEST_COMPILATION = 5_000_000_000
-"""Nanoseconds between the reading of a source and the writing of its compiled cache: edits in between go unseen."""
-
 _LARGEST_HASHED = 2**26
 """Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
-
-_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 
 
 # Not vars(), which makes a module load that LazyLoader has put off.
@@ -128,108 +126,6 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-# ---------------------------------------------------------------------------------------------- compiled caches
-
-
-def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
-    """A compiled cache that Python takes for a source although it may be from another; None where there is none.
-
-    Python compares the size and the whole seconds of the time of modification, or nothing (PEP 552).
-    """
-    try:
-        with open(cached, "rb", buffering=0) as opened:
-            header = opened.read(16)
-            written = os.fstat(opened.fileno()).st_mtime_ns
-            if len(header) < 16 or not is_magic(header):
-                return None  # Python does not take it
-            flags, modified, size = (int.from_bytes(header[start : start + 4], "little") for start in (4, 8, 12))
-            if flags & 1:
-                # With the second bit Python itself compares the hash of the source.
-                return None if flags & 2 else header
-            if modified != int(source.st_mtime) & 0xFFFFFFFF or size != source.st_size & 0xFFFFFFFF:
-                return None  # Python compiles the source
-            if written > source.st_ctime_ns + _LONGEST_COMPILATION:
-                return None  # what it was compiled from was read after the source was changed last
-            return header + opened.read()
-    except OSError:
-        return None
-
-
-def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
-    """Whether a compiled cache of this version of Python is what a source compiles to."""
-    if cache[4] & 1:
-        return bool(importlib.util.source_hash(source) == cache[8:16])
-
-    import marshal
-
-    try:
-        taken, fresh = marshal.loads(cache[16:]), compiled(source, file, loader)
-        # The second for constants that do not equal themselves, as NaN; in the last version that knows no references,
-        # which depend on what else holds an object.
-        return bool(taken == fresh or marshal.dumps(taken, 2) == marshal.dumps(fresh, 2))
-    except (SyntaxError, ValueError, EOFError, TypeError):
-        return False
-
-
-def is_magic(cache: bytes) -> bool:
-    """Whether a compiled cache is of this version of Python."""
-    return cache[:4] == importlib.util.MAGIC_NUMBER
-
-
-def compiled(source: bytes, file: str, loader: Any = None) -> Any:
-    """What a source compiles to, by the rules of its loader."""
-    import warnings
-
-    compile_source = getattr(loader, "source_to_code", None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the compiler has warned of it when it was loaded
-        return compile_source(source, file) if compile_source else compile(source, file, "exec", dont_inherit=True)
-
-
-def holds(source: bytes, code: types.CodeType) -> bool:
-    """Whether a code object is what a source compiles to, or a part of it."""
-    try:
-        return _is_part(code, compiled(source, code.co_filename))
-    except (SyntaxError, ValueError):
-        return False
-
-
-def _is_part(code: types.CodeType, whole: types.CodeType) -> bool:
-    return code == whole or any(_is_part(code, part) for part in whole.co_consts if isinstance(part, types.CodeType))
-
-
-# -------------------------------------------------------------------------------------------------- the finder
-
-
-def is_plainly_installed(path: str) -> bool:
-    """Whether a path is in an installed environment at first sight, without asking sysconfig."""
-    path = path.replace(os.sep, "/") if os.sep != "/" else path
-    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
-
-
-_linked: tuple[str, ...] = ()
-
-
-def leads_out(file: str, *, is_top: bool = True) -> bool:
-    """Whether a file in an installed environment is, or its package's directory is, a link that leads out of it.
-
-    Such links are how ``flit install --symlink``, or a person, installs what is being worked on.
-
-    Args:
-        file: the file, as a module gives it.
-        is_top: whether its package may be a link that has not been looked at.
-    """
-    global _linked
-    package = os.path.dirname(file)
-    # Not where the environment itself stands behind a link.
-    for path, end in ((file, ""), (package, os.sep)) if is_top else ():
-        if os.path.islink(path) and is_plainly_installed(path):
-            target = os.path.join(os.path.realpath(path), end)
-            if path + end not in _linked and not is_plainly_installed(target):
-                _linked += (path + end,)
-    return file.startswith(_linked)
-
-
 class Finder:
     """Asks the finders behind it, passes on what they give, and notes the source of what is about to be loaded."""
 
@@ -241,7 +137,7 @@ class Finder:
         confirm_loads()
         # A submodule of an installed package is left to the others: most imports are of these. A top-level name is
         # not, for a user's own test.py comes before the one of the standard library.
-        if path is not None and _are_plainly_installed(path):
+        if path is not None and are_plainly_installed(path):
             return None
         asking = name, get_ident()
         if asking in self._asking:
@@ -269,20 +165,10 @@ class Finder:
         return None
 
 
-def _are_plainly_installed(path: Any) -> bool:
-    try:
-        # A namespace package may hold links of its own.
-        entries = [os.path.join(entry, "") for entry in path] if type(path) is list else [""]
-        return all(is_plainly_installed(entry) and not entry.startswith(_linked) for entry in entries)
-    except Exception:  # whatever a package has made of its __path__, the other finders are asked
-        return False
-
-
 _KEPT = 10  # loads of one module: the first, and the last ones
 
 _loads: dict[str, list[Load]] = {}
 _loaded_otherwise: set[str] = set()
-_links_followed: set[str] = set()
 _unconfirmed: dict[str, Load] = {}
 _MOST_UNCONFIRMED = 100
 _count = 0
@@ -383,35 +269,6 @@ def cache_of(spec: Any) -> str | None:
     return spec.cached if is_standard else None
 
 
-def followed(path: str) -> tuple[str, dict[str, str]]:
-    """A path without links, and the links on its way with what each of them says.
-
-    Args:
-        path: an absolute path.
-    """
-    real = os.path.realpath(path)
-    if real == path or os.name == "nt":  # where paths are also written in several ways, and links are rare
-        return real, {}
-    links: dict[str, str] = {}
-    real = _followed(path, links)
-    _links_followed.update(links)
-    return real, links
-
-
-def _followed(path: str, links: dict[str, str]) -> str:
-    above, name = os.path.split(path)
-    if above == path:
-        return path
-    above = _followed(above, links)
-    if name in ("", os.curdir, os.pardir):
-        return os.path.dirname(above) if name == os.pardir else above
-    here = os.path.join(above, name)
-    if here in links or not os.path.islink(here):
-        return os.path.realpath(here)  # also of links that lead to themselves
-    links[here] = os.readlink(here)
-    return _followed(os.path.join(above, links[here]), links)
-
-
 def _file_or_archive(file: str) -> str:
     """The file, or the archive in which it stands."""
     above = file
@@ -455,11 +312,6 @@ def _running_modules() -> frozenset[str]:
             names.add(str(frame.f_globals.get("__name__")))
         frame = frame.f_back
     return frozenset(names)
-
-
-def is_any_behind_links() -> bool:
-    """Whether any module was found over a link."""
-    return bool(_links_followed)
 
 
 def is_any_loaded_otherwise() -> bool:
@@ -518,69 +370,5 @@ def _name_in(spec: object, name: str) -> str:
     except Exception:  # whatever stands there as a spec
         return name
 
-
-# ----------------------------------------------------------------------------------------- the start of the process
-
-
-def _start_of_process() -> int:
-    """When the program began that runs here, or in the parent of a fork, in nanoseconds on the clock of files."""
-    try:
-        fields = _stat_of_process("self")
-        started = int(fields[19])
-        # The addresses of code and stack are random for each program that is started, and a fork has its parent's.
-        while int(fields[1]) > 1 and fields[25] != "0":
-            fields_of_parent = _stat_of_process(fields[1])
-            if fields_of_parent[23:26] != fields[23:26]:
-                break
-            fields = fields_of_parent
-            started = int(fields[19])
-        return _boot() + started * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError, IndexError):
-        return _start_by_psutil() or time.time_ns()
-
-
-def _boot() -> int:
-    """When the machine was started, on the clock of files: the best of some looks at both clocks."""
-    looks = []
-    for _ in range(5):
-        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        now = time.time_ns()
-        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        looks.append((after - before, now - (before + after) // 2))
-    # The shortest look: another process may run in the midst of one.
-    return min(looks)[1]
-
-
-def _stat_of_process(pid: str) -> list[str]:
-    """The fields of proc_pid_stat(5) from the third on: the second, a name, may hold anything."""
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()
-
-
-def _start_by_psutil() -> int | None:
-    try:
-        import psutil  # type: ignore[import-untyped]
-    except ImportError:
-        return None
-    return int(psutil.Process().create_time() * 1_000_000_000)
-
-
-IMPORTED = time.time_ns()
-"""When pyrepro was imported."""
-
-STARTED = _start_of_process()
-"""When the process started; taken here, so that forks keep it."""
-
-
-def working_directory() -> str | None:
-    """The working directory, None where it was deleted."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
-
-
-DIRECTORY = working_directory()
-"""Where pyrepro was imported."""
 
 sys.meta_path.insert(0, Finder())

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from shlex import quote
 from typing import NamedTuple
 
+from pyrepro._code.entries import directories_above, in_portions, on_disk
 from pyrepro._code.git import run_git
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 from pyrepro._code.state import CodeState, Reading, digested_path, loaded_paths
-from pyrepro._code.work_tree import directories_above, in_portions, on_disk
 from pyrepro._paths import is_inside, relative_to
 from pyrepro.errors import CodeStateError
 

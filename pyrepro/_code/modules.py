@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pyrepro._code import consoles, imports
+from pyrepro._code.caches import holds
+from pyrepro._code.links import is_plainly_installed, leads_out
+from pyrepro._code.start import DIRECTORY, IMPORTED, STARTED, working_directory
 
 
 def is_interactive() -> bool:
@@ -66,7 +69,7 @@ def module_bodies() -> list[tuple[dict[str, Any], types.CodeType]]:
 
 def _from_start(file: str) -> str:
     """Where a relative path led when pyrepro was imported, whether or not something is there now."""
-    return os.path.normpath(os.path.join(imports.DIRECTORY or os.sep, file))
+    return os.path.normpath(os.path.join(DIRECTORY or os.sep, file))
 
 
 def _is_script_of_own_code(file: str) -> bool:
@@ -126,7 +129,7 @@ def is_installed(file: str) -> bool:
 
 def _is_kept_in_environment(name: str, file: str) -> bool:
     """Whether a module belongs to an installed environment, and not to what is linked into it."""
-    return is_installed(file) and not imports.leads_out(file, is_top="." not in name)
+    return is_installed(file) and not leads_out(file, is_top="." not in name)
 
 
 def is_linked_alone(module: object) -> bool:
@@ -252,7 +255,7 @@ _bodies_at_import: list[tuple[dict[str, Any], str]] = []
 """The files of the bodies that ran when pyrepro was imported, whatever has become of them, and of the directory."""
 
 _last_look = _Look([], [])
-_time_of_last_look = imports.STARTED
+_time_of_last_look = STARTED
 _seen_after: dict[str, tuple[object, object, int]] = {}
 
 
@@ -304,7 +307,7 @@ def loaded_modules() -> list[LoadedModule]:
 
 def unseen_run(path: str) -> LoadedModule:
     """A file that runs, or has run, in no module that is there, unseen."""
-    return LoadedModule(imports.name_of_run(path), GONE, None, path, imports.STARTED)
+    return LoadedModule(imports.name_of_run(path), GONE, None, path, STARTED)
 
 
 def modules_loaded_before_pyrepro() -> list[LoadedModule]:
@@ -319,19 +322,17 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
     real_directories: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         file = file_of_module(module)
-        if file is not None and not (
-            imports.is_plainly_installed(file) and not imports.leads_out(file, is_top="." not in name)
-        ):
+        if file is not None and not (is_plainly_installed(file) and not leads_out(file, is_top="." not in name)):
             spec = spec_of(module)
-            _seen_after[name] = module, spec, imports.STARTED
-            found.append(LoadedModule(name, module, spec, _real_file(file, real_directories), imports.STARTED))
+            _seen_after[name] = module, spec, STARTED
+            found.append(LoadedModule(name, module, spec, _real_file(file, real_directories), STARTED))
     # A profiler may run the program in a namespace that is of no module.
     for namespace, code in module_bodies():
         file = _file_in(namespace, code)
-        if file is not None and not imports.is_plainly_installed(file):
+        if file is not None and not is_plainly_installed(file):
             _bodies_at_import.append((namespace, file))
             found.append(unseen_run(_real_file(file, real_directories)))
-    _time_of_last_look = imports.IMPORTED
+    _time_of_last_look = IMPORTED
     return found
 
 
@@ -341,7 +342,7 @@ def _time_before_load(name: str, module: object, spec: object) -> int:
     if known is None or known[0] is not module or known[1] is not spec:
         # The program is there from the start, whenever it is looked at.
         is_program = name in ("__main__", "__mp_main__")
-        _seen_after[name] = known = module, spec, imports.STARTED if is_program else _time_of_last_look
+        _seen_after[name] = known = module, spec, STARTED if is_program else _time_of_last_look
     return known[2]
 
 
@@ -421,7 +422,7 @@ def _found(file: object, namespace: dict[str, Any], code: types.CodeType | None 
     if not isinstance(file, str) or os.path.isabs(file):
         return file if isinstance(file, str) and os.path.isfile(file) else None
     # First where it was: if another directory holds the same code, the process has gone there.
-    directories = [directory for directory in (imports.DIRECTORY, imports.working_directory()) if directory]
+    directories = [directory for directory in (DIRECTORY, working_directory()) if directory]
     paths = [os.path.normpath(os.path.join(directory, file)) for directory in directories]
     sources = {path: source for path in paths if (source := _source_at(path)) is not None}
     if not sources:
@@ -430,7 +431,7 @@ def _found(file: object, namespace: dict[str, Any], code: types.CodeType | None 
     running = [body for other, body in module_bodies() if other is namespace][-1:]
     given = [] if code is None else [code]
     parts = running or given or [each.__code__ for each in namespace.values() if isinstance(each, types.FunctionType)]
-    return next((path for path, source in sources.items() if any(imports.holds(source, part) for part in parts)), None)
+    return next((path for path, source in sources.items() if any(holds(source, part) for part in parts)), None)
 
 
 def _source_at(path: str) -> bytes | None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pyrepro._code import work_tree
+from pyrepro._code.entries import directories_above, hash_files, in_portions, on_disk
 from pyrepro._code.git import run_git
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 from pyrepro._code.repository import git_directories
@@ -106,27 +106,27 @@ def _store_objects(
     files: dict[bytes, str] = {}
     found: dict[bytes, Entry] = {}
     for path, (mode, _) in entries.items():
-        on_disk = work_tree.on_disk(top, path)
+        file = on_disk(top, path)
         if path in contents:
             filters = [] if mode == LINK else [f"--path={os.fsdecode(path)}"]
             command = ["hash-object", "-w", "--stdin", *filters]
             found[path] = mode, run_git(top, command, stdin=contents[path], environment=environment).decode().strip()
-        elif mode == LINK and os.path.islink(on_disk):
-            target = os.fsencode(os.readlink(on_disk))
+        elif mode == LINK and os.path.islink(file):
+            target = os.fsencode(os.readlink(file))
             output = run_git(top, ["hash-object", "-w", "--stdin"], stdin=target, environment=environment)
             found[path] = mode, output.decode().strip()
         elif mode == ABSENT[0]:
             found[path] = ABSENT
         else:
             files[path] = mode
-    return found | work_tree.hash_files(top, files, ["-w"], environment)
+    return found | hash_files(top, files, ["-w"], environment)
 
 
 def _submodules_among(top: str, commit: str, changes: Mapping[bytes, Entry]) -> set[bytes]:
     """The submodules at and above some paths."""
     found = {path for path, (mode, _) in changes.items() if mode == SUBMODULE}
-    asked = sorted({*changes, *(above for path in changes for above in work_tree.directories_above(path))} - {b""})
-    for some in work_tree.in_portions(asked):
+    asked = sorted({*changes, *(above for path in changes for above in directories_above(path))} - {b""})
+    for some in in_portions(asked):
         output = run_git(top, ["ls-tree", "-z", "--full-tree", commit, "--", *some])
         found.update(path for path, (mode, _) in parse_entries(output) if mode == SUBMODULE)
     return found

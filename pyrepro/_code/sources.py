@@ -16,8 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from pyrepro._code import consoles, imports, modules
+from pyrepro._code.caches import compiled, is_magic
 from pyrepro._code.imports import TICK, Load, fingerprint_of
+from pyrepro._code.links import followed, is_any_behind_links
 from pyrepro._code.modules import LoadedModule, module_bodies
+from pyrepro._code.start import IMPORTED, STARTED
 
 if TYPE_CHECKING:
     from pyrepro._code.reloads import Behind, SourceLoad
@@ -81,7 +84,7 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
 def links_of(loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
     """The links over which modules were found, each in the place of its module."""
     found: list[LoadedModule] = []
-    for module in loaded if imports.is_any_behind_links() else ():  # as in few programs, of which some load thousands
+    for module in loaded if is_any_behind_links() else ():  # as in few programs, of which some load thousands
         load = imports.load_of(module.name, module.module, module.spec)
         for link, target in () if load is None else load.links.items():
             found.append(module._replace(file=link, original=None, target=target))
@@ -222,7 +225,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
             f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
     written = max(load.fingerprint[4], retargeted)
-    is_from_start = module.seen_after == imports.STARTED
+    is_from_start = module.seen_after == STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
     if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
@@ -256,7 +259,7 @@ def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
 
 def _links_to(module: LoadedModule) -> dict[str, str]:
     file = modules.file_of_module(module.module)
-    return {} if file is None else imports.followed(file)[1]
+    return {} if file is None else followed(file)[1]
 
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
@@ -270,7 +273,7 @@ def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.Cod
 
 def _compiles_to(content: bytes, code: types.CodeType) -> bool:
     try:
-        return bool(imports.compiled(content, code.co_filename) == code)
+        return bool(compiled(content, code.co_filename) == code)
     except (SyntaxError, ValueError):
         return False
 
@@ -282,10 +285,10 @@ def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:
     """
     cached = imports.cache_of(module.spec)
     status, cache = (None, None) if cached is None else (_status_of(cached), _content_of(cached))
-    if status is None or cache is None or not imports.is_magic(cache) or status.st_mtime_ns < retargeted:
+    if status is None or cache is None or not is_magic(cache) or status.st_mtime_ns < retargeted:
         return False
     # Written before pyrepro was imported, as the module was; or, of one that was loaded later, before this look at it.
-    is_of_then = module.seen_after != imports.STARTED or status.st_mtime_ns <= imports.IMPORTED
+    is_of_then = module.seen_after != STARTED or status.st_mtime_ns <= IMPORTED
     return is_of_then and load.may_use(cache)
 
 

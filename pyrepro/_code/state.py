@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import copies, imports, modules, repository, uncovered, work_tree
+from pyrepro._code import copies, modules, repository, uncovered, work_tree
 from pyrepro._code.git import run_git
+from pyrepro._code.links import leads_out
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
 from pyrepro._code.sources import Sources, left_behind, links_of
@@ -325,7 +326,7 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
 
 def _is_of_environment(file: str) -> bool:
     """Whether a file belongs to an installed environment, and not to what is linked into it."""
-    return modules.is_installed(file) and not imports.leads_out(file)
+    return modules.is_installed(file) and not leads_out(file)
 
 
 def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:

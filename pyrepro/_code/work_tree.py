@@ -6,14 +6,22 @@ Sources: git-ls-files(1), git-ls-tree(1), git-hash-object(1), gitrepository-layo
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-import re
 import stat
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Set
 from typing import NamedTuple
 
+from pyrepro._code.entries import (
+    changes_in_files,
+    directories_above,
+    honours_modes_at,
+    id_of_blob,
+    id_of_content,
+    in_portions,
+    is_populated,
+    on_disk,
+)
 from pyrepro._code.git import finish_git, run_git, start_git
 from pyrepro._code.porcelain import (
     ABSENT,
@@ -31,8 +39,6 @@ from pyrepro._code.sources import Sources, Unknown, are_links_as_then, counted, 
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
-_PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
-_BLOCK = 2**20
 
 _MODES = ("-c", "core.fileMode=true", "-c", "core.symlinks=true")
 _STATUS = (
@@ -116,7 +122,7 @@ def _stat_of(path: str) -> tuple[int, int, int] | None:
 
 
 def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, own: Set[bytes]) -> Snapshot:
-    honours_modes = _honours_modes(top)
+    honours_modes = honours_modes_at(top)
     options = _MODES if honours_modes else []
     with start_git(top, [[*options, *_STATUS], ["ls-files", "-v", "-z"]]) as (status, listing):
         sources = loaded_now()
@@ -141,13 +147,13 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
     inside, outside = _by_submodule(top, unknown, lambda path: path in index or path in committed)
     ignored = _ignored(top, outside - own, index)
     outside -= ignored
-    changes = _changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
+    changes = changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
     snapshot = Snapshot(commit, changes, {}, {}, {}, dict(changes), ignored)
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
     counting = tracked | outside | (loaded & committed.keys())
     _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
     for path in committed.keys() | inside.keys():
-        if _is_populated(top, path):
+        if is_populated(top, path):
             below = {file: sources[path + b"/" + file] for file in inside.get(path, ())}
             submodule = read_snapshot(on_disk(top, path), functools.partial(dict, below), _own_below(path, own))
             entry = SUBMODULE, submodule.commit
@@ -189,14 +195,14 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
             snapshot.unknown[path] = one.reason
             continue
         if one.mode is not None and stat.S_ISLNK(one.mode):
-            entry = LINK, _id_of_blob(len(one.content), [one.content], snapshot.commit)
+            entry = LINK, id_of_blob(len(one.content), [one.content], snapshot.commit)
             if entry != committed:
                 snapshot.changes[path], snapshot.contents[path] = entry, one.content
             continue
         on_disk_mode = "100755" if one.mode is not None and one.mode & stat.S_IXUSR else "100644"
         says_nothing = one.mode is None or not honours_modes
         mode = committed[0] if says_nothing and committed[0].startswith("10") else on_disk_mode
-        entry = mode, _id_of_content(top, path, one.content, committed[1])
+        entry = mode, id_of_content(top, path, one.content, committed[1])
         if entry != committed:
             snapshot.changes[path] = entry
             snapshot.contents[path] = one.content
@@ -207,14 +213,6 @@ def _put_what_was_loaded(top: str, snapshot: Snapshot, sources: Sources, *, hono
             snapshot.changes[path] = "100644", one_behind.id
             snapshot.behind[path] = one_behind.remark
             snapshot.contents.pop(path, None)
-
-
-def _id_of_content(top: str, path: bytes, content: bytes, committed: str) -> str:
-    """The id of a content after clean filters."""
-    # The raw one first: most need no filter, and git hashes one content a process.
-    if committed and _id_of_blob(len(content), [content], committed) == committed:
-        return committed
-    return run_git(top, ["hash-object", "--stdin", f"--path={os.fsdecode(path)}"], stdin=content).decode().strip()
 
 
 def submodules_of(top: str) -> list[tuple[str, str]]:
@@ -255,8 +253,8 @@ def update_snapshot(top: str, snapshot: Snapshot, sources: Sources, own: Set[byt
     kept.ignored.update(ignored)
     expected = {path: committed.get(path, ABSENT) for path in outside}
     untracked = outside - committed.keys()
-    honours_modes = _honours_modes(top)
-    kept.changes.update(_changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=honours_modes))
+    honours_modes = honours_modes_at(top)
+    kept.changes.update(changes_in_files(top, snapshot.commit, expected, untracked, {}, honours_modes=honours_modes))
     _put_what_was_loaded(top, kept, {path: sources[path] for path in outside}, honours_modes=honours_modes)
     for path in untracked:  # which is looked at from now on, and was on the disk what it was loaded as
         kept.disk.setdefault(path, kept.changes.get(path, ABSENT))
@@ -340,68 +338,12 @@ def _by_submodule(
     outside: set[bytes] = set()
     for path in paths:
         for above in directories_above(path):
-            if is_tracked(above) and _is_populated(top, above):
+            if is_tracked(above) and is_populated(top, above):
                 inside.setdefault(above, set()).add(path[len(above) + 1 :])
                 break
         else:
             outside.add(path)
     return inside, outside
-
-
-def _changes_in_files(
-    top: str,
-    commit: str,
-    committed: Mapping[bytes, Entry],
-    untracked: set[bytes],
-    hidden: Mapping[bytes, bool],
-    *,
-    honours_modes: bool,
-) -> dict[bytes, Entry]:
-    """What stands on disk in place of what the commit holds; submodules that are checked out left out."""
-    found: dict[bytes, Entry] = {}
-    to_hash: dict[bytes, str] = {}
-    paths = committed.keys() | untracked
-    expected_modes = {path: committed.get(path, ABSENT)[0] for path in paths}
-    modes = {path: _mode_on_disk(top, path, expected_modes[path], honours_modes) for path in paths}
-    if honours_modes and _shows_no_execute_bits(top, commit, expected_modes, modes):
-        modes = {path: _mode_on_disk(top, path, expected_modes[path], honours_modes=False) for path in paths}
-    for path, mode in modes.items():
-        if mode == ABSENT[0]:
-            if not hidden.get(path):
-                found[path] = ABSENT
-        elif mode == LINK:
-            found[path] = mode, _id_of_link(top, path, commit)
-        elif mode != SUBMODULE:
-            to_hash[path] = mode
-    found.update(hash_files(top, to_hash))
-    return {
-        path: entry
-        for path, entry in found.items()
-        if path in untracked
-        or (entry != committed.get(path) and not _differs_in_line_ends(top, path, committed[path], entry))
-    }
-
-
-def _differs_in_line_ends(top: str, path: bytes, committed: Entry, hashed: Entry) -> bool:
-    """Whether a file holds the very bytes of the commit, and hash-object alone gives its lines other ends.
-
-    To git, a file that was committed with CRLF is unchanged, whatever ``text=auto`` and core.autocrlf say of new files;
-    hash-object does not look at what was committed. What another filter changes is a change though the bytes are those
-    of the commit: a checkout would not have written them.
-    """
-    if ABSENT in (committed, hashed) or committed[0] != hashed[0] or hashed[0] == LINK:
-        return False
-    try:
-        with open(on_disk(top, path), "rb") as file:
-            as_it_is = _id_of_blob(os.fstat(file.fileno()).st_size, iter(lambda: file.read(_BLOCK), b""), committed[1])
-            if as_it_is != committed[1]:
-                return False
-            file.seek(0)
-            size = sum(len(line) - line.endswith(b"\r\n") for line in file)
-            file.seek(0)
-            return hashed[1] == _id_of_blob(size, (line.replace(b"\r\n", b"\n") for line in file), committed[1])
-    except OSError:
-        return False  # deleted since it was hashed
 
 
 def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Iterator[bytes]:
@@ -416,121 +358,6 @@ def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Itera
                 yield path
         except OSError:
             continue  # deleted, which status reports
-
-
-def _honours_modes(top: str) -> bool:
-    """Whether the file system has modes and links, so that git shall compare them."""
-    head = os.path.join(git_directories(top)[0], "HEAD")
-    # A file system without mode bits shows every file as executable, this one too.
-    return os.name != "nt" and not (os.access(head, os.F_OK) and os.stat(head).st_mode & stat.S_IXUSR)
-
-
-def _shows_no_execute_bits(top: str, commit: str, expected: Mapping[bytes, str], modes: Mapping[bytes, str]) -> bool:
-    """Whether the work tree is on a mount that shows every file without execute bits.
-
-    To write a file and see would tell, but a reading writes nothing. So all that is there must speak for it: git could
-    not set the bit of a file when it made the repository, which it noted in the repository's own configuration, and
-    none shows it of what git made executable, the files of the commit and the sample hooks. Bits that a person took
-    from some of these files, or from all where git could set them, are changes.
-    """
-    if not any(mode == "100644" and expected[path] == "100755" for path, mode in modes.items()):
-        return False  # before all else, since it takes no process
-    if "100755" in modes.values():
-        return False
-    ask = ["config", "--local", "--type=bool", "--default=true", "--get", "core.fileMode"]
-    if run_git(top, ask).strip() == b"true" or any(map(_is_executable, _hooks(top))):
-        return False
-    tree = parse_entries(run_git(top, ["ls-tree", "-r", "-z", "--full-tree", commit]))
-    return not any(mode == "100755" and _is_executable(on_disk(top, path)) for path, (mode, _) in tree)
-
-
-def _hooks(top: str) -> list[str]:
-    """The files among the hooks, if the repository is on the mount of its work tree."""
-    hooks = os.path.join(git_directories(top)[1], "hooks")
-    try:
-        names = os.listdir(hooks) if os.stat(hooks).st_dev == os.stat(top).st_dev else []
-    except OSError:
-        return []
-    return [os.path.join(hooks, name) for name in names]
-
-
-def _is_executable(path: str) -> bool:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IXUSR)
-
-
-def directories_above(path: bytes) -> Iterator[bytes]:
-    while b"/" in path:
-        path = path.rpartition(b"/")[0]
-        yield path
-
-
-def on_disk(top: str, path: bytes) -> str:
-    return os.path.join(top, os.fsdecode(path))
-
-
-def _is_populated(top: str, path: bytes) -> bool:
-    return os.path.lexists(os.path.join(on_disk(top, path), ".git"))
-
-
-def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> str:
-    """The mode, as git writes it, of what stands at a path; absent for what git could not track."""
-    absent = ABSENT[0]
-    try:
-        # Behind a link stands another file: git tracks the link, not what it leads to.
-        if any(os.path.islink(on_disk(top, above)) for above in directories_above(path)):
-            return absent
-        mode = os.lstat(on_disk(top, path)).st_mode
-    except OSError:
-        return absent
-    if stat.S_ISLNK(mode):
-        return LINK
-    if stat.S_ISREG(mode):
-        if honours_modes:
-            return "100755" if mode & stat.S_IXUSR else "100644"
-        return expected if expected.startswith("10") else "100644"
-    # A submodule that is not checked out is a directory, and no change.
-    return SUBMODULE if stat.S_ISDIR(mode) and (expected == SUBMODULE or _is_populated(top, path)) else absent
-
-
-def _id_of_link(top: str, path: bytes, commit: str) -> str:
-    # hash-object follows links, and reads the content of one blob a process from standard input.
-    target = os.fsencode(os.readlink(on_disk(top, path)))
-    return _id_of_blob(len(target), [target], commit)
-
-
-def _id_of_blob(size: int, content: Iterable[bytes], other: str) -> str:
-    """The id of a blob, by the algorithm that gave another id of the repository."""
-    digest = hashlib.new("sha1" if len(other) == 40 else "sha256", b"blob %d\0" % size, usedforsecurity=False)
-    for part in content:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def hash_files(
-    top: str, modes: dict[bytes, str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
-) -> dict[bytes, Entry]:
-    """The entries of regular files, their content after clean filters."""
-    if not modes:
-        return {}
-    paths = b"".join(_quoted_for_git(path) + b"\n" for path in modes)
-    output = run_git(top, ["hash-object", *options, "--stdin-paths"], stdin=paths, environment=environment)
-    ids = output.decode().split()
-    return {path: (mode, object_id) for (path, mode), object_id in zip(modes.items(), ids, strict=True)}
-
-
-def _quoted_for_git(path: bytes) -> bytes:
-    """A path as git quotes it, so that line ends in names do not end lines."""
-    special = re.compile(rb"[\x00-\x1f\x7f\"\\]")
-    return b'"' + special.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'
-
-
-def in_portions(paths: Sequence[bytes]) -> Iterator[list[str]]:
-    for start in range(0, len(paths), _PATHS_A_COMMAND):
-        yield [os.fsdecode(path) for path in paths[start : start + _PATHS_A_COMMAND]]
 
 
 def _ignored(top: str, paths: Iterable[bytes], index: Container[bytes]) -> set[bytes]:

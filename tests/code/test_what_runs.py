@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, Repository, names_dirty
 
-from pyrepro._code import imports
+from pyrepro._code import start
 
 EMPTY = "44136fa355b3"
 
@@ -769,16 +769,16 @@ def test_a_fork_has_the_start_of_the_program_that_it_is_a_fork_of(monkeypatch: p
         "40": fields(30, 800, ("1", "2", "3")),
         "30": fields(1, 700, ("7", "8", "9")),
     }
-    monkeypatch.setattr(imports, "_stat_of_process", processes.__getitem__)
-    forked = imports._start_of_process()
+    monkeypatch.setattr(start, "_stat_of_process", processes.__getitem__)
+    forked = start.start_of_process()
     processes["self"] = fields(1, 800, ("1", "2", "3"))
-    assert abs(forked - imports._start_of_process()) < 5_000_000
+    assert abs(forked - start.start_of_process()) < 5_000_000
 
 
 def test_where_the_platform_does_not_tell_the_start_psutil_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = imports._start_of_process()
-    monkeypatch.setattr(imports, "_stat_of_process", lambda pid: [])
-    assert abs(imports._start_of_process() - started) < 1_000_000_000
+    started = start.start_of_process()
+    monkeypatch.setattr(start, "_stat_of_process", lambda pid: [])
+    assert abs(start.start_of_process() - started) < 1_000_000_000
     monkeypatch.setitem(sys.modules, "psutil", None)
     before = time.time_ns()
-    assert before <= imports._start_of_process() <= time.time_ns()
+    assert before <= start.start_of_process() <= time.time_ns()

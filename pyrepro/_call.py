@@ -1,0 +1,185 @@
+"""A call under way: what is passed to the function, what its paths say, and whether they still say it at its end."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyrepro._code.state import CodeState
+from pyrepro._code.tracker import first_ten
+from pyrepro._config.forms import JSON
+from pyrepro._paths import paths_in, split_text
+from pyrepro._tag import DIGITS, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from pyrepro._binding import Binding
+    from pyrepro._code.tracker import Tracker
+    from pyrepro._config.inputs import Input
+
+    class _Options(Protocol):
+        """What a call needs to know of what the decorator was told."""
+
+        @property
+        def paths(self) -> tuple[str, ...]: ...
+
+    class _Naming(Protocol):
+        """How the calls of one function are named: only what a call needs of it, because imports point down."""
+
+        name: str
+        function: Callable[..., Any]
+        tracker: Tracker
+        maker: str | None
+
+        @property
+        def options(self) -> _Options: ...
+
+        @property
+        def binding(self) -> Binding: ...
+
+
+_logger = logging.getLogger("pyrepro")
+
+
+@functools.lru_cache(maxsize=1024)
+def tag_of(state: CodeState, config: str) -> Tag:
+    """The tag of a state of the code and the hash of a configuration."""
+    changes = None if state.changes is None else state.changes[:DIGITS]
+    return Tag(state.commit[:DIGITS], changes, config[:DIGITS])
+
+
+class Configuration:
+    """A configuration in JSON, and its hash.
+
+    Args:
+        canonical: its canonical JSON, from which its form is made when that is needed.
+    """
+
+    def __init__(self, canonical: bytes) -> None:
+        self._canonical = canonical
+        self.hash = hashlib.sha256(canonical).hexdigest()
+
+    @functools.cached_property
+    def form(self) -> JSON:
+        import json
+
+        return json.loads(self._canonical)  # type: ignore[no-any-return]
+
+
+class Call(NamedTuple):
+    """A call under way: what is passed to the function, and what its paths say."""
+
+    naming: _Naming
+    arguments: dict[str, Any]
+    state: CodeState
+    configuration: Configuration
+    inputs: list[Input]
+    started: int
+    clock: float
+    directory: str
+    process: int
+
+    def run(self) -> Any:
+        """Call the function with the tagged paths."""
+        __tracebackhide__ = True
+        return self.naming.binding.call(self.naming.function, self.arguments)
+
+    def tags(self) -> tuple[Tag, Tag]:
+        """The tag that its paths carry, and the one of the code that has run."""
+        states = self.state, self.naming.tracker.after_call()
+        old, new = (tag_of(state, self.configuration.hash) for state in states)
+        return old, new
+
+    def changed_input(self) -> tuple[str, str] | None:
+        """The first input that is not what was hashed, and what has become of it."""
+        for one in self.inputs:
+            if (change := one.change()) is not None:
+                return one.name, change
+        return None
+
+    def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
+        """The files that changed while a call ran, which is warned of; None if that is unknown.
+
+        Args:
+            had_children: whether the call had child processes, which load code of their own: looked at is then
+                after a short call, too.
+        """
+        tracker = self.naming.tracker
+        # A child that was forked while the function ran ends the call, too; its parent looks.
+        changed = (
+            tracker.changed_meanwhile(math.inf if had_children else time.perf_counter() - self.clock)
+            if self.process == os.getpid()
+            else ()
+        )
+        if changed:
+            _logger.warning(
+                "the work tree %s is not what it was when the code of %s was read; changed meanwhile:\n%s\n"
+                "What %s read or started while it ran may have been other code than its name says%s.",
+                *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
+                "" if self.naming.maker is None else ", so later calls will make it again",
+            )
+        return changed
+
+    def end(self) -> None:
+        """Give the artifacts their true names if the function loaded code that no commit holds.
+
+        Raises:
+            DirtyRepositoryError: it did, and that is not allowed; the artifacts were renamed.
+            InputChangedError: an input changed meanwhile; the artifacts were renamed.
+        """
+        if self.inputs and (changed := self.changed_input()) is not None:
+            from pyrepro._publish.rename import input_changed, unnamed  # imported where a name was false
+
+            kept = self._rename(self.tags()[0], unnamed(self._directories()))
+            raise input_changed(self.naming.name, *changed, [os.path.join(self.directory, path) for path in kept])
+        self.changed_meanwhile()
+        if self.naming.tracker.after_call() == self.state:
+            return
+        renamed = self._rename_truly()
+        refusal = self.naming.tracker.refusal()
+        if refusal is not None:
+            written = f"what it wrote was renamed to {', '.join(renamed)}" if renamed else "no local file was renamed"
+            refusal.args = (f"{refusal}\n{self.naming.name} loaded them while it ran; {written}.",)
+            raise refusal
+
+    def fail(self) -> None:
+        """Give what the function wrote before it raised its true name; its own error is what propagates."""
+        try:
+            if self.naming.tracker.after_call() == self.state:
+                return
+            renamed = self._rename_truly()
+        except Exception as error:  # whatever it is, it must not hide why the function failed
+            _logger.error("what %s wrote before it ended early may carry a false name: %s", self.naming.name, error)
+            return
+        if renamed:
+            _logger.warning(
+                "%s loaded code that no commit holds and ended early; what it wrote was renamed to %s",
+                self.naming.name,
+                ", ".join(renamed),
+            )
+
+    def _rename_truly(self) -> list[str]:
+        old, new = self.tags()
+        return self._rename(old, str(new))
+
+    def _paths(self) -> list[Any]:
+        return paths_in([self.arguments[name] for name in self.naming.options.paths])
+
+    def _directories(self) -> list[str]:
+        local = [os.fsdecode(path) for path in self._paths() if isinstance(path, (str, bytes, os.PathLike))]
+        return [os.path.join(self.directory, split_text(path)[0]) for path in local]
+
+    def _rename(self, old: Tag, new: str) -> list[str]:
+        """Rename the local artifacts and what belongs to them; their new names."""
+        from pyrepro._publish.rename import rename_tagged  # imported where a name was false
+
+        # A child that was forked while the function ran ends the call, too; its parent may still write.
+        is_ours = self.process == os.getpid()
+        return rename_tagged(self._paths(), self.directory, self.started, old, new) if is_ours else []

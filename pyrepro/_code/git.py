@@ -87,25 +87,41 @@ def start_git(
 
 @contextlib.contextmanager
 def _exit_statuses(directory: str) -> Iterator[None]:
-    """Let the kernel keep exit statuses: where SIGCHLD is ignored, a git that failed looks like one that succeeded."""
-    # Windows has no such signal; elsewhere whoever started this process may have ignored it.
-    number: int = getattr(signal, "SIGCHLD", 0)
-    is_ignored = number != 0 and signal.getsignal(number) is signal.SIG_IGN
-    if is_ignored:
-        try:
-            signal.signal(number, signal.SIG_DFL)
-        except ValueError:  # in no other thread than the main one
+    """Keep exit statuses for git: where others take them, a git that failed looks like one that succeeded.
+
+    The kernel drops them where SIGCHLD is ignored, and a handler may wait for any child.
+    """
+    number: int = getattr(signal, "SIGCHLD", 0)  # Windows has no such signal
+    handler = signal.getsignal(number) if number else None
+    if handler in (None, signal.SIG_DFL):
+        yield
+        return
+    try:
+        signal.signal(number, signal.SIG_DFL)
+    except ValueError:  # in no other thread than the main one
+        if handler is signal.SIG_IGN:
             raise CodeStateError(
                 f"git cannot be asked for the code state of {directory} in this thread: the process ignores SIGCHLD, "
                 f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
                 f"main thread, or declare the state with PYREPRO_CODE_STATE",
                 work_tree=directory,
             ) from None
+        yield  # a handler that waits for any child is rare, and those of asyncio wait for their own
+        return
     try:
         yield
     finally:
-        if is_ignored:
-            signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, handler)
+        # A child of the user's own may have ended meanwhile, of which the handler has not heard.
+        if callable(handler) and _is_child_waiting():
+            signal.raise_signal(number)
+
+
+def _is_child_waiting() -> bool:
+    """Whether a child has ended that nobody has waited for."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
 
 
 def run_git(

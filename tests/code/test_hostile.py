@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import signal
@@ -673,6 +674,47 @@ def test_a_thread_cannot_read_the_state_where_the_process_ignores_its_children(r
             f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the main "
             f"thread, or declare the state with PYREPRO_CODE_STATE"
         )
+
+
+@pytest.fixture
+def waited_for() -> Iterator[list[int]]:
+    """The children that a handler of the process has waited for, which waits for any."""
+    ended: list[int] = []
+
+    def wait(number: int, frame: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while child := os.waitpid(-1, os.WNOHANG)[0]:
+                ended.append(child)
+
+    before = signal.signal(signal.SIGCHLD, wait)
+    yield ended
+    assert signal.signal(signal.SIGCHLD, before) is wait
+
+
+@pytest.mark.usefixtures("waited_for")
+def test_a_git_that_is_killed_is_an_error_where_a_handler_waits_for_any_child(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("update-index", "--assume-unchanged", "lib/model.py")
+    repository.write("lib/model.py", "hidden where ls-files says nothing")
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')
+    assert error_of(repository.path) == f"git ls-files -v -z in {repository.path} was killed by signal 9; run again"
+
+
+def test_a_handler_hears_of_the_child_that_ends_while_git_runs(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waited_for: list[int]
+) -> None:
+    child = os.posix_spawn("/bin/sh", ["sh", "-c", "exec sleep 600"], os.environ)
+    has_ended = f'[ ! -e /proc/{child} ] || grep -q "^State:.Z" /proc/{child}/status'
+    fake_git(tmp_path, monkeypatch, f'kill {child} 2>/dev/null; until {has_ended}; do :; done; exec $real "$@"')
+    assert str(code_state(repository.path)) == repository.head
+    assert waited_for[0] == child
+
+
+@pytest.mark.usefixtures("waited_for")
+def test_a_thread_reads_the_state_where_the_process_has_a_handler_for_its_children(repository: Repository) -> None:
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        assert str(threads.submit(code_state, repository.path).result()) == repository.head
 
 
 def test_a_git_that_fails_without_a_word_is_an_error(

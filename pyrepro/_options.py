@@ -179,7 +179,13 @@ def checked_repo(repo: object) -> str | None:
         return None
     if not isinstance(repo, (str, bytes, os.PathLike)):
         raise TypeError(f"repo={repo!r} of type {type(repo).__name__} is not a path; pass the path of the work tree")
-    return os.path.abspath(os.fsdecode(repo))
+    try:
+        return os.path.abspath(os.fsdecode(repo))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"repo={repo!r} is relative, and the working directory was deleted; pass an absolute path, or change to a "
+            f"directory that exists"
+        ) from None
 
 
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature:

@@ -22,6 +22,7 @@ from typing import Any
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
 from pyrepro._code.links import are_plainly_installed, followed, is_plainly_installed, leads_out
+from pyrepro._code.start import real_path
 
 Fingerprint = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of modification and of change in nanoseconds."""
@@ -334,7 +335,7 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
     found = next((load for load in reversed(_loads.get(_name_in(spec, name), ())) if load.spec is key), None)
     if found is None and spec is None and name in ("__main__", "__mp_main__"):
         # A worker copies the namespace in which its program has run, once, into another module.
-        file = os.path.realpath(str(namespace_of(module).get("__file__")))
+        file = real_path(str(namespace_of(module).get("__file__")))
         found = next((load for load in _loads.get("__mp_main__", ()) if load.file == file), None)
     return found
 

@@ -20,7 +20,7 @@ from pyrepro._code.caches import compiled, is_magic
 from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.links import followed, is_any_behind_links
 from pyrepro._code.modules import LoadedModule, module_bodies
-from pyrepro._code.start import IMPORTED, STARTED
+from pyrepro._code.start import IMPORTED, STARTED, real_path
 
 if TYPE_CHECKING:
     from pyrepro._code.reloads import Behind, SourceLoad
@@ -267,7 +267,7 @@ def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.Cod
     own = bodies.get(id(imports.namespace_of(module.module)))
     codes = [own] if own is not None else []
     if module.module is modules.GONE:
-        codes = [code for code in bodies.values() if os.path.realpath(code.co_filename) == module.file]
+        codes = [code for code in bodies.values() if real_path(code.co_filename) == module.file]
     return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
 

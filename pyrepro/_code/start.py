@@ -69,3 +69,8 @@ def working_directory() -> str | None:
 
 DIRECTORY = working_directory()
 """Where pyrepro was imported."""
+
+
+def real_path(path: str) -> str:
+    """A path without links; a relative one as it is where the working directory was deleted."""
+    return os.path.realpath(path) if os.path.isabs(path) or working_directory() is not None else path

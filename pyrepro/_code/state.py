@@ -20,6 +20,7 @@ from pyrepro._code.links import leads_out
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
 from pyrepro._code.sources import Sources, left_behind, links_of
+from pyrepro._code.start import real_path
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import Value, is_hex
 from pyrepro.errors import CodeStateError
@@ -314,7 +315,12 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
         if not _is_of_environment(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
     if (is_typed or modules.is_interactive()) and not files[1:]:
-        directory = os.path.realpath(os.curdir)
+        directory = real_path(os.curdir)
+        if not os.path.isabs(directory):
+            raise CodeStateError(
+                f"the working directory was deleted, so no repository can be looked for there; change to one that "
+                f"exists, {_WAYS_OUT}"
+            )
         if top := repository.find_work_tree(directory):
             return top
         raise CodeStateError(f"the working directory {directory} is in no git work tree; {_WAYS_OUT}{_IN_NEW_PROJECT}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyrepro._config.file_hash import LEFT_OUT
@@ -113,7 +114,7 @@ class Store(Requests):
         name = marker.artifact
         sidecar = name + sidecar_suffix
         is_directory = f"{name}/" in marker.files
-        alike = os.path.commonprefix([*marker.parts, sidecar])  # noqa: RUF071 - of names
+        alike = _common_start([*marker.parts, sidecar])
         is_one = len(marker.files) == 1 and not sidecar_suffix
         # Only with the tag in it is a prefix that of a few objects.
         if is_one or len(alike) < len(split_suffix(marker.plain)[0]) + _TAG_LENGTH or not self.takes_prefix():
@@ -161,3 +162,10 @@ def store_target(path: Any) -> Target:
     protocol, options, url, passed = reached(path)
     head, name, _ = split_text(url)
     return Target(head, name, Store(protocol, options, head, passed))
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """The text that all of some names begin with."""
+    # What the first and the last of them share, those between them share, too.
+    pairs = zip(min(names), max(names), strict=False)
+    return "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -82,7 +82,9 @@ def interpreter_flags() -> list[str]:
     """The flags of this interpreter that change what code computes, as its command line takes them."""
     flags = ["-O"] * sys.flags.optimize + ["-b"] * sys.flags.bytes_warning
     flags += ["-Xdev"] if sys.flags.dev_mode else []
-    flags += ["-Xutf8=1"] if sys.flags.utf8_mode else []
+    # The default of Python 3.15 on (PEP 686).
+    is_default = bool(sys.flags.utf8_mode) is (sys.version_info >= (3, 15))
+    flags += [] if is_default else [f"-Xutf8={sys.flags.utf8_mode:d}"]
     digits = getattr(sys.flags, "int_max_str_digits", -1)
     return flags + ([f"-Xint_max_str_digits={digits}"] if digits >= 0 and digits != 4300 else [])
 

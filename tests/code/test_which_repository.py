@@ -292,6 +292,37 @@ def test_a_profiled_script_may_go_into_a_directory_that_is_deleted(
         assert done.stdout.startswith(f"{tmp_path}/foo-{repository.head[:12]}-{EMPTY}.txt\n"), done.stderr
 
 
+@pytest.fixture
+def deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is one that was deleted."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+
+@posix_only
+@pytest.mark.usefixtures("deleted")
+def test_a_relative_path_to_the_repository_says_that_the_working_directory_was_deleted() -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        Artifact("outpath", repo="project")
+    assert str(error.value) == (
+        "repo='project' is relative, and the working directory was deleted; pass an absolute path, or change to a "
+        "directory that exists"
+    )
+
+
+@posix_only
+def test_what_is_typed_in_a_directory_that_was_deleted_says_so(repository: Repository, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    typed = "import os; os.chdir(os.environ['GONE']); os.rmdir(os.getcwd())\nimport pyrepro; pyrepro.code_state()"
+    done = repository.run("-c", typed, env={"GONE": str(gone)})
+    assert done.stderr.splitlines()[-1] == (
+        "pyrepro.CodeStateError: the working directory was deleted, so no repository can be looked for there; change to "
+        "one that exists, pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
 ZIPPED = SCRIPT.replace("import sys\n", "import os\n")
 
 

@@ -627,6 +627,27 @@ def test_the_interpreter_is_started_as_it_was(repository: Repository, out: Path,
     assert made_by_colleague(repository, path, tmp_path).same
 
 
+def test_a_default_that_was_turned_round_is_a_flag(repository: Repository, out: Path, tmp_path: Path) -> None:
+    is_on = sys.version_info < (3, 15)
+    committed(
+        repository,
+        step="""
+        import sys
+
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath):
+            Path(outpath).write_bytes(str(sys.flags.utf8_mode).encode())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run(f"-Xutf8={is_on:d}", "step.py"), repository.path)
+    assert record_of(path)["call"]["flags"] == [f"-Xutf8={is_on:d}"]
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
 # Where it writes, and what it reads
 
 NOTES = """

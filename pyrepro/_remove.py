@@ -256,7 +256,7 @@ class _Directory:
         """The artifacts, without side files and records."""
         found = {}
         total = sum(map(len, self.names.values()))
-        progress = _Progress(f"looked at %d of %d names in {self.place or os.curdir}", total)
+        progress = _Progress("looked at %d of %d names in %s", total, self.place or os.curdir)
         for tag, names in self.names.items():
             named = [name for name in names if plain_name(name) is not None]
             for name in named:
@@ -330,8 +330,7 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
         raise ValueError(
             f"{path!r} is a side file of {target.directory + owner!r}; pass that"
             if owner is not None
-            else f"{path!r} carries a tag, and is not a name that an artifact was given, which ends in the tag and "
-            f"the suffix; remove it by hand"
+            else f"{path!r} carries a tag, but an artifact's name ends in the tag and the suffix; remove it by hand"
         )
     if directory.is_its_own(name):
         return
@@ -459,9 +458,10 @@ def _unlink(path: str) -> bool:
 class _Progress:
     """Logs every few seconds how far something has come."""
 
-    def __init__(self, text: str, total: int) -> None:
+    def __init__(self, text: str, total: int, *more: object) -> None:
         self._text = text
         self._total = total
+        self._more = more
         self._done = 0
         self._next = time.monotonic() + _PATIENCE
 
@@ -469,4 +469,4 @@ class _Progress:
         self._done += count
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _PATIENCE
-            _logger.info(self._text, self._done, self._total)
+            _logger.info(self._text, self._done, self._total, *self._more)

@@ -223,8 +223,8 @@ def _check_may_wait(function: Callable[..., Any]) -> None:
     if is_importing_for_parent():
         call = f"{getattr(function, '__name__', 'function')}(...)"
         raise RuntimeError(
-            f"{call} is made by another process, and this one is still importing the program of its parent, which may "
-            f"wait for it; call the function behind a main guard:\n\n"
+            f"{call} is being made by another process, and this one is still importing the program of its parent, "
+            f"which may wait for it; call the function behind a main guard:\n\n"
             f'    if __name__ == "__main__":\n'
             f"        {call}\n"
         )

@@ -96,8 +96,8 @@ def _exit_statuses(directory: str) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
         except ValueError:  # in no other thread than the main one
             raise CodeStateError(
-                f"git cannot be asked for the code state of {directory} in this thread: the process ignores SIGCHLD, "
-                f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
+                f"git cannot read the code state of {directory} in this thread: the process ignores SIGCHLD, "
+                f"so a failure of git would go unnoticed; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
                 f"main thread, or declare the state with PYREPRO_CODE_STATE",
                 work_tree=directory,
             ) from None

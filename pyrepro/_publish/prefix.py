@@ -212,7 +212,7 @@ class Prefix:
         found = store.found(name, contents.parts, is_directory=name not in contents.sizes)
         sizes = {path: fingerprint[0] for path, (fingerprint, _) in found.items() if not path.endswith("/")}
         if sizes != contents.sizes:
-            _logger.info("%s is not what this call put there: another call puts it, too", target.path)
+            _logger.info("%s is not what this call put there: another call has replaced it", target.path)
             return
         plain = without_tag(name, tag)
         marker = Marker(name, plain, origin, contents.parts, found, 0)

@@ -85,7 +85,7 @@ def _decorated_function() -> Any:
     for step in request()["qualname"].split("."):
         if not hasattr(found, step):
             refuse(
-                f"{request()['file']} has no {request()['qualname']}, or makes it only while it runs", is_final=False
+                f"{request()['file']} has no {request()['qualname']}, or defines it only while it runs", is_final=False
             )
         found = getattr(found, step)
     # The decorator may have been taken off, or another put around it.

@@ -50,7 +50,8 @@ def plot_bills(table: Path, outpath: Path, dpi: int = 150) -> Path:
     axes.set(xlabel="bill length (mm)", ylabel="bill depth (mm)")
     axes.legend(frameon=False)
     # The tag goes into the file's own metadata, too, where it survives a renaming.
-    figure.savefig(outpath, dpi=dpi, metadata={"Description": str(Tag.from_path(outpath))})
+    tag = str(Tag.from_path(outpath))
+    figure.savefig(outpath, dpi=dpi, metadata={"Description": tag})
     plt.close(figure)
     return outpath
 

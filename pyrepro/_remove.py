@@ -103,8 +103,8 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
     """The artifacts in a directory that a clean-up may remove; nothing is removed.
 
     These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
-    each plain path and configuration. What the code would name as it is now, committed or not, is never among them, and
-    neither is what a commit made that the clone does not have.
+    each plain path and configuration. What the present code would write, committed or not, is never among them, nor is
+    what was made at a commit that the clone does not have.
 
     Args:
         directory: the directory with the artifacts, without those below it.
@@ -117,7 +117,7 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
         such directory.
 
     Raises:
-        CodeStateError: there is no such work tree, the clone is shallow, or git cannot say.
+        CodeStateError: no work tree was found, the clone is shallow, or git fails.
         TypeError: an argument has the wrong type.
         ValueError: the path is a URL or no directory, or ``keep`` is negative.
 

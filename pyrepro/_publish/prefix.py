@@ -58,7 +58,7 @@ class Prefix:
         directory: the directory, a target without a name.
         maker: which function makes the artifacts if they are cached, else None.
         sidecar_suffix: the suffix of the record that each artifact must have, empty if it must have none.
-        unplaced: where what cannot be put in place is told.
+        unplaced: where what cannot be put in place is reported.
         refreshes: whether they are made although they are there.
     """
 
@@ -290,7 +290,7 @@ class Prefix:
         return True
 
     def _is_in_place(self, target: Target, staged: str) -> bool:
-        """Whether an artifact whose upload failed is there all the same: only the answer was lost."""
+        """Whether an artifact whose upload failed is in place after all: only the answer was lost."""
         with contextlib.suppress(Exception):
             told = self._store.told(target.path)
             return (

@@ -260,7 +260,7 @@ def test_an_input_of_the_name_of_a_key_is_refused(repository: Repository, tmp_pa
 @pytest.mark.parametrize("config", [[1], "text", 3])
 def test_inputs_need_a_configuration_that_is_an_object(config: object, repository: Repository) -> None:
     message = (
-        f"config is {config!r}, and the content of inputs needs an object to go into; pass a dict as the configuration"
+        f"config is {config!r}, but the content of inputs needs an object to go into; pass a dict as the configuration"
     )
     with pytest.raises(ConfigError) as error:
         Artifact("outpath", config=config, inputs="table")

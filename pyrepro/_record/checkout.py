@@ -257,7 +257,7 @@ def _apply_patch(record: Record, tree: str) -> None:
     if found is None:
         raise reproduce_error(record, problem)
     raise reproduce_error(
-        record, f"its patch {code['patch']} gives the changes {found}, and the record names {code['changes']}"
+        record, f"its patch {code['patch']} gives the changes {found}, but the record names {code['changes']}"
     )
 
 

@@ -65,7 +65,7 @@ def _call_function() -> None:
     config_hash = naming.config_hash(arguments)
     if config_hash != request()["config_hash"]:
         refuse(
-            f"the configuration of the call hashes to {config_hash}, and the record says {request()['config_hash']}; "
+            f"the configuration of the call hashes to {config_hash}, but the record says {request()['config_hash']}; "
             f"what else it depends on is not recorded",
             is_final=False,
         )

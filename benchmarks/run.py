@@ -573,7 +573,8 @@ def written(rows: list[Row], curves: list[Curve]) -> str:
         "    * - what\n      - beside\n      - ratio\n      - to reach",
     ]
     for row in rows:
-        lines.append(f"    * - {row.what}\n      - {row.beside}\n      - {row.ratio:.3g}\n      - {row.goal}")
+        goal = row.goal.replace(" ", "\N{NO-BREAK SPACE}")  # on a phone it would be broken behind the sign
+        lines.append(f"    * - {row.what}\n      - {row.beside}\n      - {row.ratio:.3g}\n      - {goal}")
     lines += ["", "What one more costs, the slope of each line in the plot:", ""]
     for curve in curves:
         slopes = "; ".join(

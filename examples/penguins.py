@@ -38,11 +38,20 @@ def plot_bills(table: Path, outpath: Path, dpi: int = 150) -> Path:
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     for species, group in pd.read_csv(table).groupby("species"):
-        axes.scatter(group.bill_length_mm, group.bill_depth_mm, s=18, alpha=0.8, label=species, color=COLORS[species])
-    axes.set(title="Bills of the Palmer penguins", xlabel="bill length (mm)", ylabel="bill depth (mm)")
+        axes.scatter(
+            group.bill_length_mm,
+            group.bill_depth_mm,
+            s=18,
+            alpha=0.8,
+            label=species,
+            color=COLORS[species],
+        )
+    axes.set(title="Bills of the Palmer penguins")
+    axes.set(xlabel="bill length (mm)", ylabel="bill depth (mm)")
     axes.legend(frameon=False)
     # The tag goes into the file's own metadata, too, where it survives a renaming.
-    figure.savefig(outpath, dpi=dpi, metadata={"Description": str(Tag.from_path(outpath))})
+    tag = str(Tag.from_path(outpath))
+    figure.savefig(outpath, dpi=dpi, metadata={"Description": tag})
     plt.close(figure)
     return outpath
 

@@ -74,7 +74,7 @@ def find(
     """
     split = _split(path, "find")
     if dirty is not None and not isinstance(dirty, bool):
-        raise TypeError(f"dirty={dirty!r} of find is neither True, False nor None; pass one of them")
+        raise TypeError(f"dirty={dirty!r} of find is not True, False or None; pass one of them")
     directory = _Directory.of(path, split.head)
     wanted = None if config is None else config_hash(config)[:DIGITS]
     wanted_values = _wanted_values(where)

@@ -328,7 +328,7 @@ def _(value: _NotGiven) -> NoReturn:
 
 def no_object_for_inputs(form: JSON) -> ConfigError:
     return ConfigError(
-        f"config is {form!r}, and the content of inputs needs an object to go into; pass a dict as the configuration",
+        f"config is {form!r}, but the content of inputs needs an object to go into; pass a dict as the configuration",
         place="config",
     )
 

@@ -167,7 +167,7 @@ def _checked_code(code: object, caches: bool) -> CodePaths | None:
     if code is None:
         return EVERYTHING
     if not caches:
-        raise TypeError(f"Artifact code={code!r} says when cached work is kept, and nothing is cached; add cache=True")
+        raise TypeError(f"Artifact code={code!r} says when cached work is kept, but nothing is cached; add cache=True")
     listed: list[Any] = list(code) if isinstance(code, (list, tuple)) else [code]
     if not listed or not all(isinstance(path, (str, os.PathLike)) for path in listed):
         raise TypeError(f"Artifact code={code!r} is not a path or a list of paths; pass paths from the top, like 'src'")

@@ -137,7 +137,7 @@ _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
 def from_where(path: str | bytes | os.PathLike[Any]) -> str:
     """What a message adds to a path that is not there: of a relative one, where that was looked for.
 
-    cron, services and editors start programs in directories that nobody thinks of.
+    cron, services and editors start programs in unexpected directories.
     """
     text = os.fsdecode(path)
     if os.path.isabs(text) or is_url(text):

@@ -103,8 +103,8 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
     """The artifacts in a directory that a clean-up may remove; nothing is removed.
 
     These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
-    each plain path and configuration. What the code would name as it is now, committed or not, is never among them, and
-    neither is what a commit made that the clone does not have.
+    each plain path and configuration. What the present code would write, committed or not, is never among them, nor is
+    what was made at a commit that the clone does not have.
 
     Args:
         directory: the directory with the artifacts, without those below it.
@@ -117,7 +117,7 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
         such directory.
 
     Raises:
-        CodeStateError: there is no such work tree, the clone is shallow, or git cannot say.
+        CodeStateError: no work tree was found, the clone is shallow, or git fails.
         TypeError: an argument has the wrong type.
         ValueError: the path is a URL or no directory, or ``keep`` is negative.
 
@@ -256,7 +256,7 @@ class _Directory:
         """The artifacts, without side files and records."""
         found = {}
         total = sum(map(len, self.names.values()))
-        progress = _Progress(f"looked at %d of %d names in {self.place or os.curdir}", total)
+        progress = _Progress("looked at %d of %d names in %s", total, self.place or os.curdir)
         for tag, names in self.names.items():
             named = [name for name in names if plain_name(name) is not None]
             for name in named:
@@ -330,8 +330,7 @@ def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
         raise ValueError(
             f"{path!r} is a side file of {target.directory + owner!r}; pass that"
             if owner is not None
-            else f"{path!r} carries a tag, and is not a name that an artifact was given, which ends in the tag and "
-            f"the suffix; remove it by hand"
+            else f"{path!r} carries a tag, but an artifact's name ends in the tag and the suffix; remove it by hand"
         )
     if directory.is_its_own(name):
         return
@@ -459,9 +458,10 @@ def _unlink(path: str) -> bool:
 class _Progress:
     """Logs every few seconds how far something has come."""
 
-    def __init__(self, text: str, total: int) -> None:
+    def __init__(self, text: str, total: int, *more: object) -> None:
         self._text = text
         self._total = total
+        self._more = more
         self._done = 0
         self._next = time.monotonic() + _PATIENCE
 
@@ -469,4 +469,4 @@ class _Progress:
         self._done += count
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _PATIENCE
-            _logger.info(self._text, self._done, self._total)
+            _logger.info(self._text, self._done, self._total, *self._more)

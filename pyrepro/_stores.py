@@ -277,7 +277,7 @@ def reached(path: Any) -> Reached:
         import upath
     except ImportError as error:
         raise ImportError(
-            f"{without_user(str(path))!r} is in a store, which fsspec and universal_pathlib reach, and they are "
+            f"{without_user(str(path))!r} is in a store, which fsspec and universal_pathlib reach, but they are "
             f"not both installed ({error}): pip install 'pyrepro[remote]'"
         ) from error
     if isinstance(path, upath.UPath):

@@ -6,11 +6,15 @@ import functools
 import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from pyrepro._code.modules import is_importing_for_parent
 from pyrepro._code.state import CodeState
 from pyrepro.errors import PyreproError, without_inner_frames
+
+# Type checkers take a variable of this name for true, whatever its value. Jedi evaluates it, and so does not see what
+# it would show in place of the function's own parameters: it does not understand ParamSpec.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from pyrepro._naming import Naming
@@ -27,11 +31,13 @@ _POLL = 0.05  # seconds between two looks at what another call is making
 class Tagged(Protocol[_P]):
     """``tagged``: completed with the parameters of the function, of which it needs only some."""
 
-    @overload
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> Any: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        @overload
+        def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> Any: ...
+
+        @overload
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Decorated(Protocol[_P, _R_co]):
@@ -40,27 +46,35 @@ class Decorated(Protocol[_P, _R_co]):
     __name__: str
     __qualname__: str
 
-    @property
-    def __wrapped__(self) -> Callable[_P, _R_co]:
-        """The undecorated function."""
-        ...
+    if TYPE_CHECKING:
 
-    @property
-    def code_state(self) -> CodeState | None:
-        """The code state at the decoration, None where it could not be determined."""
-        ...
+        @property
+        def __wrapped__(self) -> Callable[_P, _R_co]:
+            """The undecorated function."""
+            ...
 
-    @property
-    def tagged(self) -> Tagged[_P]:
-        """The path, or the dict of paths, that a call with these arguments would write."""
-        ...
+        @property
+        def code_state(self) -> CodeState | None:
+            """The code state at the decoration, None where it could not be determined."""
+            ...
 
-    @property
-    def refresh(self) -> Callable[_P, _R_co]:
-        """A call that runs even if its artifact exists."""
-        ...
+        @property
+        def tagged(self) -> Tagged[_P]:
+            """The path, or the dict of paths, that a call with these arguments would write."""
+            ...
 
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+        @property
+        def refresh(self) -> Callable[_P, _R_co]:
+            """A call that runs even if its artifact exists."""
+            ...
+
+        def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+
+    else:
+        __wrapped__: Any
+        code_state: CodeState | None
+        tagged: Any
+        refresh: Any
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Decorated[_P, _R_co]: ...
@@ -223,8 +237,8 @@ def _check_may_wait(function: Callable[..., Any]) -> None:
     if is_importing_for_parent():
         call = f"{getattr(function, '__name__', 'function')}(...)"
         raise RuntimeError(
-            f"{call} is made by another process, and this one is still importing the program of its parent, which may "
-            f"wait for it; call the function behind a main guard:\n\n"
+            f"{call} is being made by another process, and this one is still importing the program of its parent, "
+            f"which may wait for it; call the function behind a main guard:\n\n"
             f'    if __name__ == "__main__":\n'
             f"        {call}\n"
         )

@@ -260,7 +260,7 @@ def test_an_input_of_the_name_of_a_key_is_refused(repository: Repository, tmp_pa
 @pytest.mark.parametrize("config", [[1], "text", 3])
 def test_inputs_need_a_configuration_that_is_an_object(config: object, repository: Repository) -> None:
     message = (
-        f"config is {config!r}, and the content of inputs needs an object to go into; pass a dict as the configuration"
+        f"config is {config!r}, but the content of inputs needs an object to go into; pass a dict as the configuration"
     )
     with pytest.raises(ConfigError) as error:
         Artifact("outpath", config=config, inputs="table")
@@ -605,8 +605,27 @@ class Model:
     def save(self, outpath, alpha): pass
 
 """
-    completed = {completion.name for completion in jedi.Script(source + call).complete()}
-    assert {"outpath=", "alpha="} <= completed
+    script = jedi.Script(source + call)
+    assert {"outpath=", "alpha="} <= {completion.name for completion in script.complete()}
+    assert [signature.to_string() for signature in script.get_signatures()] == ["save(outpath, alpha)"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="jedi does not parse Python 3.15 yet")
+def test_an_editor_that_completes_with_jedi_sees_the_attributes_of_a_decorated_function_and_no_false_parameters() -> (
+    None
+):
+    import jedi
+
+    source = """
+from pyrepro import Artifact
+
+@Artifact("outpath")
+def save(outpath): pass
+
+save."""
+    completed = {completion.name for completion in jedi.Script(source).complete()}
+    assert {"code_state", "refresh", "tagged"} <= completed
+    assert jedi.Script(source + "tagged(").get_signatures() == []
 
 
 def test_tagged_gives_a_dict_for_several_keywords(repository: Repository, name: Any) -> None:

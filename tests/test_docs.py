@@ -27,6 +27,11 @@ def test_code_on_a_page_is_included_from_a_file_or_is_a_session_that_a_test_runs
     assert languages <= {"console", "diff", "json", "pycon", "text"}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_a_page_shows_no_path_of_the_machine_that_built_it_as_the_head_of_a_diff_does(page: Path) -> None:
+    assert ":diff:" not in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("word", "page"),
     [

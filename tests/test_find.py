@@ -90,7 +90,7 @@ def test_a_configuration_without_a_form_is_refused(out: pathlib.Path) -> None:
 def test_dirty_is_true_false_or_none(out: pathlib.Path) -> None:
     with pytest.raises(TypeError) as error:
         find("foo.txt", dirty="no")  # type: ignore[arg-type]
-    assert str(error.value) == "dirty='no' of find is neither True, False nor None; pass one of them"
+    assert str(error.value) == "dirty='no' of find is not True, False or None; pass one of them"
 
 
 def test_clean_or_dirty_ones_alone_are_listed(out: pathlib.Path) -> None:

@@ -150,8 +150,10 @@ def test_find_load_compare_and_remove(guide: Guide) -> None:
     repository = guide("recorded.py", "find.py", "load_newest.py", "differences.py", "clean_up.py")
     one, other = (repository.run("recorded.py", alpha).stdout.strip() for alpha in ("1", "100"))
     lines = repository.run("find.py").stdout.splitlines()
-    assert lines[0] == one
+    assert lines[0] == other
     assert [line.split()[-1] for line in lines[1:]] == ["alpha", "100", "1"]
+    shown = (GUIDES / "find.rst").read_text(encoding="utf-8").partition("    $ python find.py\n")[2].splitlines()[:4]
+    assert [line.split()[0][-16:] for line in shown] == [line.split()[0][-16:] for line in lines]
     assert repository.run("load_newest.py").stdout == "a model with 1.0\n"
     assert "config alpha: 1 | 100" in repository.run("differences.py", one, other).stdout.splitlines()
     repository.commit()

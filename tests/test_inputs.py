@@ -234,7 +234,7 @@ def test_an_input_in_what_is_no_object_in_json_is_refused(repository: Repository
     with pytest.raises(ConfigError) as error:
         save("foo")
     assert str(error.value) == (
-        "inputs names 'a.table', and what stands around it in the configuration is not an object in JSON; pass a mapping "
+        "inputs names 'a.table', but what contains it in the configuration is not a JSON object; pass a mapping "
         "or an object with fields there"
     )
 
@@ -271,7 +271,7 @@ def test_an_array_or_a_column_of_paths_is_refused_and_its_list_is_read(
 
 
 URL = (
-    "it is a URL, and what fsspec reaches is read; download it and pass the path of the copy, or ignore it and put its "
+    "it is a URL, and only what fsspec reaches can be read; download it and pass the path of the copy, or ignore it and put its "
     "version or checksum into the configuration"
 )
 PATH = "pass the path of a file or a directory"

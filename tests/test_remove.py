@@ -214,8 +214,8 @@ def test_an_artifact_without_a_marker_is_removed_alone(out: pathlib.Path) -> Non
         ),
         (
             f"out/foo-{TAG} (1).txt",
-            f"'out/foo-{TAG} (1).txt' carries a tag, and is not a name that an artifact was given, which ends in the tag "
-            f"and the suffix; remove it by hand",
+            f"'out/foo-{TAG} (1).txt' carries a tag, but an artifact's name ends in the tag and the suffix; "
+            f"remove it by hand",
         ),
         (
             "memory://bucket/foo.txt",
@@ -438,6 +438,18 @@ def test_how_far_it_has_come_is_logged(
     repository.commit(code="x = 1\n")
     assert remove(unused(out, keep=0, repo=repository.path)) == [out / path]
     assert caplog.messages == [f"looked at 1 of 1 names in {out}/", "removed 1 of 1 artifacts"]
+
+
+def test_how_far_it_has_come_is_logged_of_a_directory_with_a_percent_sign_too(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyrepro._remove._PATIENCE", 0)
+    caplog.set_level(logging.INFO, "pyrepro")
+    directory = out / "100%done"
+    directory.mkdir()
+    saver(repository)(str(directory / "foo.txt"))
+    assert unused(directory, repo=repository.path) == []
+    assert caplog.messages == [f"looked at 1 of 1 names in {directory}/"]
 
 
 def test_a_link_that_leads_nowhere_is_an_artifact_too(repository: Repository, out: pathlib.Path) -> None:

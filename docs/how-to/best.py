@@ -6,7 +6,8 @@ import pyrepro
 
 
 def test_score(record):
-    return json.loads(Path(record.path).with_name(record.artifact["name"]).read_text())["test"]
+    scores = Path(record.path).with_name(record.artifact["name"])
+    return json.loads(scores.read_text())["test"]
 
 
 best = max(pyrepro.records("out/scores.json"), key=test_score)

@@ -3,6 +3,7 @@ import sys
 import pyrepro
 
 unused = pyrepro.unused("out/", keep=1)
-print(*unused, sep="\n")
+for path in unused:
+    print(path)
 if "--remove" in sys.argv:
     pyrepro.remove(unused)

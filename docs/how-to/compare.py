@@ -3,15 +3,18 @@ from pathlib import Path
 
 
 def same_pdf(one: str, other: str) -> bool:
-    """Whether two PDF files are the same but for when they were written, and the identifier made from that."""
+    """Whether two PDF files differ only in their dates, and the ID made from these."""
     dates = rb"/(CreationDate|ModDate) ?\([^)]*\)|/ID ?\[[^\]]*\]"
     first, second = (re.sub(dates, b"", Path(path).read_bytes()) for path in (one, other))
     return first == second
 
 
 def same_png(one: str, other: str) -> bool:
-    """Whether two PNG files show the same pixels, whatever wrote them, and whatever they say of it."""
+    """Whether two PNG files show the same pixels, whatever their metadata say."""
     from PIL import Image
 
-    with Image.open(one) as first, Image.open(other) as second:
-        return (first.size, first.convert("RGBA").tobytes()) == (second.size, second.convert("RGBA").tobytes())
+    def pixels(path: str) -> tuple[tuple[int, int], bytes]:
+        with Image.open(path) as image:
+            return image.size, image.convert("RGBA").tobytes()
+
+    return pixels(one) == pixels(other)

@@ -15,7 +15,9 @@ def selector_to_json(selector):
     return {"__class__": "make_column_selector", **vars(selector)}
 
 
-@Artifact(keyword="outpath", config=dict, cache=True, ignore=["model.memory", "model.verbose"])
+@Artifact(
+    keyword="outpath", config=dict, cache=True, ignore=["model.memory", "model.verbose"]
+)
 def train(model, outpath):
     print("training")
     table, target = load_iris(return_X_y=True, as_frame=True)
@@ -23,8 +25,12 @@ def train(model, outpath):
 
 
 def make_model(c):
-    scale = ColumnTransformer([("scale", StandardScaler(), make_column_selector(dtype_include="number"))])
-    return Pipeline([("columns", scale), ("classify", LogisticRegression(C=c, max_iter=500))])
+    scale = ColumnTransformer(
+        [("scale", StandardScaler(), make_column_selector(dtype_include="number"))]
+    )
+    return Pipeline(
+        [("columns", scale), ("classify", LogisticRegression(C=c, max_iter=500))]
+    )
 
 
 if __name__ == "__main__":

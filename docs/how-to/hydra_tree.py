@@ -5,7 +5,12 @@ import hydra
 from pyrepro import Artifact
 
 
-@Artifact(keyword="outpath", config=dict, cache=True, ignore=["cfg.paths", "cfg.trainer.devices"])
+@Artifact(
+    keyword="outpath",
+    config=dict,
+    cache=True,
+    ignore=["cfg.paths", "cfg.trainer.devices"],
+)
 def train(cfg, outpath):
     print(f"training in {cfg.paths.run}")
     Path(outpath).write_text(f"{cfg.model.name} of depth {cfg.model.depth}\n")

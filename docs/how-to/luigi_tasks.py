@@ -6,7 +6,9 @@ class Clean(luigi.Task):
     minimum = luigi.FloatParameter(default=0.0)
 
     def output(self):
-        return luigi.LocalTarget(steps.clean.tagged("raw.txt", "out/clean.txt", self.minimum))
+        return luigi.LocalTarget(
+            steps.clean.tagged("raw.txt", "out/clean.txt", self.minimum)
+        )
 
     def run(self):
         steps.clean("raw.txt", "out/clean.txt", self.minimum)
@@ -19,7 +21,7 @@ class Total(luigi.Task):
         return Clean(self.minimum)
 
     def output(self):
-        # Its name holds the content of what it reads, so until that is there nobody can say it.
+        # Its name depends on the content of its input: unknown until that is there.
         return luigi.LocalTarget(steps.total.tagged(self.input().path, "out/total.txt"))
 
     def complete(self):

@@ -7,7 +7,9 @@ from pyrepro import Artifact
 # %%
 @Artifact(keyword="outpath", config={"bins": 3}, allow_dirty=True, record=True)
 def histogram(numbers, outpath):
-    Path(outpath).write_text(" ".join(str(sum(low <= n < low + 1 for n in numbers)) for low in range(3)))
+    Path(outpath).write_text(
+        " ".join(str(sum(low <= n < low + 1 for n in numbers)) for low in range(3))
+    )
     return outpath
 
 

@@ -5,7 +5,10 @@ from omegaconf import OmegaConf
 
 from pyrepro import Artifact
 
-cfg = OmegaConf.merge({"lr": 0.1, "warmup": "${lr}", "data": {"split": 0.8}}, OmegaConf.from_cli(sys.argv[1:]))
+cfg = OmegaConf.merge(
+    {"lr": 0.1, "warmup": "${lr}", "data": {"split": 0.8}},
+    OmegaConf.from_cli(sys.argv[1:]),
+)
 
 
 @Artifact(keyword="outpath", config=cfg)

@@ -11,7 +11,10 @@ def test_numbers_below_the_minimum_are_left_out(tmp_path):
 
 def test_another_minimum_is_another_name(tmp_path):
     (tmp_path / "raw.txt").write_text("1\n")
-    names = {clean.tagged(tmp_path / "raw.txt", tmp_path / "clean.txt", minimum) for minimum in (0.0, 1.0)}
+    names = {
+        clean.tagged(tmp_path / "raw.txt", tmp_path / "clean.txt", minimum)
+        for minimum in (0.0, 1.0)
+    }
     assert len(names) == 2
 
 
@@ -19,5 +22,6 @@ def test_the_name_says_the_configuration(tmp_path):
     raw = tmp_path / "raw.txt"
     raw.write_text("1\n")
     path = clean(raw, tmp_path / "clean.txt")
-    one = "sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865"  # sha256sum raw.txt
+    # sha256sum raw.txt
+    one = "sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865"
     assert Tag.from_path(path).config == config_hash({"raw": one, "minimum": 0.0})[:12]

@@ -11,8 +11,8 @@ def predict(model, outpath):
     return outpath
 
 
-other_project = Path(sys.argv[1])
-newest = pyrepro.find(other_project / "out/model.txt", where={"alpha": 1.0}, dirty=False)[0]
+models = Path(sys.argv[1], "out/model.txt")
+newest = pyrepro.find(models, where={"alpha": 1.0}, dirty=False)[0]
 path = predict(newest, "out/prediction.txt")
 print(path)
 print(pyrepro.read_record(path).inputs["model"]["artifact"])

@@ -10,5 +10,7 @@ def save(outpath, pin, login):
 
 
 if __name__ == "__main__":
-    path = save("out/table.txt", pin="open sesame", login={"user": "ann", "code": "hunter"})
+    path = save(
+        "out/table.txt", pin="open sesame", login={"user": "ann", "code": "hunter"}
+    )
     print(read_record(path).withheld)

@@ -101,8 +101,8 @@ def _exit_statuses(directory: str) -> Iterator[None]:
     except ValueError:  # in no other thread than the main one
         if handler is signal.SIG_IGN:
             raise CodeStateError(
-                f"git cannot be asked for the code state of {directory} in this thread: the process ignores SIGCHLD, "
-                f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
+                f"git cannot read the code state of {directory} in this thread: the process ignores SIGCHLD, "
+                f"so a failure of git would go unnoticed; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the "
                 f"main thread, or declare the state with PYREPRO_CODE_STATE",
                 work_tree=directory,
             ) from None

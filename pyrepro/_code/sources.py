@@ -221,7 +221,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
         return _unknown_module(
             module,
             f"Python took {cached}, which {_last_write(cached or '')}, for {module.file}, which "
-            f"{_last_write(module.file)}, and it was compiled from another source; "
+            f"{_last_write(module.file)}, but it was compiled from another source; "
             f"delete {os.path.dirname(cached or '')}, and start the program again",
         )
     written = max(load.fingerprint[4], retargeted)

@@ -309,8 +309,8 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
     for file in files:
         if not os.path.isabs(file):
             raise CodeStateError(
-                f"the code that runs calls its file {file}, and no file of this name, in the working directory or in "
-                f"that of import pyrepro, holds it; {_WAYS_OUT}"
+                f"the code that runs gives {file} as its file, but no file of this name, in the working directory or "
+                f"in that of import pyrepro, holds it; {_WAYS_OUT}"
             )
         if not _is_of_environment(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top

@@ -25,7 +25,7 @@ def advice(value: object) -> tuple[str, str]:
     if is_data(kind) or isinstance(value, loaded_classes("polars", "DataFrame", "LazyFrame", "Series")):
         return _advice_on_data(value)
     if isinstance(value, (*loaded_classes("numpy", "ndarray", "generic"), *loaded_classes("torch", "Tensor"))):
-        found = f"is {value_and_type_of(value)}, which may carry more than its numbers, as a unit or a mask"
+        found = f"is {value_and_type_of(value)}, which may carry more than its numbers, such as a unit or a mask"
         return found, _advice_on_quantity(value) or "pass numpy.asarray() of it, and what it carries besides"
     found = f"is {value_and_type_of(value)}, which has no stable JSON form"
     if isinstance(value, loaded_classes("absl.flags", "FlagValues")):

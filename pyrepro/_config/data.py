@@ -82,7 +82,7 @@ def _plain_array(value: Any, name: str) -> Any:
     if type(value) not in (numpy.ndarray, numpy.memmap):
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise ConfigError(
-            f"the input {name} is of type {kind}, which may say more than its numbers, like a unit or a mask; "
+            f"the input {name} is of type {kind}, which may carry more than its numbers, such as a unit or a mask; "
             f"pass numpy.asarray() of it, and the rest as configuration"
         )
     return value
@@ -95,8 +95,8 @@ def _check_says_no_more(value: Any, name: str) -> None:
     if more:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise ConfigError(
-            f"the input {name} is of type {kind}, which says more than its columns: {', '.join(more)}; pass plain data "
-            f"of pandas, and the rest as configuration"
+            f"the input {name} is of type {kind}, which carries more than its columns: {', '.join(more)}; pass plain "
+            f"data of pandas, and the rest as configuration"
         )
 
 
@@ -310,7 +310,7 @@ class _Content:
         dtype = column.dtype
         kind = type(dtype).__name__
         if not type(dtype).__module__.startswith(("numpy", "pandas")):
-            _put(self._digest, str(dtype))  # which may say more than its values, such as their unit
+            _put(self._digest, str(dtype))  # which may carry more than its values, such as their unit
         if isinstance(dtype, numpy.dtype):
             self.values(column.to_numpy())
         elif kind == "CategoricalDtype":

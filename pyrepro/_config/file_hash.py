@@ -42,7 +42,7 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
             ``Thumbs.db`` or ``desktop.ini``.
 
     Returns:
-        ``"sha256:<64 hex digits>"``: of a file's bytes; of a directory, of the
+        The text ``sha256:<64 hex digits>`` of a file's bytes; of a directory, of the
         canonical JSON of ``{relative path: file hash}``, with forward slashes.
 
     Raises:

@@ -72,7 +72,7 @@ class Input(NamedTuple):
             form = form.get(key) if isinstance(form, dict) else None
         if not isinstance(form, dict):
             raise ConfigError(
-                f"inputs names {self.name!r}, and what stands around it in the configuration is not an object in JSON; "
+                f"inputs names {self.name!r}, but what contains it in the configuration is not a JSON object; "
                 f"pass a mapping or an object with fields there"
             )
         if last in form:
@@ -204,8 +204,8 @@ def _advice(path: str) -> str:
     """What to pass instead of a path that cannot be read, as it stands."""
     if is_url(path):
         return (
-            "it is a URL, and what fsspec reaches is read; download it and pass the path of the copy, or ignore it "
-            "and put its version or checksum into the configuration"
+            "it is a URL, and only what fsspec reaches can be read; download it and pass the path of the copy, or "
+            "ignore it and put its version or checksum into the configuration"
         )
     if path.startswith("~"):
         return "only the shell expands ~; pass os.path.expanduser() of it"

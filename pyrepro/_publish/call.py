@@ -381,7 +381,7 @@ def _content_of(source: Target) -> bytes:
 def _tell_of_patch(patch: str, function: str) -> None:
     """One line for each state: who hands a record on hands its patch on, too."""
     _logger.warning(
-        "%s was put beside the record of what %s made: it holds every local edit of the code, also of a password or "
+        "%s was put beside the record of what %s made: it holds every local edit of the code, with any password or "
         "token in it; read it before you hand it on",
         *(patch, function),
     )

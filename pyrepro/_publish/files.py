@@ -375,7 +375,7 @@ def move_into_place(source: str, path: str, aside: str) -> None:
 
 
 def is_protected(path: str) -> bool:
-    """Whether a file or directory is there and may be written to by nobody."""
+    """Whether a file or directory is there and is read-only for everybody."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

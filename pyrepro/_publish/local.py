@@ -36,7 +36,7 @@ class LocalDirectory:
     Args:
         directory: its absolute path, which ends in a separator.
         sidecar_suffix: the suffix of the record that each artifact must have, empty if it must have none.
-        unplaced: where what cannot be put in place is told.
+        unplaced: where what cannot be put in place is reported.
     """
 
     def __init__(self, directory: str, sidecar_suffix: str, unplaced: list[Unplaced]) -> None:

@@ -76,7 +76,7 @@ def place_of(
         directory: the directory, a target without a name.
         maker: which function makes them if they are cached, else None.
         sidecar_suffix: the suffix of the record that each must have, empty if it must have none.
-        unplaced: where what cannot be put in place is told.
+        unplaced: where what cannot be put in place is reported.
         refreshes: whether they are made although they are there.
     """
     if directory.store is None:

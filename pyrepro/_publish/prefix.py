@@ -58,7 +58,7 @@ class Prefix:
         directory: the directory, a target without a name.
         maker: which function makes the artifacts if they are cached, else None.
         sidecar_suffix: the suffix of the record that each artifact must have, empty if it must have none.
-        unplaced: where what cannot be put in place is told.
+        unplaced: where what cannot be put in place is reported.
         refreshes: whether they are made although they are there.
     """
 
@@ -212,7 +212,7 @@ class Prefix:
         found = store.found(name, contents.parts, is_directory=name not in contents.sizes)
         sizes = {path: fingerprint[0] for path, (fingerprint, _) in found.items() if not path.endswith("/")}
         if sizes != contents.sizes:
-            _logger.info("%s is not what this call put there: another call puts it, too", target.path)
+            _logger.info("%s is not what this call put there: another call has replaced it", target.path)
             return
         plain = without_tag(name, tag)
         marker = Marker(name, plain, origin, contents.parts, found, 0)
@@ -290,7 +290,7 @@ class Prefix:
         return True
 
     def _is_in_place(self, target: Target, staged: str) -> bool:
-        """Whether an artifact whose upload failed is there all the same: only the answer was lost."""
+        """Whether an artifact whose upload failed is in place after all: only the answer was lost."""
         with contextlib.suppress(Exception):
             told = self._store.told(target.path)
             return (

@@ -286,7 +286,7 @@ class Publication:
         """Whether everything that carries the tag of an artifact is in place beside it."""
         missing = [one for one in side_files.unplaced if one.is_tagged and one.path.startswith(target.directory)]
         if missing:
-            reason = f"{missing[0].path} belongs to it, and is not in place"
+            reason = f"{missing[0].path} belongs to it, but is not in place"
             self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
         return not missing
 
@@ -320,7 +320,7 @@ class Publication:
         # It was given a relative path, which led elsewhere after the change.
         advice = "It changed the working directory: pass an absolute path." if elsewhere else advice_on(returned)
         if {*map(_normalised, found)} & {_normalised(target.path) for target in missing}:
-            advice = "The names look alike, and differ in their Unicode normalisation (NFC, NFD). " + advice
+            advice = "The names look alike, but differ in their Unicode normalisation (NFC, NFD). " + advice
         raise ArtifactMissingError(
             f"the function returned without writing {paths}; it wrote {written}. {advice}", path=missing[0].path
         )

@@ -86,4 +86,4 @@ def _difference_of_code(old: Origin, new: Origin, work_tree: str | None, code: C
     if code is not None and None not in (old.code_key, new.code_key):
         # What it does not depend on is no reason; none of the rest are what links lead to.
         paths = [path for path in paths if code.cover(os.fsencode(path))] or paths
-    return f"the code differs in {first_of(paths)}" if paths else "the commit differs, and the code is the same"
+    return f"the code differs in {first_of(paths)}" if paths else "the commit differs, but the code is the same"

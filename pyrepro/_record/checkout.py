@@ -61,7 +61,7 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
     Args:
         record: the record.
         repo: a path in it, or its URL, or None for the one around the record or the working directory.
-        scratch: a directory for what has to be fetched.
+        scratch: a directory for what is fetched.
 
     Raises:
         ReproduceError: there is none.
@@ -257,7 +257,7 @@ def _apply_patch(record: Record, tree: str) -> None:
     if found is None:
         raise reproduce_error(record, problem)
     raise reproduce_error(
-        record, f"its patch {code['patch']} gives the changes {found}, and the record names {code['changes']}"
+        record, f"its patch {code['patch']} gives the changes {found}, but the record names {code['changes']}"
     )
 
 

@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 class Reproduction(Value):
-    """An artifact that was made again, beside the recorded one. It is kept as long as this object is.
+    """An artifact that was made again, beside the recorded one. It is kept as long as this object exists.
 
     Attributes:
         original: the path of the recorded artifact.

@@ -52,7 +52,7 @@ class Inputs:
         unknown = [name for name in self._given if name not in self._record.inputs]
         if unknown:
             known = ", ".join(self._record.inputs) or "none"
-            raise self._error(f"inputs= names {unknown[0]!r}, and the inputs of its function are: {known}")
+            raise self._error(f"inputs= names {unknown[0]!r}; the inputs of its function are: {known}")
         return {name: self._of_parameter(name, entry) for name, entry in self._record.inputs.items()}
 
     def _of_parameter(self, name: str, entry: RecordedInput | list[RecordedInput] | None) -> Any:
@@ -86,7 +86,7 @@ class Inputs:
         if isinstance(content, list):
             paths = [None] * len(content) if given is None else list(given) if is_list(given) else [given]
             if len(paths) != len(content):
-                raise self._error(f"inputs[{name!r}] holds {len(paths)} paths, and the record names {len(content)}")
+                raise self._error(f"inputs[{name!r}] holds {len(paths)} paths, but the record names {len(content)}")
             return [
                 self._shaped(name, one, paths[index], entries, key_in_list(key, index, one))
                 for index, one in enumerate(content)
@@ -123,7 +123,7 @@ class Inputs:
             found = _hash_or_reason(path)
             if found == entry.hash:
                 return path
-            raise self._error(f"inputs[{name!r}], {path}, is {found}, and its input {name} was {entry.hash}")
+            raise self._error(f"inputs[{name!r}], {path}, is {found}, but its input {name} was {entry.hash}")
         looked_at: list[str] = []
         for path in self._candidates(entry):
             # A record that says "/" would have the whole disk read.
@@ -149,7 +149,7 @@ class Inputs:
         try:
             path = self._again(record)
         except PyreproError as error:
-            raise self._error(f"its input {name} is not there, and was to be made again first: {error}") from error
+            raise self._error(f"its input {name} is not there, and making it again failed: {error}") from error
         found = _hash_or_reason(path)
         if found != entry.hash:
             raise self._error(

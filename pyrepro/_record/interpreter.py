@@ -54,7 +54,7 @@ def _recorded_environment(record: Record, tree: str, scratch: str) -> str:
     uv = shutil.which("uv")
     version = record.environment["python"].rpartition(" ")[2]
     if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):  # uv would run the file of a path
-        raise reproduce_error(record, f"its version of Python, {version}, is none; pass the path of one as python=")
+        raise reproduce_error(record, f"its version of Python, {version}, is not one; pass an interpreter as python=")
     if uv is not None:
         made = _virtual_environment_of_uv(uv, version, environment)
     else:

@@ -182,7 +182,7 @@ class Record(Value):
             ``print(read_record("a.png").differences(read_record("b.png")))``
         """
         if not isinstance(other, Record):
-            raise TypeError(f"differences takes a Record, as read_record gives it, not {other!r}")
+            raise TypeError(f"differences takes a Record, as read_record returns it, not {other!r}")
         return differences_of(self, other)
 
     def requirements(self) -> str:

@@ -161,7 +161,7 @@ def refuse_other_modules() -> None:
     if found is not None:
         name, file = found
         refuse(
-            f"its module {name} was loaded from {file}, and not from the recorded commit; "
+            f"its module {name} was loaded from {file}, not from the recorded commit; "
             f"uninstall that copy, or pass environment='recorded'"
         )
 
@@ -196,12 +196,12 @@ def _refuse_other_code(reading: Reading) -> None:
     found = (reading.state.commit, reading.state.changes)
     if found != (wanted["commit"], wanted["changes"]):
         lines = "\n  ".join(reading.lines)
-        refuse(f"the code that ran is at {reading.state}, and not what was recorded:\n  {lines}")
+        refuse(f"the code that ran is at {reading.state}, which is not what was recorded:\n  {lines}")
     for package, (top, state) in other_states(reading).items():
         recorded = wanted["others"].get(package)
         now = f"unknown: {state}" if isinstance(state, CodeStateError) else str(state)
         if recorded is not None and recorded != now:
             refuse(
-                f"{package} was loaded from the work tree {top}, which is at {now}, and was at {recorded}; "
+                f"{package} was loaded from the work tree {top}, which is at {now}, but was at {recorded}; "
                 f"check that out, and try again"
             )

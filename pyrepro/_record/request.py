@@ -176,7 +176,7 @@ def _places_by_module(record: Record, module: str, tree: str) -> _Places:
         raise reproduce_error(record, f"its function is in {printable(module)}, which the commit does not hold")
     if len(best) > 1:
         names = ", ".join("/".join(file) for file in sorted(best))
-        text = f"its function is in {printable(module)}, which several files of the commit may be: {names}"
+        text = f"its function is in {printable(module)}, which could be any of several files of the commit: {names}"
         raise reproduce_error(record, text)
     return _Places(
         tree, "/".join(steps[: len(steps) - most]) or "/", os.path.join(tree, *best[0][: len(best[0]) - most])
@@ -256,7 +256,7 @@ def _missing(record: Record, making: Making) -> str | None:
         kinds = ", ".join(f"{name} (a {call['unrecorded'][name]})" for name in missing)
         return f"the arguments {kinds} were not recorded; pass them as arguments="
     if "<locals>" in call["function"]:
-        return f"its function {call['function']} is made only while its program runs"
+        return f"its function {call['function']} is defined only while its program runs"
     return None
 
 

@@ -96,7 +96,7 @@ def _check_const(value: Any, constant: Any, place: str) -> Iterator[str]:
 
 def _check_enum(value: Any, accepted: list[str], place: str) -> Iterator[str]:
     if value not in accepted:
-        yield f"{place} is none of {', '.join(accepted)}"
+        yield f"{place} is not one of {', '.join(accepted)}"
 
 
 def _check_minimum(value: Any, minimum: float, place: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ def _call_function() -> None:
     config_hash = naming.config_hash(arguments)
     if config_hash != request()["config_hash"]:
         refuse(
-            f"the configuration of the call hashes to {config_hash}, and the record says {request()['config_hash']}; "
+            f"the configuration of the call hashes to {config_hash}, but the record says {request()['config_hash']}; "
             f"what else it depends on is not recorded",
             is_final=False,
         )
@@ -85,7 +85,7 @@ def _decorated_function() -> Any:
     for step in request()["qualname"].split("."):
         if not hasattr(found, step):
             refuse(
-                f"{request()['file']} has no {request()['qualname']}, or makes it only while it runs", is_final=False
+                f"{request()['file']} has no {request()['qualname']}, or defines it only while it runs", is_final=False
             )
         found = getattr(found, step)
     # The decorator may have been taken off, or another put around it.

@@ -119,7 +119,7 @@ def test_a_commit_of_what_was_there_already_is_no_change(repository: Repository)
     [patch] = repository.path.glob("*.patch")
     assert stderr.endswith(
         "does not hold:\n  helper.py\n"
-        f"{patch.name} was put beside the record of what save made: it holds every local edit of the code, also of a "
+        f"{patch.name} was put beside the record of what save made: it holds every local edit of the code, with any "
         "password or token in it; read it before you hand it on\n"
     )
     assert (changed(repository), len(markers(repository))) == ([], 1)

@@ -670,8 +670,8 @@ def test_a_git_that_is_killed_is_an_error_where_the_process_ignores_its_children
 def test_a_thread_cannot_read_the_state_where_the_process_ignores_its_children(repository: Repository) -> None:
     with concurrent.futures.ThreadPoolExecutor() as threads:
         assert threads.submit(error_of, repository.path).result() == (
-            f"git cannot be asked for the code state of {repository.path} in this thread: the process ignores SIGCHLD, "
-            f"so whether git fails would not be known; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the main "
+            f"git cannot read the code state of {repository.path} in this thread: the process ignores SIGCHLD, "
+            f"so a failure of git would go unnoticed; type signal.signal(signal.SIGCHLD, signal.SIG_DFL) in the main "
             f"thread, or declare the state with PYREPRO_CODE_STATE"
         )
 

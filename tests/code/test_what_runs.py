@@ -220,7 +220,7 @@ def test_a_stale_cache_that_was_taken_before_pyrepro_is_an_error_that_names_the_
     cached = repository.path / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
     assert timeless(repository.run("train.py").stderr.splitlines()[-1]) == (
         f"pyrepro.CodeStateError: which code runs cannot be determined: Python took {cached}, which was written at <time>, for "
-        f"{repository.path}/helper.py, which was written at <time>, and it was compiled from another source; "
+        f"{repository.path}/helper.py, which was written at <time>, but it was compiled from another source; "
         f"delete {cached.parent}, and start the program again"
     )
 

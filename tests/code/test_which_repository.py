@@ -225,7 +225,7 @@ LAUNCHERS = [["-m", "cProfile"], ["-m", "trace", "--count", "--coverdir", "count
 
 def refusal(file: str) -> str:
     return (
-        f"pyrepro.CodeStateError: the code that runs calls its file {file}, and no file of this name, "
+        f"pyrepro.CodeStateError: the code that runs gives {file} as its file, but no file of this name, "
         "in the working directory or in that of import pyrepro, holds it; "
         "pass repo=<path of the work tree>, or declare the state with PYREPRO_CODE_STATE"
     )

@@ -468,13 +468,13 @@ REFUSED: list[Any] = [
     ),
     (
         Metres([5.0]),
-        f"config is Metres([5.]) of type {HERE}.Metres, which may carry more than its numbers, as a unit or a mask; "
+        f"config is Metres([5.]) of type {HERE}.Metres, which may carry more than its numbers, such as a unit or a mask; "
         f'pass {{"value": value.tolist(), "units": str(value.units)}}',
     ),
     (
         np.ma.array([1], mask=[False]),
         f"config is {{value}} of type {np.ma.MaskedArray.__module__}.MaskedArray, which may carry more than its "
-        "numbers, as a unit or a mask; pass numpy.asarray() of it, and what it carries besides",
+        "numbers, such as a unit or a mask; pass numpy.asarray() of it, and what it carries besides",
     ),
     ("\ud800", f"config is '\\ud800', {NO_TEXT}"),
     ({"\ud800": 1}, f"config is '\\ud800', {NO_TEXT}"),

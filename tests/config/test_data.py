@@ -370,7 +370,7 @@ def test_a_table_that_says_more_than_its_columns_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         digest(places)
     assert str(error.value) == (
-        f"the input table is of type {__name__}.Places, which says more than its columns: projection; pass plain data "
+        f"the input table is of type {__name__}.Places, which carries more than its columns: projection; pass plain data "
         f"of pandas, and the rest as configuration"
     )
 
@@ -440,8 +440,8 @@ NO_FORM = (
         ),
         (
             np.ma.array([1], mask=[True]),
-            f"the input table is of type {np.ma.MaskedArray.__module__}.MaskedArray, which may say more than its "
-            f"numbers, like a unit or a mask; pass numpy.asarray() of it, and the rest as configuration",
+            f"the input table is of type {np.ma.MaskedArray.__module__}.MaskedArray, which may carry more than its "
+            f"numbers, such as a unit or a mask; pass numpy.asarray() of it, and the rest as configuration",
         ),
         (
             np.array([2**62], "m8[W]"),

@@ -84,7 +84,7 @@ def test_a_quantity_is_refused_with_how_to_pass_it() -> None:
         config_hash({"length": length})
     assert str(error.value) == (
         f"config['length'] is {length!r} of type unyt.array.unyt_quantity, which may carry more than its numbers, "
-        'as a unit or a mask; pass {"value": value.value, "units": str(value.units)}'
+        'such as a unit or a mask; pass {"value": value.value, "units": str(value.units)}'
     )
     hashes = {config_hash({"value": one.value, "units": str(one.units)}) for one in (length, 5 * unyt.m)}
     assert len(hashes) == 2

@@ -682,7 +682,7 @@ train({str(out / "foo.txt")!r})
     done = repository.run("step.py")
     assert next(out.glob("foo*")).read_text() == "1"
     assert done.stderr.endswith(
-        "RuntimeError: train(...) is made by another process, and this one is still importing the program of its "
+        "RuntimeError: train(...) is being made by another process, and this one is still importing the program of its "
         "parent, which may wait for it; call the function behind a main guard:\n\n"
         '    if __name__ == "__main__":\n'
         "        train(...)\n\n"

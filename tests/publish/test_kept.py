@@ -438,7 +438,7 @@ def test_a_target_directory_that_became_a_file_leaves_the_output_where_it_is(
     staging = os.path.dirname(error.value.kept[0])
     assert str(error.value) == (
         f"this could not be put in place:\n"
-        f"  {out}/foo-{name}.txt: {out}/foo-{name}.idx belongs to it, and is not in place; "
+        f"  {out}/foo-{name}.txt: {out}/foo-{name}.idx belongs to it, but is not in place; "
         f"it is kept as {staging}/foo-{name}.txt\n"
         f"  {out}/foo-{name}.idx: Is a directory; it is kept as {staging}/foo-{name}.idx\n"
         f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
@@ -763,6 +763,6 @@ def test_a_name_that_differs_in_nothing_that_can_be_seen_is_told_so(
         save(unicodedata.normalize("NFC", f"{out}/caf\u00e9.txt"))
     assert str(error.value) == (
         f"the function returned without writing {path}; it wrote {unicodedata.normalize('NFD', path)}. "
-        f"The names look alike, and differ in their Unicode normalisation (NFC, NFD). "
+        f"The names look alike, but differ in their Unicode normalisation (NFC, NFD). "
         f"Write to the very path that is passed to it."
     )

@@ -370,7 +370,7 @@ def test_where_there_is_no_key_the_commit_is_a_reason(project: Project) -> None:
     project.commit()
     _, second = project.run()
     assert project.stderr.endswith(
-        f"train made out/{second.name}: the commit differs, and the code is the same, compared with {first.name}\n"
+        f"train made out/{second.name}: the commit differs, but the code is the same, compared with {first.name}\n"
     )
 
 
@@ -487,7 +487,7 @@ def test_a_code_that_is_not_there_is_an_error_before_anything_runs(
 def test_code_without_cache_is_an_error(repository: Repository) -> None:
     repository.commit(step=step(options=", code='step.py'").replace("cache=True, ", ""), helper="LR = 1\n")
     assert repository.run("step.py").stderr.endswith(
-        "TypeError: Artifact code='step.py' says when cached work is kept, and nothing is cached; add cache=True\n"
+        "TypeError: Artifact code='step.py' says when cached work is kept, but nothing is cached; add cache=True\n"
     )
 
 

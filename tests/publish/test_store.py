@@ -566,7 +566,7 @@ def test_without_the_extra_a_store_is_an_error_that_names_it(repository: Reposit
         "",
         [
             "True False",
-            f"'s3://bucket/{tagged}' is in a store, which fsspec and universal_pathlib reach, and they are not both "
+            f"'s3://bucket/{tagged}' is in a store, which fsspec and universal_pathlib reach, but they are not both "
             f"installed (import of upath halted; None in sys.modules): pip install 'pyrepro[remote]'",
         ],
     )
@@ -789,7 +789,7 @@ def test_what_cannot_be_uploaded_is_kept_and_named(repository: Repository, tmp_p
     }
     assert str(error.value) == (
         f"this could not be put in place:\n"
-        f"  {url}/{tagged}.txt: {url}/{tagged}.log belongs to it, and is not in place; it is kept as "
+        f"  {url}/{tagged}.txt: {url}/{tagged}.log belongs to it, but is not in place; it is kept as "
         f"{kept[f'{tagged}.txt']}\n"
         f"  {url}/{tagged}.log: Is a directory; it is kept as {kept[f'{tagged}.log']}\n"
         f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."

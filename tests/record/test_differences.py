@@ -141,7 +141,7 @@ def test_an_argument_with_a_type_is_told_with_it(repository: Repository, out: pa
 def test_what_is_no_record_is_a_type_error(repository: Repository, out: pathlib.Path) -> None:
     with pytest.raises(TypeError) as error:
         saved(repository, "foo.txt").differences("foo.txt")  # type: ignore[arg-type]
-    assert str(error.value) == "differences takes a Record, as read_record gives it, not 'foo.txt'"
+    assert str(error.value) == "differences takes a Record, as read_record returns it, not 'foo.txt'"
 
 
 # records

@@ -277,10 +277,10 @@ def test_the_colleague_says_where_the_data_are(repository: Repository, out: Path
     assert reproduce(path, repository.path, inputs={"table": here}).same
     here.write_text("other\n")
     assert refusal(path, repository.path, inputs={"table": here}) == (
-        f"inputs['table'], {here}, is {file_hash(here)}, and its input table was {digest}"
+        f"inputs['table'], {here}, is {file_hash(here)}, but its input table was {digest}"
     )
     assert refusal(path, repository.path, inputs={"tabel": here}) == (
-        "inputs= names 'tabel', and the inputs of its function are: table"
+        "inputs= names 'tabel'; the inputs of its function are: table"
     )
 
 
@@ -312,7 +312,7 @@ def test_an_input_that_cannot_be_made_again_says_why(repository: Repository, out
     path = plotted(repository, out, table)
     table.unlink()
     Path(f"{table}.pyrepro.json").write_text("{}")
-    assert refusal(path, repository.path).startswith("its input table is not there, and was to be made again first: ")
+    assert refusal(path, repository.path).startswith("its input table is not there, and making it again failed: ")
 
 
 def test_an_input_that_is_made_from_itself_is_refused(repository: Repository, out: Path) -> None:
@@ -338,7 +338,7 @@ def test_lists_of_inputs_are_said_as_lists(repository: Repository, out: Path, tm
     moved = [table.rename(tmp_path / f"moved {table.name}") for table in tables]
     assert reproduce(path, repository.path, inputs={"table": moved}).same
     assert refusal(path, repository.path, inputs={"table": moved[:1]}) == (
-        "inputs['table'] holds 1 paths, and the record names 2"
+        "inputs['table'] holds 1 paths, but the record names 2"
     )
 
 
@@ -485,7 +485,7 @@ def test_a_lab_library_that_has_moved_on_is_refused(
     monkeypatch.setenv("PYTHONPATH", str(lab.path))
     lab.commit(lablib="X = 2\n")
     assert refusal(path, repository.path) == (
-        f"lablib was loaded from the work tree {lab.path}, which is at {lab.head}, and was at {before}; "
+        f"lablib was loaded from the work tree {lab.path}, which is at {lab.head}, but was at {before}; "
         f"check that out, and try again"
     )
     lab.git("update-ref", "-d", "HEAD")
@@ -501,7 +501,7 @@ def test_a_module_of_the_repository_that_the_script_takes_from_elsewhere_is_refu
     repository.commit(step=program)
     path = artifact_of(repository.run("step.py", "save", out / "foo.txt"), out)
     assert refusal(path, repository.path) == (
-        f"its module model was loaded from {repository.path / 'lib' / 'model.py'}, and not from the recorded commit; "
+        f"its module model was loaded from {repository.path / 'lib' / 'model.py'}, not from the recorded commit; "
         f"uninstall that copy, or pass environment='recorded'"
     )
 

@@ -363,7 +363,7 @@ def test_a_version_of_python_that_is_a_path_is_not_run(hostile: dict[str, Any]) 
     evil.chmod(0o755)
     changed(hostile, "environment", "python", to=f"CPython {evil}")
     with pytest.raises(
-        ReproduceError, match=f"its version of Python, {evil}, is none; pass the path of one as python=$"
+        ReproduceError, match=f"its version of Python, {evil}, is not one; pass an interpreter as python=$"
     ):
         reproduce(hostile["path"], hostile["kept"][0], environment="recorded")
     assert not hostile["log"].exists()

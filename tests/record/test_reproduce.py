@@ -298,7 +298,7 @@ def test_a_configuration_that_does_not_come_back_names_what_was_made_instead(
     reason = refusal(path, repo=repository.path)
     document = json.loads(pathlib.Path(f"{path}.pyrepro.json").read_text())
     assert reason.startswith("the configuration of the call hashes to ")
-    told = f", and the record says {document['config_hash']}; what else it depends on is not recorded\n"
+    told = f", but the record says {document['config_hash']}; what else it depends on is not recorded\n"
     assert re.search(re.escape(told) + r"its program did not write it, but foo-\w{12}-\w{12}\.txt$", reason)
 
 

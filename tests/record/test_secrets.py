@@ -453,8 +453,8 @@ def test_one_line_says_that_a_patch_was_written_since_it_holds_every_edit(
         patch = record_of(save("foo.txt"))["code"]["patch"]
         save("bar.txt")
     assert [message for message in caplog.messages if ".patch" in message] == [
-        f"{patch} was put beside the record of what {save.__qualname__} made: it holds every local edit of the code, also "
-        f"of a password or token in it; read it before you hand it on"
+        f"{patch} was put beside the record of what {save.__qualname__} made: it holds every local edit of the code, with "
+        f"any password or token in it; read it before you hand it on"
     ]
     assert SECRET in (out / patch).read_text()
 

@@ -12,7 +12,9 @@ from pyrepro import Artifact
 CODE = ["flowers", "!sweep.py", "!best.py"]
 
 
-@Artifact(keyword="outpath", config=dict, inputs="raw", cache=True, record=True, code=CODE)
+@Artifact(
+    keyword="outpath", config=dict, inputs="raw", cache=True, record=True, code=CODE
+)
 def split(raw, outpath, test_size=0.25, seed=0):
     parts = train_test_split(pd.read_csv(raw), test_size=test_size, random_state=seed)
     Path(outpath).mkdir()

@@ -1,4 +1,4 @@
-"""SQLite for Pinball, whose patterns have a backslash before each underscore, as MySQL reads them."""
+"""SQLite that reads a backslash before an underscore as MySQL does, for Pinball."""
 
 import re
 
@@ -7,7 +7,8 @@ from django.db.backends.sqlite3 import base
 
 def like(pattern, text):
     escaped = re.escape(pattern).replace(r"\\\_", "_")
-    return re.match(escaped.replace(r"\%", ".*").replace(r"\_", ".") + r"\Z", text, re.DOTALL) is not None
+    regex = escaped.replace(r"\%", ".*").replace(r"\_", ".") + r"\Z"
+    return re.match(regex, text, re.DOTALL) is not None
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -97,7 +97,7 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
                 nameable = {*signature.parameters} - {*options.paths}
                 raise unknown_name("ignore", name, qualname_of(function), nameable, {})
     if options.publishes:
-        _check_returns(function)
+        _check_returns(function, options)
     if options.caches:
         _check_holds_no_values(function)
         check_closes_over_no_values(function, options)
@@ -213,10 +213,11 @@ def _with_parameters(
     return signature.replace(parameters=[*known.values()][:-1] + added + [*known.values()][-1:]) if added else signature
 
 
-def _check_returns(function: Callable[..., Any]) -> None:
+def _check_returns(function: Callable[..., Any], options: Options) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        names = "atomic=True, cache=True and record=True" if options.records else "atomic=True and cache=True"
         raise TypeError(
-            f"Artifact atomic=True and cache=True cannot publish the output of the generator function "
+            f"Artifact {names} cannot publish the output of the generator function "
             f"{qualname_of(function)}, whose caller may never exhaust it; leave them out, "
             f"or decorate a function that returns"
         )

@@ -201,6 +201,15 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
                 run_git(tree, [*_NO_HOOKS, *command], environment=_NO_PROMPT, seconds=_PATIENCE)
 
 
+def absent_submodules(tree: str) -> list[str]:
+    """The submodules of a clone that could not be checked out, or that hold such a one."""
+    return [path for path, _ in _work_tree.submodules_of(tree) if _is_absent(os.path.join(tree, path))]
+
+
+def _is_absent(submodule: str) -> bool:
+    return not os.path.lexists(os.path.join(submodule, ".git")) or bool(absent_submodules(submodule))
+
+
 def _origin_of(repository: Repository) -> str:
     return repository.place if is_url(repository.place) else repository.git_dir
 

@@ -145,7 +145,8 @@ def document_of_copy(original: bytes, document: bytes) -> bytes:
 
 def _text_of(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()
+    # Names of directories need not be UTF-8.
+    return f"{text}\n".encode(errors="replace")
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import weakref
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import digests_of
 from pyrepro._paths import paths_in
-from pyrepro._record.checkout import check_out, repository_of, reproduce_error
+from pyrepro._record.checkout import absent_submodules, check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
 from pyrepro._record.fetch import fetch_with_record
 from pyrepro._record.inputs import Inputs
@@ -235,6 +236,11 @@ def _run(
     for package, state in record.code["others"].items():
         if f"No module named {package!r}" in text:
             text += f"\n{package} was loaded from another work tree, at {state}; clone it, and put it into PYTHONPATH"
+    for path in absent_submodules(tree):
+        text += f"\nits submodule {path} is not at hand"
+        if top is not None:
+            command = ["git", "-C", top, "submodule", "update", "--init", "--recursive", "--", path]
+            text += f"; type {shlex.join(command)}"
     now = answer.get("environment")
     differences = lines_of(_differences(record, now)) if now else []
     if differences:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from colleague import artifact_of, made_by_colleague
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, files
 
 from pyrepro import ReproduceError, reproduce
 
@@ -675,6 +675,37 @@ def test_whatever_decorated_calls_write_on_the_way_goes_into_the_temporary_direc
     assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
 
 
+def test_a_program_that_cleans_up_removes_nothing_of_the_colleague(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import pyrepro
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            out, name = sys.argv[1:]
+            gone = pyrepro.remove(pyrepro.unused(out)) + pyrepro.remove(pyrepro.find(f"{out}/other.txt"))
+            note = save("out/note.txt", print)
+            assert pyrepro.remove(note) == [note, note + ".pyrepro.json"]
+            print(*gone, save(f"{out}/{name}", print), sep="\\n")
+        """,
+    )
+    path = artifact_of(repository.run("step.py", out, "foo.txt"), out)
+    repository.commit(later="")
+    # By what the temporary clone knows, no branch leads to this commit.
+    other = artifact_of(repository.run("step.py", out, "other.txt"), out)
+    before = files(out)
+    assert other.name in before
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert files(out) == before
+
+
 READS = """
 import os
 
@@ -749,6 +780,26 @@ def test_a_function_under_the_main_guard_is_called_by_the_program(
         """,
     )
     path = artifact_of(repository.run("step.py"), repository.path)
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_function_of_an_installed_package_that_the_program_decorates_is_called_by_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import shutil
+
+        copy = Artifact("dst", config={}, record=True)(shutil.copyfile)
+
+        if __name__ == "__main__":
+            copy("run.sh", "foo.txt")
+            print(copy.tagged("run.sh", "foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert record_of(path)["code"]["import"] == "shutil"
     assert made_by_colleague(repository, path, tmp_path).same
 
 

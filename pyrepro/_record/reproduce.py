@@ -15,6 +15,7 @@ from pyrepro._config.file_hash import digests_of
 from pyrepro._paths import paths_in
 from pyrepro._record.checkout import absent_submodules, check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
+from pyrepro._record.environment import packages_of_process
 from pyrepro._record.fetch import fetch_with_record
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.interpreter import interpreter_for
@@ -256,10 +257,12 @@ def _differences(record: Record, now: Mapping[str, Any]) -> dict[str, tuple[str 
         name: (then[name], now[name]) for name in ("python", "platform") if then[name] != now[name]
     }
     (packages, loaded), (installed, present) = _by_normal_name(then), _by_normal_name(now)
+    # This very library has run, whatever is installed there.
+    own = packages_of_process()["packages"].get("pyrepro")
     names = {**loaded, **present}
     both = loaded.keys() & present.keys()
     for name in [*sorted(both), *sorted(loaded.keys() - both), *sorted(present.keys() - both)]:
-        versions = packages.get(name), installed.get(name)
+        versions = packages.get(name), own if name == "pyrepro" else installed.get(name)
         if versions[0] != versions[1]:
             found[names[name]] = versions
     return found

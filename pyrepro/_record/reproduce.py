@@ -18,7 +18,7 @@ from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
 from pyrepro._record.environment import packages_of_process
 from pyrepro._record.fetch import fetch_with_record
 from pyrepro._record.inputs import Inputs
-from pyrepro._record.interpreter import interpreter_for
+from pyrepro._record.interpreter import COMES_ALONG, interpreter_for
 from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
@@ -257,12 +257,14 @@ def _differences(record: Record, now: Mapping[str, Any]) -> dict[str, tuple[str 
         name: (then[name], now[name]) for name in ("python", "platform") if then[name] != now[name]
     }
     (packages, loaded), (installed, present) = _by_normal_name(then), _by_normal_name(now)
-    # This very library has run, whatever is installed there.
-    own = packages_of_process()["packages"].get("pyrepro")
+    # This very library has run, whatever is installed there, and what it needs came along where it was missing.
+    ours, _ = _by_normal_name(packages_of_process())
+    came_along = {name: ours[name] for name in COMES_ALONG if name in ours}
+    versions_now = {**came_along, **installed, "pyrepro": ours.get("pyrepro")}
     names = {**loaded, **present}
     both = loaded.keys() & present.keys()
     for name in [*sorted(both), *sorted(loaded.keys() - both), *sorted(present.keys() - both)]:
-        versions = packages.get(name), own if name == "pyrepro" else installed.get(name)
+        versions = packages.get(name), versions_now.get(name)
         if versions[0] != versions[1]:
             found[names[name]] = versions
     return found

@@ -6,16 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
-import git
-import gitdb
 import pytest
-import rfc8785
-import smmap
 from colleague import artifact_of, handed_on, made_by_colleague
 from conftest import Repository
 
@@ -552,6 +548,21 @@ def test_another_interpreter_is_started(repository: Repository, out: Path) -> No
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     assert refusal(path, repository.path, python=script).startswith(f"the interpreter {script} cannot be started: ")
+    for line, said in (("echo it is old >&2", "it is old"), ("", "3")):
+        script.write_text(f"#!/bin/sh\n{line}\nexit 3\n")
+        assert refusal(path, repository.path, python=script) == (
+            f"the interpreter {script} cannot run pyrepro: {said}; pass the path of another as python="
+        )
+
+
+def test_an_interpreter_without_anything_that_is_installed_serves(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    path = saved(repository, out)
+    venv.create(tmp_path / "bare", symlinks=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    result = reproduce(path, repository.path, python=python)
+    assert (result.same, result.environment) == (True, {})
 
 
 def other_pythons() -> list[str]:
@@ -564,16 +575,11 @@ def other_pythons() -> list[str]:
     ]
 
 
-def test_an_artifact_is_made_again_on_another_python(
-    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_artifact_is_made_again_on_another_python(repository: Repository, out: Path) -> None:
     python = next(iter(other_pythons()), None)
     if python is None:
         pytest.skip("no other version of Python is installed")
     path = saved(repository, out)
-    for module in (git, gitdb, smmap, rfc8785, filelock):  # which it may not have
-        (tmp_path / module.__name__).symlink_to(Path(module.__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     result = reproduce(path, repository.path, python=python)
     assert result.same
     version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]

@@ -11,6 +11,7 @@ from typing import Any, Union
 
 from pyrepro._code.key import EVERYTHING, CodePaths, code_paths_of
 from pyrepro._config.forms import JSON, is_configuration, json_form_without
+from pyrepro._environ import REPRODUCTION
 from pyrepro._naming import (
     Options,
     check_closes_over_no_values,
@@ -173,7 +174,12 @@ def checked_repo(repo: object) -> str | None:
         return None
     if not isinstance(repo, (str, bytes, os.PathLike)):
         raise TypeError(f"repo={repo!r} of type {type(repo).__name__} is not a path; pass the path of the work tree")
-    return os.path.abspath(os.fsdecode(repo))
+    path = os.path.abspath(os.fsdecode(repo))
+    if REPRODUCTION is not None:
+        from pyrepro._record.replay import in_clone  # where an artifact is made again
+
+        return in_clone(path)
+    return path
 
 
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature:

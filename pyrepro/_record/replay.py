@@ -62,6 +62,12 @@ def in_scratch(path: Any) -> Any:
     return place if isinstance(path, str) else pathlib.Path(place)
 
 
+def in_clone(path: str) -> str:
+    """The clone in place of a work tree that code names: that one has moved on, or is on another computer."""
+    tree: str = request()["tree"]
+    return path if is_inside(os.path.realpath(path), tree) else tree
+
+
 def recorded_input(name: str, value: Any) -> Any:
     """An input of a call with each path in it where the content that the record names was found."""
     if isinstance(value, (list, tuple)) or type(value) is dict:

@@ -675,6 +675,76 @@ def test_whatever_decorated_calls_write_on_the_way_goes_into_the_temporary_direc
     assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
 
 
+@pytest.mark.parametrize("argument", ["{}/data/x.txt", "--table={}/data/x.txt", "+io.root={}"])
+def test_a_path_in_the_work_tree_is_passed_to_the_program_as_it_is_here(
+    argument: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.write("data/x.txt", "1,2")
+    committed(
+        repository,
+        sub__step="""
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            place = Path(sys.argv[1].rpartition("=")[2])
+            Path(outpath).write_text((place / "data/x.txt" if place.is_dir() else place).read_text())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", print))
+        """,
+    )
+    directory = repository.path / "sub"
+    path = artifact_of(repository.run("step.py", argument.format(repository.path), cwd=directory), directory)
+    assert str(repository.path) not in Path(f"{path}.pyrepro.json").read_text()
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_the_home_directory_is_that_of_the_colleague_from_wherever_the_program_was_run(
+    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    (home / "x.txt").write_text("1,2")
+    committed(
+        repository,
+        sub__step="""
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text(Path(sys.argv[1]).read_text())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", print))
+        """,
+    )
+    directory = repository.path / "sub"
+    path = artifact_of(repository.run("step.py", home / "x.txt", cwd=directory), directory)
+    assert record_of(path)["call"]["argv"] == ["step.py", "~/x.txt"]
+    home.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_repository_that_the_code_names_is_the_clone(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step=f"""
+        @Artifact("outpath", record=True, repo={str(repository.path)!r})
+        def save(outpath):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    repository.commit(later="")
+    assert reproduce(path).same
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
 def test_a_program_that_cleans_up_removes_nothing_of_the_colleague(
     repository: Repository, out: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run_git, words_of
 from pyrepro._paths import is_url
 from pyrepro._record.record import Record, printable
+from pyrepro._record.secrets import without_url_credentials
 from pyrepro.errors import CodeStateError, ReproduceError
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -123,7 +124,8 @@ def _fetched(record: Record, url: str, git_dir: str) -> Repository:
             run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=_NO_PROMPT, seconds=_PATIENCE)
         _find_commit(git_dir, commit)
     except CodeStateError as error:
-        reason = f"the commit {commit} cannot be fetched from {url}: {words_of(error)}"
+        # As git says it, without the password: messages go into logs.
+        reason = f"the commit {commit} cannot be fetched from {without_url_credentials(url)}: {words_of(error)}"
         raise reproduce_error(record, reason) from error
     run_git(git_dir, ["config", "remote.origin.url", url])
     return Repository(url, git_dir, None)
@@ -156,7 +158,8 @@ def check_out(record: Record, repository: Repository, tree: str) -> None:
     if (state.commit, state.changes) != (code["commit"], None):
         raise reproduce_error(
             record,
-            f"its commit cannot be checked out whole, since objects or filters of {repository.place} are missing; "
+            f"its commit cannot be checked out whole, since objects or filters of "
+            f"{without_url_credentials(repository.place)} are missing; "
             f"see what 'git -C {shlex.quote(repository.git_dir)} fsck' says",
         )
     if code["changes"] is not None:

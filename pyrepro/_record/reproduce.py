@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -23,7 +24,7 @@ from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
 from pyrepro._stores import is_in_store
-from pyrepro.errors import PyreproError
+from pyrepro.errors import CodeStateError, PyreproError
 
 Path = str | bytes | os.PathLike[Any]
 
@@ -237,11 +238,12 @@ def _run(
     for package, state in record.code["others"].items():
         if f"No module named {package!r}" in text:
             text += f"\n{package} was loaded from another work tree, at {state}; clone it, and put it into PYTHONPATH"
-    for path in absent_submodules(tree):
-        text += f"\nits submodule {path} is not at hand"
-        if top is not None:
-            command = ["git", "-C", top, "submodule", "update", "--init", "--recursive", "--", path]
-            text += f"; type {shlex.join(command)}"
+    with contextlib.suppress(CodeStateError):  # the program may have done away with the clone
+        for path in absent_submodules(tree):
+            text += f"\nits submodule {path} is not at hand"
+            if top is not None:
+                command = ["git", "-C", top, "submodule", "update", "--init", "--recursive", "--", path]
+                text += f"; type {shlex.join(command)}"
     now = answer.get("environment")
     differences = lines_of(_differences(record, now)) if now else []
     if differences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -461,7 +462,12 @@ def test_a_url_is_fetched_with_its_submodules(
     repository.git("reset", "-q", "--hard", "HEAD~")
     repository.git("reflog", "expire", "--expire=now", "--all")
     repository.git("gc", "-q", "--prune=now")
-    assert refusal(path, url).startswith(f"the commit {read_record(path).code['commit']} cannot be fetched from {url}")
+    cannot = f"the commit {read_record(path).code['commit']} cannot be fetched from "
+    assert refusal(path, url).startswith(f"{cannot}{url}: ")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{silent.getsockname()[1]}/lab.git"
+        assert refusal(path, f"http://me:s3cret@{address}").startswith(f"{cannot}http://{address}: ")
 
 
 def test_a_lab_library_that_has_moved_on_is_refused(

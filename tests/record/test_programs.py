@@ -918,6 +918,10 @@ def test_a_program_that_ends_otherwise_says_how(repository: Repository, out: Pat
             "os.chdir('/'); Path(sys.argv[0]).with_name('gone.py').write_text(''); import gone",
             "the code that ran is at",
         ),
+        (
+            "import shutil; shutil.rmtree('.git'); sys.exit('not this time')",
+            "its program failed:\nnot this time",
+        ),
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HOW", how)

@@ -122,8 +122,10 @@ def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: li
     if is_it:
         _refuse_other_code(reading)
     path = _most_alike(named, wanted["sha256"]) if is_it and named else None
-    # With the recorded paths it is certain; else another call may fit better, and the end of the program decides.
-    if path is not None and wanted["paths"] in (None, _recorded(plain, wanted["tree"])):
+    # With the recorded paths or content it is certain; else another call may fit better, and the end of the program
+    # decides.
+    are_recorded = wanted["paths"] in (None, _recorded(plain, wanted["tree"]))
+    if path is not None and (are_recorded or digests_of(path) == wanted["sha256"]):
         answer_and_exit({"written": path})
     with open(wanted["answer"] + ".made", "a", encoding="utf-8") as file:
         file.write(json.dumps([path, *map(os.path.basename, files)]) + "\n")

@@ -88,8 +88,12 @@ def _answer(request: Mapping[str, Any], output: str, status: int) -> dict[str, A
         answer["refusal"] = f"its {what} failed:\n{output}"
     elif "ended" in answer:
         named, others = _made_by(request)
-        if len({*named}) == 1:
-            return answer | {"written": named[0]}
+        there = {path for path in named if os.path.lexists(path)}
+        if len(there) == 1:
+            return answer | {"written": there.pop()}
+        if named and not there:
+            answer["refusal"] = f"its {what} made it, and moved or removed it afterwards"
+            return answer
         answer["refusal"] = f"its {what} did not write it, but {', '.join(named or others) or 'nothing'}"
     return answer
 

@@ -86,6 +86,37 @@ def test_a_script_that_chooses_another_directory_each_time_makes_it_in_the_one_o
     assert made_by_colleague(repository, made, tmp_path).same
 
 
+MOVED = """
+import random, shutil, tempfile
+
+@Artifact("outpath", record=True, config={})
+def save(outpath, hook):
+    Path(outpath).write_text(%s)
+    return outpath
+
+with tempfile.TemporaryDirectory() as directory:
+    made = save(directory + "/foo.txt", print)
+    Path("out").mkdir(exist_ok=True)
+    for file in (made, made + ".pyrepro.json"):
+        shutil.move(file, "out")
+print("out/" + Path(made).name)
+"""
+
+
+def test_what_a_script_moves_away_is_compared_before_that(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(repository, step=MOVED % "'good job'")
+    assert made_by_colleague(repository, artifact_of(repository.run("step.py"), repository.path), tmp_path).same
+
+
+def test_what_a_script_moves_away_and_makes_otherwise_each_time_cannot_be_compared(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=MOVED % "str(random.random())")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    with pytest.raises(ReproduceError, match="its program made it, and moved or removed it afterwards"):
+        made_by_colleague(repository, path, tmp_path)
+
+
 FILLED_BY_MAIN = """
 import argparse
 SETTINGS = {}

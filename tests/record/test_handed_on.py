@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -386,6 +388,25 @@ def test_a_partial_clone_serves_and_is_not_written_into(repository: Repository, 
     assert sorted(partial.path.rglob("*")) == before
     repository.path.rename(tmp_path / "away")
     assert refusal(path, partial.path).startswith("its commit cannot be checked out")
+
+
+def test_a_clone_of_another_user_serves_once_git_is_told_so_as_it_says(
+    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a repository away")
+    path = saved(repository, out)
+    clone = repository.clone(tmp_path / "shared")
+    for place in (clone.path, clone.path / ".git"):
+        os.chown(place, 65534, 65534)
+    # Git is asked, not its version: Debian 11 has backported safe.directory to 2.30.2.
+    if clone.git("rev-parse", "HEAD", check=False):
+        pytest.skip("this git reads the repositories of other users; safe.directory came with 2.35.2")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    *_, line, rest = refusal(path, clone.path).splitlines()
+    assert rest == "pass its path or URL as repo="
+    subprocess.run(shlex.split(line), check=True)
+    assert reproduce(path, clone.path).same
 
 
 def test_a_commit_that_no_branch_leads_to_serves(repository: Repository, out: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._config.forms import JSON, is_configuration, json_form_without
+from pyrepro._environ import REPRODUCTION
 from pyrepro._naming import (
     Options,
     check_closes_over_no_values,
@@ -99,7 +100,7 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
                 nameable = {*signature.parameters} - {*options.paths}
                 raise unknown_name("ignore", name, qualname_of(function), nameable, {})
     if options.publishes:
-        _check_returns(function)
+        _check_returns(function, options)
     if options.caches:
         _check_holds_no_values(function)
         check_closes_over_no_values(function, options)
@@ -180,12 +181,17 @@ def checked_repo(repo: object) -> str | None:
     if not isinstance(repo, (str, bytes, os.PathLike)):
         raise TypeError(f"repo={repo!r} of type {type(repo).__name__} is not a path; pass the path of the work tree")
     try:
-        return os.path.abspath(os.fsdecode(repo))
+        path = os.path.abspath(os.fsdecode(repo))
     except FileNotFoundError:
         raise FileNotFoundError(
             f"repo={repo!r} is relative, and the working directory was deleted; pass an absolute path, or change to a "
             f"directory that exists"
         ) from None
+    if REPRODUCTION is not None:
+        from pyrepro._record.replay import in_clone  # where an artifact is made again
+
+        return in_clone(path)
+    return path
 
 
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
@@ -225,10 +231,11 @@ def _with_parameters(
     return signature.replace(parameters=[*known.values()][:-1] + added + [*known.values()][-1:]) if added else signature
 
 
-def _check_returns(function: Callable[..., Any]) -> None:
+def _check_returns(function: Callable[..., Any], options: Options) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        names = "atomic=True, cache=True and record=True" if options.records else "atomic=True and cache=True"
         raise TypeError(
-            f"Artifact atomic=True and cache=True cannot publish the output of the generator function "
+            f"Artifact {names} cannot publish the output of the generator function "
             f"{qualname_of(function)}, whose caller may never exhaust it; leave them out, "
             f"or decorate a function that returns"
         )

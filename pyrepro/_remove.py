@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pyrepro._code.commits import Commits
+from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path, text_of, without_user
 from pyrepro._publish.files import (
     Target,
@@ -69,6 +70,11 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
     """
     many = isinstance(path, (list, tuple))
     wanted: Any = paths_in(path) if many else [path]
+    if REPRODUCTION is not None:
+        from pyrepro._record.replay import in_scratch  # where an artifact is made again
+
+        # What its program finds elsewhere is the user's.
+        wanted = [one for one in wanted if in_scratch(one) is one]
     directories: dict[str, _Directory] = {}
     targets: dict[Target, Any] = {}
     for one in wanted:
@@ -130,6 +136,11 @@ def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPat
         raise TypeError(f"keep={keep!r} of unused is a number of artifacts; pass an int, like 1")
     if keep < 0:
         raise ValueError(f"keep={keep!r} of unused is a number of artifacts; pass 0 or more")
+    if REPRODUCTION is not None:
+        from pyrepro._record.replay import in_scratch  # where an artifact is made again
+
+        # A temporary clone has no branches, so that it would call everything unused.
+        directory = in_scratch(directory)
     text = text_of(directory)
     store = None
     if is_in_store(directory):

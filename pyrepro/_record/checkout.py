@@ -17,6 +17,7 @@ from pyrepro._code import work_tree as _work_tree
 from pyrepro._code.git import run_git, words_of
 from pyrepro._paths import is_url
 from pyrepro._record.record import Record, printable
+from pyrepro._record.secrets import without_url_credentials
 from pyrepro.errors import CodeStateError, ReproduceError
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -46,6 +47,11 @@ class Repository(NamedTuple):
     place: str  # where it was found
     git_dir: str  # what its work trees share
     top: str | None  # the work tree, where there is one
+
+    @property
+    def directory(self) -> str:
+        """Where git is run: it takes the owner of the work tree, which the user has said to be safe."""
+        return self.top or self.git_dir
 
 
 def reproduce_error(record: Record, reason: str) -> ReproduceError:
@@ -77,7 +83,7 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
             found = _repository_at(place)
             # Before the commit is looked for, so that the error can name each repository that does not have it.
             looked_at.append(found)
-            _find_commit(found.git_dir, commit)
+            _find_commit(found.directory, commit)
             return found
         except CodeStateError as error:
             words = words_of(error)
@@ -86,8 +92,9 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
     if not looked_at:
         clone = f"type git clone {source}, and pass its path as repo=" if source else "pass its path or URL as repo="
         where = f"at {repo}: {words}" if repo is not None else "beside it or around the working directory"
-        raise reproduce_error(record, f"no repository was found {where}; {clone}")
-    places = list(dict.fromkeys(one.top or one.git_dir for one in looked_at))
+        separator = "\n" if "\n" in where else "; "  # git's advice is a line of its own, which is to be copied
+        raise reproduce_error(record, f"no repository was found {where}{separator}{clone}")
+    places = list(dict.fromkeys(one.directory for one in looked_at))
     raise reproduce_error(
         record,
         f"the commit {commit} is not in {' or '.join(places)}; type "
@@ -95,9 +102,9 @@ def repository_of(record: Record, repo: str | None, scratch: str) -> Repository:
     )
 
 
-def _find_commit(git_dir: str, commit: str) -> None:
+def _find_commit(directory: str, commit: str) -> None:
     # A partial clone would fetch what it does not hold, and be written into.
-    run_git(git_dir, ["cat-file", "-e", f"{commit}^{{commit}}"], environment={"GIT_NO_LAZY_FETCH": "1"})
+    run_git(directory, ["cat-file", "-e", f"{commit}^{{commit}}"], environment={"GIT_NO_LAZY_FETCH": "1"})
 
 
 def _repository_at(place: str) -> Repository:
@@ -123,7 +130,8 @@ def _fetched(record: Record, url: str, git_dir: str) -> Repository:
             run_git(git_dir, [*fetch, "--", url, "+refs/*:refs/fetched/*"], environment=_NO_PROMPT, seconds=_PATIENCE)
         _find_commit(git_dir, commit)
     except CodeStateError as error:
-        reason = f"the commit {commit} cannot be fetched from {url}: {words_of(error)}"
+        # As git says it, without the password: messages go into logs.
+        reason = f"the commit {commit} cannot be fetched from {without_url_credentials(url)}: {words_of(error)}"
         raise reproduce_error(record, reason) from error
     run_git(git_dir, ["config", "remote.origin.url", url])
     return Repository(url, git_dir, None)
@@ -156,7 +164,8 @@ def check_out(record: Record, repository: Repository, tree: str) -> None:
     if (state.commit, state.changes) != (code["commit"], None):
         raise reproduce_error(
             record,
-            f"its commit cannot be checked out whole, since objects or filters of {repository.place} are missing; "
+            f"its commit cannot be checked out whole, since objects or filters of "
+            f"{without_url_credentials(repository.place)} are missing; "
             f"see what 'git -C {shlex.quote(repository.git_dir)} fsck' says",
         )
     if code["changes"] is not None:
@@ -173,7 +182,7 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
     shallow = os.path.join(repository.git_dir, "shallow")
     if os.path.isfile(shallow):
         shutil.copyfile(shallow, os.path.join(tree, ".git", "shallow"))
-    for key, value in _local_settings(repository.git_dir, _LOCAL_SETTINGS):
+    for key, value in _local_settings(repository.directory, _LOCAL_SETTINGS):
         run_git(tree, ["config", "--add", key, value])
     attributes = os.path.join(repository.git_dir, "info", "attributes")
     if os.path.isfile(attributes):
@@ -181,7 +190,7 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
         shutil.copyfile(attributes, os.path.join(tree, ".git", "info", "attributes"))
     # Where filters such as git-lfs look for what this clone does not hold.
     run_git(tree, ["config", "remote.origin.url", _origin_of(repository)])
-    promisor = _local_settings(repository.git_dir, _PROMISOR)
+    promisor = _local_settings(repository.directory, _PROMISOR)
     if any(not key.endswith(".url") for key, _ in promisor):
         # What a partial clone does not hold is fetched into this one, and not into the user's.
         for key, value in [("core.repositoryformatversion", "1"), *promisor]:
@@ -201,13 +210,22 @@ def _check_out(repository: Repository, commit: str, tree: str) -> None:
                 run_git(tree, [*_NO_HOOKS, *command], environment=_NO_PROMPT, seconds=_PATIENCE)
 
 
+def absent_submodules(tree: str) -> list[str]:
+    """The submodules of a clone that could not be checked out, or that hold such a one."""
+    return [path for path, _ in _work_tree.submodules_of(tree) if _is_absent(os.path.join(tree, path))]
+
+
+def _is_absent(submodule: str) -> bool:
+    return not os.path.lexists(os.path.join(submodule, ".git")) or bool(absent_submodules(submodule))
+
+
 def _origin_of(repository: Repository) -> str:
     return repository.place if is_url(repository.place) else repository.git_dir
 
 
-def _local_settings(git_dir: str, pattern: str) -> list[tuple[str, str]]:
+def _local_settings(directory: str, pattern: str) -> list[tuple[str, str]]:
     try:
-        output = run_git(git_dir, ["config", "--local", "-z", "--get-regexp", pattern])
+        output = run_git(directory, ["config", "--local", "-z", "--get-regexp", pattern])
     except CodeStateError:  # as git says that there are none
         return []
     pairs = [entry.decode(errors="surrogateescape").partition("\n") for entry in output.split(b"\0")[:-1]]
@@ -227,7 +245,7 @@ def _submodule_at(repository: Repository, tree: str, path: str, commit: str) -> 
     for place in filter(os.path.isdir, places):
         with contextlib.suppress(CodeStateError, OSError):
             found = _repository_at(place)
-            _find_commit(found.git_dir, commit)
+            _find_commit(found.directory, commit)
             return found
     return None
 

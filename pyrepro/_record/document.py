@@ -7,6 +7,8 @@ import functools
 import json
 import logging
 import os
+import posixpath
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,7 +147,8 @@ def document_of_copy(original: bytes, document: bytes) -> bytes:
 
 def _text_of(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()
+    # Names of directories need not be UTF-8.
+    return f"{text}\n".encode(errors="replace")
 
 
 @functools.cache
@@ -173,16 +176,17 @@ def _argv(top: str | None, directory: str) -> list[str]:
     """The command line, with paths in the work tree as they are to be read from where the program is run again."""
     from pyrepro._record.program import real_path
 
-    argv = [_portable(argument, top) for argument in sys.argv]
     directory = real_path(directory)
-    if top is not None and is_inside(directory, top):
-        # Relative ones already are, as they were given.
-        paths = [os.path.isabs(given) and not os.path.isabs(text) for given, text in zip(sys.argv, argv, strict=True)]
-        argv[1:] = [
-            os.path.relpath(os.path.join(top, text), directory).replace(os.sep, "/") if is_path else text
-            for text, is_path in zip(argv[1:], paths[1:], strict=True)
-        ]
-    return argv
+    inner = relative_to(directory, top) if top is not None and is_inside(directory, top) else ""
+
+    def portable(argument: str) -> str:
+        # A path alone, or the value of --option=path or key=path; relative ones already are, as they were given.
+        option, path = re.fullmatch("([^/=]*=)?(.*)", argument, re.DOTALL).groups(default="")  # type: ignore[union-attr]
+        inside = _inside(path, top) if os.path.isabs(path) else None
+        # Of absolute ones, which need no working directory: it may be gone.
+        return _portable(argument, None) if inside is None else option + posixpath.relpath(f"/{inside}", f"/{inner}")
+
+    return [_portable(sys.argv[0], top), *map(portable, sys.argv[1:])]
 
 
 def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:
@@ -286,11 +290,17 @@ def _path_type(argument: Any) -> str:
 
 def _portable(path: str, top: str | None) -> str:
     """A path that means the same elsewhere, where it can: relative to the work tree, or to the home directory."""
+    inside = _inside(path, top)
+    return without_home(_unicode(path)) if inside is None else inside
+
+
+def _inside(path: str, top: str | None) -> str | None:
+    """A path in the work tree relative to it, None of another."""
     # As passed first, so that a link within the work tree keeps its name.
     for real in (path, os.path.realpath(path) if os.path.isabs(path) else path):
-        if top is not None and is_inside(real, top):
-            return _unicode(relative_to(real, top))
-    return without_home(_unicode(path))
+        if top is not None and is_inside(os.path.join(real, ""), top):
+            return _unicode(relative_to(real, top)) or "."
+    return None
 
 
 def _unicode(text: str) -> str:

@@ -29,6 +29,9 @@ _NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
 _VERSION = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
 _TOP_OF_FILE = re.compile(r'^"?([^/,"\n]+)(?=([/,"]))', re.MULTILINE)
 
+# What .pth files load into each process, whether it uses the distribution or not: of setuptools and editable installs.
+_LOADED_AT_START = re.compile(r"_distutils_hack|__editable__.*")
+
 # Clocks of file systems tick every 10 ms at worst: a file can be written twice within a tick and look the same.
 _TICK_NS = 20_000_000
 
@@ -103,6 +106,7 @@ def packages_of_process() -> Packages:
     """
     installed = _installed_distributions()
     packages = {name.partition(".")[0] for name in list(sys.modules)}  # a list: other threads import meanwhile
+    packages = {name for name in packages if not _LOADED_AT_START.fullmatch(name)}
     loaded = {name for package in packages for name in installed.by_package.get(package, ())}
     return {
         "packages": dict(sorted(installed.versions.items())),

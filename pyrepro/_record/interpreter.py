@@ -5,6 +5,7 @@ Sources: the pip manual on requirements and constraints files; the uv manual on 
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
@@ -21,6 +22,17 @@ _logger = logging.getLogger("pyrepro")
 
 _ITSELF = ("GitPython", "filelock", "rfc8785")
 """What pyrepro needs, which comes along itself."""
+
+COMES_ALONG = {"gitpython": "git", "gitdb": "gitdb", "smmap": "smmap", "filelock": "filelock", "rfc8785": "rfc8785"}
+"""What another interpreter is lent where it does not have it: packages by the names of their distributions."""
+
+_ASKED = """\
+import sys
+if sys.version_info < (3, 10):
+    sys.exit("it is Python %d.%d, and pyrepro needs 3.10" % sys.version_info[:2])
+from importlib.util import find_spec
+print(*[name for name in sys.argv[1:] if find_spec(name) is None])
+"""
 
 _MISSING = re.compile(
     r"(?i)(?:No matching distribution found for|there is no version of|Could not find a version that satisfies the "
@@ -46,6 +58,34 @@ def interpreter_for(record: Record, making: Making, tree: str, scratch: str) -> 
             raise reproduce_error(record, f"there is no interpreter {making.python}; pass the path of one as python=")
         return os.path.abspath(found)
     return _recorded_environment(record, tree, scratch) if making.uses_recorded else sys.executable
+
+
+def lacking(record: Record, interpreter: str, directory: str) -> list[str]:
+    """The packages that pyrepro needs and another interpreter does not have, as directories of this one's.
+
+    Args:
+        record: the record.
+        interpreter: what is to run the recorded code.
+        directory: an empty one, where none of them can be found by chance.
+
+    Raises:
+        OSError: it cannot be started.
+        ReproduceError: it cannot run pyrepro.
+    """
+    if interpreter == sys.executable:
+        return []
+    command = [interpreter, "-c", _ASKED, *COMES_ALONG.values()]
+    asked = subprocess.run(
+        command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        said = asked.stderr.strip().rpartition("\n")[2] or asked.returncode
+        raise reproduce_error(
+            record, f"the interpreter {interpreter} cannot run pyrepro: {said}; pass the path of another as python="
+        )
+    # It may print something of its own as it starts.
+    specs = [importlib.util.find_spec(name) for name in asked.stdout.split() if name in COMES_ALONG.values()]
+    return [os.path.dirname(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
 
 
 def _recorded_environment(record: Record, tree: str, scratch: str) -> str:

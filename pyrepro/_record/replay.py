@@ -62,6 +62,12 @@ def in_scratch(path: Any) -> Any:
     return place if isinstance(path, str) else pathlib.Path(place)
 
 
+def in_clone(path: str) -> str:
+    """The clone in place of a work tree that code names: that one has moved on, or is on another computer."""
+    tree: str = request()["tree"]
+    return path if is_inside(os.path.realpath(path), tree) else tree
+
+
 def recorded_input(name: str, value: Any) -> Any:
     """An input of a call with each path in it where the content that the record names was found."""
     if isinstance(value, (list, tuple)) or type(value) is dict:
@@ -116,8 +122,10 @@ def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: li
     if is_it:
         _refuse_other_code(reading)
     path = _most_alike(named, wanted["sha256"]) if is_it and named else None
-    # With the recorded paths it is certain; else another call may fit better, and the end of the program decides.
-    if path is not None and wanted["paths"] in (None, _recorded(plain, wanted["tree"])):
+    # With the recorded paths or content it is certain; else another call may fit better, and the end of the program
+    # decides.
+    are_recorded = wanted["paths"] in (None, _recorded(plain, wanted["tree"]))
+    if path is not None and (are_recorded or digests_of(path) == wanted["sha256"]):
         answer_and_exit({"written": path})
     with open(wanted["answer"] + ".made", "a", encoding="utf-8") as file:
         file.write(json.dumps([path, *map(os.path.basename, files)]) + "\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import weakref
 from collections.abc import Mapping
@@ -12,16 +14,17 @@ from typing import Any
 from pyrepro._code.state import SESSION
 from pyrepro._config.file_hash import digests_of
 from pyrepro._paths import paths_in
-from pyrepro._record.checkout import check_out, repository_of, reproduce_error
+from pyrepro._record.checkout import absent_submodules, check_out, repository_of, reproduce_error
 from pyrepro._record.comparison import Compare, Reproduction, compared, lines_of
+from pyrepro._record.environment import packages_of_process
 from pyrepro._record.fetch import fetch_with_record
 from pyrepro._record.inputs import Inputs
-from pyrepro._record.interpreter import interpreter_for
+from pyrepro._record.interpreter import COMES_ALONG, interpreter_for
 from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
 from pyrepro._stores import is_in_store
-from pyrepro.errors import PyreproError
+from pyrepro.errors import CodeStateError, PyreproError
 
 Path = str | bytes | os.PathLike[Any]
 
@@ -235,6 +238,12 @@ def _run(
     for package, state in record.code["others"].items():
         if f"No module named {package!r}" in text:
             text += f"\n{package} was loaded from another work tree, at {state}; clone it, and put it into PYTHONPATH"
+    with contextlib.suppress(CodeStateError):  # the program may have done away with the clone
+        for path in absent_submodules(tree):
+            text += f"\nits submodule {path} is not at hand"
+            if top is not None:
+                command = ["git", "-C", top, "submodule", "update", "--init", "--recursive", "--", path]
+                text += f"; type {shlex.join(command)}"
     now = answer.get("environment")
     differences = lines_of(_differences(record, now)) if now else []
     if differences:
@@ -250,10 +259,14 @@ def _differences(record: Record, now: Mapping[str, Any]) -> dict[str, tuple[str 
         name: (then[name], now[name]) for name in ("python", "platform") if then[name] != now[name]
     }
     (packages, loaded), (installed, present) = _by_normal_name(then), _by_normal_name(now)
+    # This very library has run, whatever is installed there, and what it needs came along where it was missing.
+    ours, _ = _by_normal_name(packages_of_process())
+    came_along = {name: ours[name] for name in COMES_ALONG if name in ours}
+    versions_now = {**came_along, **installed, "pyrepro": ours.get("pyrepro")}
     names = {**loaded, **present}
     both = loaded.keys() & present.keys()
     for name in [*sorted(both), *sorted(loaded.keys() - both), *sorted(present.keys() - both)]:
-        versions = packages.get(name), installed.get(name)
+        versions = packages.get(name), versions_now.get(name)
         if versions[0] != versions[1]:
             found[names[name]] = versions
     return found

@@ -83,11 +83,13 @@ def request_of(
     os.makedirs(scratch)
     code, call = record.code, record.call
     file, known = _function_file(record, tree)
+    if file is None and way == CALL:
+        return _not_in_commit(code["module"])
     roots = [root for root in map(known.of, code["path"]) if root is not None]
     late = [root for root in map(known.of, code["path_late"]) if root is not None]
     own = _packages_of(code["packages"], known, os.path.join(scratch, "own"))
     name = code["import"]  # type: ignore[typeddict-item]
-    if name is not None and _module_file(name, [own, *roots, *late]) is None:
+    if name is not None and file is not None and _module_file(name, [own, *roots, *late]) is None:
         roots.append(_import_root(name, file, tree))
     program = _program(record, known, [own, *roots, *late]) if way == PROGRAM else None
     if isinstance(program, str):
@@ -151,16 +153,24 @@ def _is_absolute(path: str) -> bool:
     return os.path.isabs(path) or path.startswith("~/")
 
 
-def _function_file(record: Record, tree: str) -> tuple[str, _Places]:
+def _function_file(record: Record, tree: str) -> tuple[str | None, _Places]:
     module = record.code["module"]
     assert module is not None  # what was typed is refused before
     known = _Places(tree, "", "")
-    if _is_absolute(module) and record.code["declared"]:
-        known = _places_by_module(record, module, tree)
+    if _is_absolute(module):
+        if record.code["declared"]:
+            known = _places_by_module(record, module, tree)
+        elif record.code["import"] is not None:  # type: ignore[typeddict-item]
+            # A function of an installed package, as np.savetxt: the program that decorates it knows it.
+            return None, known
     file = known.of(module)
     if file is None or not os.path.isfile(file):
-        raise reproduce_error(record, f"its function is in {printable(module)}, which the commit does not hold")
+        raise reproduce_error(record, _not_in_commit(module))
     return file, known
+
+
+def _not_in_commit(module: str | None) -> str:
+    return f"its function is in {printable(module or '')}, which the commit does not hold"
 
 
 def _places_by_module(record: Record, module: str, tree: str) -> _Places:
@@ -173,7 +183,7 @@ def _places_by_module(record: Record, module: str, tree: str) -> _Places:
     most = max(lengths.values(), default=0)
     best = [file for file, length in lengths.items() if length == most]
     if most < least:
-        raise reproduce_error(record, f"its function is in {printable(module)}, which the commit does not hold")
+        raise reproduce_error(record, _not_in_commit(module))
     if len(best) > 1:
         names = ", ".join("/".join(file) for file in sorted(best))
         text = f"its function is in {printable(module)}, which could be any of several files of the commit: {names}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyrepro._record.checkout import reproduce_error
+from pyrepro._record.interpreter import lacking
 from pyrepro._record.record import Record
 from pyrepro._record.request import link
 
@@ -45,7 +46,7 @@ def run_worker(record: Record, request: Mapping[str, Any], interpreter: str) -> 
                 [interpreter, *request["flags"], "-m", "pyrepro._record.worker"],
                 # Outside of the tree: -m searches the working directory first, and the tree may hold a json.py.
                 cwd=_made(request["scratch"], "start"),
-                env=_variables(request, place),
+                env=_variables(request, place, lacking(record, interpreter, _made(request["scratch"], "start"))),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
@@ -87,8 +88,12 @@ def _answer(request: Mapping[str, Any], output: str, status: int) -> dict[str, A
         answer["refusal"] = f"its {what} failed:\n{output}"
     elif "ended" in answer:
         named, others = _made_by(request)
-        if len({*named}) == 1:
-            return answer | {"written": named[0]}
+        there = {path for path in named if os.path.lexists(path)}
+        if len(there) == 1:
+            return answer | {"written": there.pop()}
+        if named and not there:
+            answer["refusal"] = f"its {what} made it, and moved or removed it afterwards"
+            return answer
         answer["refusal"] = f"its {what} did not write it, but {', '.join(named or others) or 'nothing'}"
     return answer
 
@@ -103,15 +108,17 @@ def _made_by(request: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return [path for path, *_ in made if path is not None], [name for _, *names in made for name in names]
 
 
-def _variables(request: Mapping[str, Any], place: str) -> dict[str, str]:
+def _variables(request: Mapping[str, Any], place: str, packages: list[str]) -> dict[str, str]:
     # A declared state would stand in the tag in place of that of the recorded code; a safe path would leave the
     # directory of the program out.
     left_out = ("PYREPRO_CODE_STATE", "PYTHONHASHSEED", "PYTHONSAFEPATH", "PYTHONHOME")
     variables = {name: value for name, value in os.environ.items() if name not in left_out}
     # This very library, whichever the interpreter has: the clone may hold another version, and so may the commit.
-    path = [_made(request["scratch"], "own"), *filter(None, [variables.get("PYTHONPATH")])]
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    link(package, os.path.join(path[0], "pyrepro"))
+    own, lent = _made(request["scratch"], "own"), _made(request["scratch"], "lent")
+    link(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.join(own, "pyrepro"))
+    for package in packages:
+        link(package, os.path.join(lent, os.path.basename(package)))
+    path = [own, *filter(None, [variables.get("PYTHONPATH")]), lent]
     variables |= {
         "PYREPRO_REPRODUCTION": place,
         # The patch makes the tree dirty, as it was then; bytecode of a temporary tree is of no use to anyone.

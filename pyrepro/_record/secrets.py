@@ -20,10 +20,15 @@ WITHHELD = "<withheld>"
 
 # A name is called like a secret when it ends in one of these, whatever stands before and however words are joined. In
 # the plural too, but for "tokens", which people count: max_tokens=512.
-_WORDS = r"(password|passwd|passphrase|secret|(api|access|private|secret)key|credential|auth|authorization)s?|token"
+_WORDS = (
+    r"(password|passwd|passphrase|secret|(api|access|private|secret)key|credential|auth|authorization)s?|token"
+    r"|(?<!^)(?<!old)pwd"  # alone it is the working directory
+)
 _CALLED_LIKE_A_SECRET = re.compile(rf".*({_WORDS})\d*")
-# What tokenizers call the marks in their texts.
-_MARK_IN_A_TEXT = re.compile(r"(.*[\W_])?(pad|eos|bos|unk|mask|sep|cls)_?token")
+# What tokenizers call the marks in their texts, and what counts them.
+_MARK_IN_A_TEXT = re.compile(
+    r"(.*[\W_])?(pad|eos|bos|unk|mask|sep|cls)[_-]?token|(start|stop|begin|end|special|image|max|min|num|n|per)[_-]?token"
+)
 # argparse takes --pass for --password where no other option begins so.
 _ABBREVIATED = re.compile(r"-+(pass(w|wo|wor|p|ph|phr|phra|phras)?|secr(e)?|toke|cred\w*)")
 # What is as good as a password for whoever has the text, or short for one: in the query of a URL, and in a connection
@@ -173,8 +178,14 @@ class _Cleaning:
                     left[without_secrets(key)] = self.tree(item, inner, inputs)
             return left
         if isinstance(value, list):
+            options = self._options_before(value)  # it may be a command line
+            self.withheld |= {f"{place}[{index}]" for index in options}
             return [
-                self.tree(item, f"{place}[{index}]", inputs) if isinstance(item, (str, list, dict)) else item
+                WITHHELD
+                if index in options
+                else self.tree(item, f"{place}[{index}]", inputs)
+                if isinstance(item, (str, list, dict))
+                else item
                 for index, item in enumerate(value)
             ]
         return self._text(value, place) if isinstance(value, str) else value
@@ -206,20 +217,29 @@ class _Cleaning:
     def command_line(self, argv: list[str]) -> list[str]:
         """The arguments of a program without the values of options that are called like secrets."""
         left: list[str] = []
-        option, takes_more = "", False
+        options = self._options_before(argv)
+        self.withheld |= {*options.values()}
         for index, argument in enumerate(argv):
-            # What follows may be an option of its own: then this one was a flag.
-            if option and not re.match(r"--[A-Za-z]|-[A-Za-z]$", argument):
-                self.withheld.add(option)
-                self._known.add(argument)
+            if index in options:
                 left.append(WITHHELD)
-                option = option if takes_more else ""
                 continue
-            option = argument if index and self._is_option_of_a_secret(argument) else ""
-            takes_more = option.endswith("s")
             cleaned = self._assigned(argument) if index else argument
             left.append(self._text(argument, f"argv[{index}]") if cleaned is None else without_home(cleaned))
         return left
+
+    def _options_before(self, items: list[Any]) -> dict[int, str]:
+        """The options that are called like secrets, by the places of their values."""
+        found: dict[int, str] = {}
+        option = ""
+        for index, item in enumerate(items):
+            # What follows may be an option of its own: then this one was a flag.
+            if option and isinstance(item, str) and not re.match(r"--[A-Za-z]|-[A-Za-z]$", item):
+                found[index] = option
+                self._known.add(item)
+                option = option if option.endswith("s") else ""  # which takes more
+            else:
+                option = item if isinstance(item, str) and self._is_option_of_a_secret(item) else ""
+        return found
 
     def _is_option_of_a_secret(self, argument: str) -> bool:
         name = argument.lstrip("-")
@@ -370,7 +390,7 @@ def _without_value(parameter: re.Match[str]) -> str:
     name = unquote(parameter[2])
     value = unquote(parameter[3])
     is_secret = is_called_like_a_secret(name) or _SECRET_IN_A_QUERY.fullmatch(name.lower()) is not None
-    is_secret = is_secret or without_url_credentials(value) != value  # a URL within the URL
+    is_secret = is_secret or without_secrets(value) != value  # a URL or a connection string within the URL
     return f"{parameter[1]}{parameter[2]}={WITHHELD}" if is_secret and parameter[3] else parameter[0]
 
 

@@ -77,7 +77,9 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
         UnrecordedError: it is of another type.
     """
     kind = type(value)
-    if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
+    if kind is str:
+        return _unicode(value)
+    if value is None or kind in (bool, int) or (kind is float and math.isfinite(value)):
         return value  # type: ignore[no-any-return]
     if id(value) in above or len(above) > 50:
         raise UnrecordedError
@@ -97,10 +99,13 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
     if kind in _PATHS:
         # A relative one stays as it was passed; what is absolute stands elsewhere on another computer.
         is_absolute = value.is_absolute()
-        text = os.fspath(value)
+        text = _unicode(os.fspath(value))
         return {"type": "place", "text": portable(text)} if is_absolute else {"type": "path", "text": text}
     if kind in _PURE_PATHS.values():
-        return {"type": next(name for name, one in _PURE_PATHS.items() if one is kind), "text": os.fspath(value)}
+        return {
+            "type": next(name for name, one in _PURE_PATHS.items() if one is kind),
+            "text": _unicode(os.fspath(value)),
+        }
     if kind in _NAMESPACES.values():
         fields = {str(name): inner(item) for name, item in vars(value).items()}
         return {"type": next(name for name, one in _NAMESPACES.items() if one is kind), "fields": fields}
@@ -113,6 +118,14 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
     if dataclasses.is_dataclass(kind):
         return {"type": "dataclass", "class": _name_of(kind), "fields": _fields_of(value, inner)}
     return _form_of_library(value, inner)
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # of a name of a file that is not UTF-8, which no JSON holds
+        raise UnrecordedError from error
+    return text
 
 
 def _items_of(value: Any) -> list[Any]:

@@ -166,6 +166,14 @@ def _as_passed(value: Any, kind: str) -> Any:
     return None if value is None else _TYPES[kind](value)
 
 
+def _from_the_recorded_code_on(error: BaseException) -> BaseException:
+    """An error whose traceback begins where that of the program begins when it is started by hand."""
+    trace = error.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(request()["tree"]):
+        trace = trace.tb_next
+    return error.with_traceback(trace or error.__traceback__)
+
+
 def main() -> None:
     """Make the artifact; the process ends as soon as it is there."""
     _lay_out()
@@ -179,8 +187,8 @@ def main() -> None:
             sys.stderr.write(f"{error.code}\n")
             write_answer({"failed": True})
             return
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        traceback.print_exception(_from_the_recorded_code_on(error))
         # The versions that ran, since they may be why.
         write_answer({"failed": True})
         return

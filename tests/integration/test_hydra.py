@@ -67,7 +67,7 @@ def test_a_run_directory_that_is_not_ignored_is_warned_of(guide: Guide) -> None:
     repository.write("hydra_tree.py", program.replace('"cfg.paths", ', '"cfg.paths.root", '))
     repository.commit()
     done = repository.run("hydra_tree.py")
-    warning = [line for line in done.stdout.splitlines() if "is not found again" in line]
+    warning = [line for line in done.stdout.splitlines() if "will not be found again" in line]
     assert len(warning) == 1
     assert "cfg.paths.run = " in warning[0]
     assert "which holds today's time" in warning[0]

@@ -305,12 +305,14 @@ for kind in ("line", "bar"):
     assert made_again(repository, repository.run("scripts/figures.py"), tmp_path) == [True, True]
 
 
+@needs("openpyxl")
 def test_climate_tables_from_a_sheet_that_is_in_no_repository(
     repository: Repository, out: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("pandas")
-    sheet = tmp_path / "stations.csv"
-    sheet.write_text("station,month,t\na,1,2.5\na,2,3.5\nb,1,-1\n")
+    pandas = pytest.importorskip("pandas")
+    sheet = tmp_path / "stations.xlsx"
+    rows = {"station": ["a", "a", "b", None], "month": [1, 2, 1, 2], "t": [2.5, 3.5, -1, 0]}
+    pandas.DataFrame(rows).to_excel(sheet, index=False, sheet_name="2001")
     repository.write(".gitignore", "out/\n")
     repository.commit(
         tables=HEAD
@@ -319,22 +321,29 @@ import pandas
 
 @Artifact("outpath", config=dict, inputs="sheet", record=True)
 def clean(sheet, outpath):
-    pandas.read_csv(sheet).dropna().to_csv(outpath, index=False)
+    pandas.read_excel(sheet, sheet_name="2001").dropna().to_csv(outpath, index=False)
     return outpath
 
 @Artifact("outpath", config=dict, inputs="table", record=True)
 def means(table, outpath, by):
-    pandas.read_csv(table).groupby(by)["t"].mean().to_csv(outpath)
+    found = pandas.read_csv(table).groupby(by)["t"].mean()
+    # A sheet holds the second in which it was written.
+    found.to_csv(outpath) if outpath.endswith("csv") else found.to_excel(outpath)
     return outpath
 
 if __name__ == "__main__":
     table = clean(sys.argv[1], "out/clean.csv")
     for by in (["station"], ("station", "month")):
         print(means(table, "out/means.csv", list(by)))
+    print(means(table, "out/means.xlsx", "station"))
 """
     )
     done = repository.run("tables.py", sheet)
-    assert made_again(repository, done, tmp_path) == [True, True]
+    assert made_again(repository, done, tmp_path)[:2] == [True, True]
+    again = reproduce(tmp_path / "mail-2" / Path(done.stdout.split()[2]).name, tmp_path / "clone")
+    [original, made] = (pandas.read_excel(path) for path in (again.original, again.reproduced))
+    assert original.equals(made)
+    assert again.same or "the first difference is at byte " in str(again)
     sheet.unlink()
     with pytest.raises(ReproduceError, match="stations"):
         reproduce(tmp_path / "mail-0" / Path(done.stdout.split()[0]).name, tmp_path / "clone")

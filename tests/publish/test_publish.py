@@ -662,12 +662,19 @@ async def an_async_generator(outpath: str) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("function", [a_generator, an_async_generator])
-@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}])
-def test_a_generator_function_is_refused_at_the_decoration(options: Any, function: Any) -> None:
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"atomic": True}, "atomic=True and cache=True"),
+        ({"cache": True}, "atomic=True and cache=True"),
+        ({"record": True}, "atomic=True, cache=True and record=True"),
+    ],
+)
+def test_a_generator_function_is_refused_at_the_decoration(options: Any, named: str, function: Any) -> None:
     with pytest.raises(TypeError) as error:
         Artifact("outpath", **options)(function)
     assert str(error.value) == (
-        f"Artifact atomic=True and cache=True cannot publish the output of the generator function {function.__name__}, "
+        f"Artifact {named} cannot publish the output of the generator function {function.__name__}, "
         f"whose caller may never exhaust it; leave them out, or decorate a function that returns"
     )
 

@@ -139,7 +139,7 @@ def test_here_the_newer_version_makes_another(
 
 
 def test_pip_installs_the_recorded_versions_and_no_lock_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    change(path, lock="uv.lock")
+    change(path, lock="uv.lock", loaded=[*OWN, "tinylab", "pyrepro"])  # which comes along, and is not installed
     result = reproduce(path, environment="recorded")
     # Before Python 3.12 a virtual environment is made with a setuptools of its own.
     others = {name: versions for name, versions in result.environment.items() if name != "setuptools"}

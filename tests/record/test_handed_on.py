@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
-import git
-import gitdb
 import pytest
-import rfc8785
-import smmap
 from colleague import artifact_of, handed_on, made_by_colleague
 from conftest import Repository
 
@@ -391,6 +390,25 @@ def test_a_partial_clone_serves_and_is_not_written_into(repository: Repository, 
     assert refusal(path, partial.path).startswith("its commit cannot be checked out")
 
 
+def test_a_clone_of_another_user_serves_once_git_is_told_so_as_it_says(
+    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a repository away")
+    path = saved(repository, out)
+    clone = repository.clone(tmp_path / "shared")
+    for place in (clone.path, clone.path / ".git"):
+        os.chown(place, 65534, 65534)
+    # Git is asked, not its version: Debian 11 has backported safe.directory to 2.30.2.
+    if clone.git("rev-parse", "HEAD", check=False):
+        pytest.skip("this git reads the repositories of other users; safe.directory came with 2.35.2")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    *_, line, rest = refusal(path, clone.path).splitlines()
+    assert rest == "pass its path or URL as repo="
+    subprocess.run(shlex.split(line), check=True)
+    assert reproduce(path, clone.path).same
+
+
 def test_a_commit_that_no_branch_leads_to_serves(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
     repository.git("reset", "-q", "--hard", "HEAD~")
@@ -465,7 +483,12 @@ def test_a_url_is_fetched_with_its_submodules(
     repository.git("reset", "-q", "--hard", "HEAD~")
     repository.git("reflog", "expire", "--expire=now", "--all")
     repository.git("gc", "-q", "--prune=now")
-    assert refusal(path, url).startswith(f"the commit {read_record(path).code['commit']} cannot be fetched from {url}")
+    cannot = f"the commit {read_record(path).code['commit']} cannot be fetched from "
+    assert refusal(path, url).startswith(f"{cannot}{url}: ")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{silent.getsockname()[1]}/lab.git"
+        assert refusal(path, f"http://me:s3cret@{address}").startswith(f"{cannot}http://{address}: ")
 
 
 def test_a_lab_library_that_has_moved_on_is_refused(
@@ -552,6 +575,23 @@ def test_another_interpreter_is_started(repository: Repository, out: Path) -> No
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     assert refusal(path, repository.path, python=script).startswith(f"the interpreter {script} cannot be started: ")
+    for line, said in (("echo it is old >&2", "it is old"), ("", "3")):
+        script.write_text(f"#!/bin/sh\n{line}\nexit 3\n")
+        assert refusal(path, repository.path, python=script) == (
+            f"the interpreter {script} cannot run pyrepro: {said}; pass the path of another as python="
+        )
+
+
+def test_an_interpreter_without_anything_that_is_installed_serves(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    path = saved(repository, out)
+    venv.create(tmp_path / "bare", symlinks=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    result = reproduce(path, repository.path, python=python)
+    assert result.same
+    # What comes along is not missing.
+    assert not {"pyrepro", "GitPython", "gitdb", "smmap", "filelock", "rfc8785"} & result.environment.keys()
 
 
 def other_pythons() -> list[str]:
@@ -564,16 +604,11 @@ def other_pythons() -> list[str]:
     ]
 
 
-def test_an_artifact_is_made_again_on_another_python(
-    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_artifact_is_made_again_on_another_python(repository: Repository, out: Path) -> None:
     python = next(iter(other_pythons()), None)
     if python is None:
         pytest.skip("no other version of Python is installed")
     path = saved(repository, out)
-    for module in (git, gitdb, smmap, rfc8785, filelock):  # which it may not have
-        (tmp_path / module.__name__).symlink_to(Path(module.__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     result = reproduce(path, repository.path, python=python)
     assert result.same
     version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]

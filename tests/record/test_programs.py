@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from colleague import artifact_of, made_by_colleague
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, files
 
 from pyrepro import ReproduceError, reproduce
 
@@ -84,6 +84,37 @@ def test_a_script_that_chooses_another_directory_each_time_makes_it_in_the_one_o
     )
     made = artifact_of(repository.run("step.py", out), out)
     assert made_by_colleague(repository, made, tmp_path).same
+
+
+MOVED = """
+import random, shutil, tempfile
+
+@Artifact("outpath", record=True, config={})
+def save(outpath, hook):
+    Path(outpath).write_text(%s)
+    return outpath
+
+with tempfile.TemporaryDirectory() as directory:
+    made = save(directory + "/foo.txt", print)
+    Path("out").mkdir(exist_ok=True)
+    for file in (made, made + ".pyrepro.json"):
+        shutil.move(file, "out")
+print("out/" + Path(made).name)
+"""
+
+
+def test_what_a_script_moves_away_is_compared_before_that(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(repository, step=MOVED % "'good job'")
+    assert made_by_colleague(repository, artifact_of(repository.run("step.py"), repository.path), tmp_path).same
+
+
+def test_what_a_script_moves_away_and_makes_otherwise_each_time_cannot_be_compared(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(repository, step=MOVED % "str(random.random())")
+    path = artifact_of(repository.run("step.py"), repository.path)
+    with pytest.raises(ReproduceError, match="its program made it, and moved or removed it afterwards"):
+        made_by_colleague(repository, path, tmp_path)
 
 
 FILLED_BY_MAIN = """
@@ -696,6 +727,107 @@ def test_whatever_decorated_calls_write_on_the_way_goes_into_the_temporary_direc
     assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in out.iterdir() if file.is_file()} == before
 
 
+@pytest.mark.parametrize("argument", ["{}/data/x.txt", "--table={}/data/x.txt", "+io.root={}"])
+def test_a_path_in_the_work_tree_is_passed_to_the_program_as_it_is_here(
+    argument: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.write("data/x.txt", "1,2")
+    committed(
+        repository,
+        sub__step="""
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            place = Path(sys.argv[1].rpartition("=")[2])
+            Path(outpath).write_text((place / "data/x.txt" if place.is_dir() else place).read_text())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", print))
+        """,
+    )
+    directory = repository.path / "sub"
+    path = artifact_of(repository.run("step.py", argument.format(repository.path), cwd=directory), directory)
+    assert str(repository.path) not in Path(f"{path}.pyrepro.json").read_text()
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_the_home_directory_is_that_of_the_colleague_from_wherever_the_program_was_run(
+    repository: Repository, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    (home / "x.txt").write_text("1,2")
+    committed(
+        repository,
+        sub__step="""
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text(Path(sys.argv[1]).read_text())
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", print))
+        """,
+    )
+    directory = repository.path / "sub"
+    path = artifact_of(repository.run("step.py", home / "x.txt", cwd=directory), directory)
+    assert record_of(path)["call"]["argv"] == ["step.py", "~/x.txt"]
+    home.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_repository_that_the_code_names_is_the_clone(repository: Repository, out: Path, tmp_path: Path) -> None:
+    committed(
+        repository,
+        step=f"""
+        @Artifact("outpath", record=True, repo={str(repository.path)!r})
+        def save(outpath):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    repository.commit(later="")
+    assert reproduce(path).same
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
+def test_a_program_that_cleans_up_removes_nothing_of_the_colleague(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import pyrepro
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text("good job")
+            return outpath
+
+        if __name__ == "__main__":
+            out, name = sys.argv[1:]
+            gone = pyrepro.remove(pyrepro.unused(out)) + pyrepro.remove(pyrepro.find(f"{out}/other.txt"))
+            note = save("out/note.txt", print)
+            assert pyrepro.remove(note) == [note, note + ".pyrepro.json"]
+            print(*gone, save(f"{out}/{name}", print), sep="\\n")
+        """,
+    )
+    path = artifact_of(repository.run("step.py", out, "foo.txt"), out)
+    repository.commit(later="")
+    # By what the temporary clone knows, no branch leads to this commit.
+    other = artifact_of(repository.run("step.py", out, "other.txt"), out)
+    before = files(out)
+    assert other.name in before
+    assert made_by_colleague(repository, path, tmp_path).same
+    assert files(out) == before
+
+
 READS = """
 import os
 
@@ -773,6 +905,26 @@ def test_a_function_under_the_main_guard_is_called_by_the_program(
     assert made_by_colleague(repository, path, tmp_path).same
 
 
+def test_a_function_of_an_installed_package_that_the_program_decorates_is_called_by_the_program(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import shutil
+
+        copy = Artifact("dst", config={}, record=True)(shutil.copyfile)
+
+        if __name__ == "__main__":
+            copy("run.sh", "foo.txt")
+            print(copy.tagged("run.sh", "foo.txt"))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    assert record_of(path)["code"]["import"] == "shutil"
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
 def test_a_coroutine_function_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:
     committed(
         repository,
@@ -817,6 +969,10 @@ def test_a_program_that_ends_otherwise_says_how(repository: Repository, out: Pat
         (
             "os.chdir('/'); Path(sys.argv[0]).with_name('gone.py').write_text(''); import gone",
             "the code that ran is at",
+        ),
+        (
+            "import shutil; shutil.rmtree('.git'); sys.exit('not this time')",
+            "its program failed:\nnot this time",
         ),
     ):
         with pytest.MonkeyPatch.context() as patch:

@@ -23,7 +23,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import Repository
+from conftest import Repository, posix_only
 
 import pyrepro
 from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
@@ -185,6 +185,9 @@ def test_what_cannot_be_given_back_is_named_with_its_type(repository: Repository
         "carrying": carrying,
         "missing": omegaconf.OmegaConf.create({"a": "???", "b": "${nowhere}"}),
         "file": object(),
+        "name": os.fsdecode(b"\xff"),
+        "path": [pathlib.Path(os.fsdecode(b"\xff"))],
+        "pure_path": pathlib.PurePosixPath(os.fsdecode(b"\xff")),
     }
     for name, value in values.items():
         assert document(save(f"{name}.txt", x=value))["call"]["unrecorded"] == {"given": "builtins.dict"}, name
@@ -296,6 +299,20 @@ def test_what_is_installed_after_a_record_is_in_the_next(
     (develop / "top_level.txt").write_text("late_two\n")
     monkeypatch.syspath_prepend(develop.parent)
     assert packages("develop.txt") == {"late_two": "2.0"}
+
+
+def test_what_is_loaded_into_each_process_at_its_start_does_not_count_as_loaded(
+    save: Callable[[str], Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(site)
+    finder = "__editable___late_lab_1_0_finder"
+    for module in ("_distutils_hack", finder):
+        install(site, module, "1.0")
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    environment = save("foo.txt")["environment"]
+    assert {"_distutils_hack", finder} <= environment["packages"].keys()
+    assert not {"_distutils_hack", finder} & {*environment["loaded"]}
 
 
 def test_where_a_distribution_came_from_is_recorded(
@@ -507,6 +524,27 @@ def test_line_ends_that_git_refuses_to_store_are_named_with_the_setting(
 
 
 # When it is written
+
+
+@posix_only
+def test_a_directory_whose_name_is_not_utf8_has_records_all_the_same(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = repository.path / os.fsdecode(b"r\xffsum\xe9")
+    try:
+        inside.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    monkeypatch.syspath_prepend(str(inside))
+    monkeypatch.chdir(inside)
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    found = document(save("foo.txt"))
+    assert (found["call"]["directory"], found["code"]["path"]) == ("r?sum?", ["r?sum?"])
 
 
 def test_a_call_that_fails_leaves_no_record(repository: Repository, out: pathlib.Path) -> None:

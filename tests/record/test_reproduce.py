@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -223,6 +224,31 @@ def test_code_in_submodules_is_checked_out_too(
     assert Repository(repository.path / "sub" / "inner").git("worktree", "list").count("\n") == 0
 
 
+def test_a_submodule_that_the_clone_lacks_is_named_with_what_fetches_it(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in {"COUNT": "1", "KEY_0": "protocol.file.allow", "VALUE_0": "always"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{key}", value)
+    lab = repository.clone(tmp_path / "lab")
+    lab.commit(lablib="X = 1\n")
+    for above, below, name in ((lab, lab, "inner"), (repository, lab, "lab")):
+        above.git("submodule", "add", "-q", str(below.path), name)
+        above.commit()
+    program = SCRIPT.replace("from pathlib", "sys.path.insert(0, 'lab/inner')\nfrom lablib import X\nfrom pathlib", 1)
+    repository.git("submodule", "update", "-q", "--init", "--recursive")
+    path = made(repository, out, program)
+    clone = repository.clone(tmp_path / "clone")
+    line = f"git -C {clone.path} submodule update --init --recursive -- lab"
+    absent = f"its submodule lab is not at hand; type {line}"
+    assert refusal(path, repo=clone.path).splitlines()[-1] == absent
+    clone.git("submodule", "update", "-q", "--init")
+    assert refusal(path, repo=clone.path).splitlines()[-1] == absent
+    subprocess.run(shlex.split(line), check=True, capture_output=True)
+    assert reproduce(path, repo=clone.path).same
+    bare = repository.clone(tmp_path / "bare", "--bare")
+    assert refusal(path, repo=bare.path).splitlines()[-1] == "its submodule lab is not at hand"
+
+
 def test_hooks_of_the_user_are_not_run(repository: Repository, out: pathlib.Path) -> None:
     path = made(repository, out)
     repository.write(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {out}/hook-ran\n").chmod(0o755)
@@ -327,8 +353,9 @@ def test_a_function_that_fails_says_how(repository: Repository, out: pathlib.Pat
         "    text =", "    1 / ('PYREPRO_ALLOW_DIRTY' not in __import__('os').environ)\n    text ="
     )
     reason = refusal(made(repository, out, program), repo=repository.path)
-    assert reason.startswith("its function failed:\nTraceback")
-    assert "its program failed:\nTraceback" in reason
+    first_line = r'Traceback \(most recent call last\):\n  File ".*/code/step\.py", line 1\d, in '
+    assert re.match(f"its function failed:\n{first_line}save\n    1 / ", reason)
+    assert re.search(f"\nits program failed:\n{first_line}<module>\n    print", reason)
     assert reason.endswith("ZeroDivisionError: division by zero")
 
 

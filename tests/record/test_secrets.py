@@ -60,11 +60,14 @@ CALLED_LIKE_A_SECRET = [
     *("password", "db_password", "PGPASSWORD", "passwd", "passphrase", "secret", "clientSecret", "secrets", "hf_token"),
     *("HFToken", "token2", "api_key", "api-key", "apiKey", "X-API-Key", "api_keys", "credential", "aws_credentials"),
     *("private_key", "aws_secret_access_key", "SECRET_KEY", "auth", "oauth", "Authorization", "bot_token", "apitoken"),
+    *("MYSQL_PWD", "dbPwd", "front-end-token", "admin_token"),
 ]
 INNOCENT_NAMES = [
     *("monkey", "key", "sort_key", "keyboard", "author", "authors", "authority", "tokenizer", "tokens", "max_tokens"),
     *("token_ids", "secretary", "password_file", "compass", "bypass", "accession", "keyword", "n_tokens", "passenger"),
     *("pad_token", "tokenizer.eos_token", "mask_token", "auth_type", "secret_sharing", "tokenized", "keypath"),
+    *("pad-token", "stop_token", "end-token", "max_token", "n_token", "token_dim", "token_type", "authenticated"),
+    *("pwd", "OLDPWD", "low_pass"),
 ]
 
 
@@ -119,6 +122,8 @@ class Service:
         {"password": [SECRET, {"old": SECRET}, None, True]},
         {"password": SECRET, "note": f"it is {SECRET}."},
         {SECRET: 1, "password": SECRET},
+        ["psql", "--password", SECRET, "--host", "db"],
+        {"command": ("run", "--secrets", SECRET, "x", "-h")},
     ],
     ids=str,
 )
@@ -157,6 +162,7 @@ WITH_SECRETS = [
     f"jdbc:postgresql://db/x?user=me&password={SECRET}",
     f"jdbc:sqlserver://db:1433;user=me;password={SECRET};a=1",
     f"jdbc:mysql://me:{SECRET}@db/x",
+    "mssql+pyodbc:///?odbc_connect=Server%3Ddb%3BPwd%3D" + "s3cr%2Fe%2Bt%4042%3Dx",
     f"me:{SECRET}@example.org:lab/a.git",
     f"me:{SECRET}@tcp(127.0.0.1:3306)/db",
     f"me:{SECRET}@db.example.org",

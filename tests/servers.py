@@ -59,9 +59,10 @@ def s3_server(directory: Path) -> Iterator[str]:
         wait_until(lambda: _answers(url), process)
         yield url
     finally:
-        # Nothing of it is kept, and it takes half a minute to end by itself.
+        # It takes half a minute to end by itself, and it may be gigabytes.
         process.kill()
         process.wait()
+        shutil.rmtree(directory)
 
 
 AZURITE = shutil.which("azurite-blob", path=str(Path(sys.executable).parent)) or shutil.which("azurite-blob")
@@ -86,6 +87,7 @@ def azure_server(directory: Path) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+        shutil.rmtree(directory)
 
 
 def _fake_gcs_server() -> str | None:

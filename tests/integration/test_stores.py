@@ -19,7 +19,7 @@ from proxy import AFTER, BEFORE, SLOW, Proxy
 from servers import OBJECT_STORES, Servers, new_prefix
 from upath import UPath
 
-from pyrepro import Artifact, PublishError, find, records
+from pyrepro import Artifact, PublishError, Tag, find, records
 
 pytestmark = pytest.mark.skipif(bool(OBJECT_STORES["s3"].missing), reason=OBJECT_STORES["s3"].missing)
 
@@ -304,18 +304,20 @@ def test_writers_that_know_no_urls_write_to_a_bucket(
     assert any(one.startswith(tagged.removeprefix(f"{prefix}/")) for one in objects(prefix))
 
 
-def test_a_hit_among_many_artifacts_is_two_requests(proxy: Proxy, prefix: str, repository: Repository) -> None:
-    """As many as MANY says, by hand 10,000."""
+def test_a_hit_among_10_000_artifacts_of_one_path_is_two_requests(
+    servers: Servers, proxy: Proxy, prefix: str, repository: Repository
+) -> None:
     import s3fs
 
     @Artifact("outpath", config=dict, repo=repository.path, cache=True, record=True)
     def save(outpath: str, number: int) -> None:
         pathlib.Path(outpath).write_text(f"number {number}")
 
-    path = save(f"{prefix}/foo.txt", 0)
-    system, root = s3fs.S3FileSystem(), prefix.removeprefix("s3://")
-    many = int(os.environ.get("MANY", "200"))
-    system.pipe({f"{root}/{path.rpartition('/')[2].replace('foo-', f'foo{number}-')}": b"x" for number in range(many)})
+    tag = Tag.from_path(save(f"{prefix}/foo.txt", 0))
+    root = prefix.removeprefix("s3://")
+    others = [f"{root}/foo-{tag.commit}-{number:012x}.txt" for number in range(10_000)]
+    markers = [f"{root}/.pyrepro/markers/{number:032x}.json" for number in range(10_000)]
+    s3fs.S3FileSystem(endpoint_url=servers.url("s3")).pipe(dict.fromkeys([*others, *markers], b"x"))
     proxy.requests.clear()
     save(f"{prefix}/foo.txt", 0)
     assert methods(proxy.requests) == ["GET", "LIST"]
@@ -350,6 +352,44 @@ def test_dask_workers_on_two_ports_share_a_cache(proxy: Proxy, prefix: str, repo
     assert (len(paths), paths[:3]) == (6, paths[3:]), done.stderr
     assert sorted((repository.path / "runs.txt").read_text().split()) == ["0", "1", "2"]
     assert sorted(content for path, content in objects(prefix).items() if path.endswith(".txt")) == [b"0", b"1", b"2"]
+
+
+BIG = """\
+import resource, sys
+from pyrepro import Artifact, file_hash, read_record
+
+@Artifact("outpath", config=dict, cache=True, record=True)
+def save(outpath, size):
+    with open(outpath, "wb") as file:
+        file.write(b"made")
+        file.truncate(size)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+path = sys.argv[1]
+save(path, 1 << 20)
+before = peak()
+big = save(path, 1 << 31)
+uploaded = peak() - before
+assert save(path, 1 << 31) == big
+assert file_hash(big) == "sha256:" + read_record(big).artifact["sha256"]
+print(uploaded, peak() - before)
+"""
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", [one for one in each_kind.args[1] if "gcs" not in one.values])
+def test_two_gigabytes_take_less_than_300_mb_of_memory(
+    kind: str, servers: Servers, prefix: str, repository: Repository
+) -> None:
+    """Not to the server of Google's protocol, which keeps what it has in memory."""
+    repository.write("big.py", BIG)
+    repository.commit()
+    done = repository.run("big.py", f"{prefix}/foo.bin", env=dict(OBJECT_STORES[kind].environ(servers.url(kind))))
+    uploaded, read = map(int, done.stdout.split())
+    assert uploaded < 300e6, done.stderr
+    assert read < 300e6
 
 
 CLOCK = """\

@@ -19,9 +19,13 @@ _WHOLE_PUTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 """In these stores others see what is put whole or not at all; elsewhere it is put under another name, and moved."""
 
 _CHUNK = 1 << 22  # bytes
+_PART = 1 << 23  # bytes of a file that goes in parts
+_MOST_PARTS = 10_000  # of an object in S3
+_AT_ONCE = 10  # parts
 
-_SAYS_CONTENT = ("ETag", "etag", "md5Hash", "crc32c")
-_SAYS_CHANGE = ("VersionId", "generation", "mtime", "LastModified", "last_modified", "created", "ino")
+# The last is Azure's; Google's is another with each change of the metadata, as rules of the life cycle make them.
+_SAYS_CONTENT = ("ETag", "md5Hash", "generation", "etag")
+_SAYS_CHANGE = ("VersionId", "mtime", "LastModified", "last_modified", "created", "ino")
 _SAYS_TIME = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
@@ -38,7 +42,7 @@ class Told(NamedTuple):
 
     Attributes:
         size: its size in bytes.
-        held: what is another where its content is another: its ETag or checksum, else its times.
+        held: what is another where its content is another: its ETag, checksum or generation, else its times.
         is_directory: whether it is a directory, which object stores do not have.
         time: when it was written, in seconds since 1970 by the clock of the store; 0 where that is not told.
     """
@@ -96,11 +100,18 @@ class Requests:
         """What fsspec calls an object."""
         return self._system._strip_protocol(url)  # type: ignore[no-any-return]
 
+    def _anew(self, url: str) -> tuple[Any, str]:
+        """The file system and the key to ask for an object or a directory by, of which nothing is remembered."""
+        system, key = self._system, self.key(url)
+        # Other processes write here: a listing that this one remembers may be old. Some forget only what they are
+        # told, without the slash.
+        for path in (key.rstrip("/"), system._parent(key.rstrip("/"))):
+            system.invalidate_cache(path)
+        return system, key
+
     def told(self, url: str) -> Told | None:
         """What the store says of an object now; None if it is not there."""
-        system, key = self._system, self.key(url)
-        # Other processes write here: a listing that this one remembers may be old.
-        system.invalidate_cache(system._parent(key))
+        system, key = self._anew(url)
         try:
             return Told.of(system.info(key))
         except FileNotFoundError:
@@ -112,8 +123,7 @@ class Requests:
         Returns:
             It, by the path from the directory.
         """
-        system, key = self._system, self.key(url)
-        system.invalidate_cache(key)
+        system, key = self._anew(url)
         asked = {"prefix": prefix} if prefix else {}
         try:
             found = system.find(key, detail=True, **asked)
@@ -138,7 +148,7 @@ class Requests:
 
     def get(self, url: str, path: str) -> None:
         """Copy an object to a local file."""
-        self._system.get_file(self.key(url), path)
+        self._system.get_file(self.key(url), path, **self._in_parts("_get_file", 0))
 
     def put(self, path: str, url: str, *, only_new: bool = False) -> bool:
         """Put a local file into the store, so that others see it whole or not at all.
@@ -154,7 +164,21 @@ class Requests:
         Raises:
             Exception: whatever the store says.
         """
-        return self._put(url, only_new, lambda key, **condition: self._system.put_file(path, key, **condition))
+        options = self._in_parts("_put_file", os.path.getsize(path))
+        return self._put(
+            url, only_new, lambda key, **condition: self._system.put_file(path, key, **options, **condition)
+        )
+
+    def _in_parts(self, method: str, size: int) -> dict[str, int]:
+        """What keeps the memory low that a file takes on its way: by itself s3fs takes 1 GB, adlfs all of 2 GB."""
+        wanted: dict[str, int] = {}
+        if self.protocol in ("s3", "s3a"):
+            wanted["chunksize"] = max(_PART, -(-size // _MOST_PARTS))
+        elif self.protocol in ("az", "abfs", "abfss"):
+            wanted["max_concurrency"] = min(_AT_ONCE, getattr(self._system, "max_concurrency", None) or _AT_ONCE)
+        # Versions differ in what they take.
+        taken = inspect.signature(getattr(type(self._system), method)).parameters if wanted else {}
+        return {name: value for name, value in wanted.items() if name in taken}
 
     def put_bytes(self, content: bytes, url: str, *, only_new: bool = False) -> bool:
         """Put these bytes into the store; see :meth:`put`."""
@@ -213,8 +237,7 @@ class Requests:
 
     def remove(self, url: str) -> bool:
         """Remove an object; whether it was there, as far as the store tells."""
-        system, key = self._system, self.key(url)
-        system.invalidate_cache(system._parent(key))
+        system, key = self._anew(url)
         try:
             system.rm_file(key)
         except FileNotFoundError:
@@ -228,8 +251,7 @@ class Requests:
 
     def told_of_names(self, url: str) -> dict[str, Told]:
         """What the store says of each name in a directory; nothing if there is no such directory."""
-        system, key = self._system, self.key(url)
-        system.invalidate_cache(key)
+        system, key = self._anew(url)
         try:
             found = system.ls(key, detail=True)
         except (FileNotFoundError, NotADirectoryError):

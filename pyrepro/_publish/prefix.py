@@ -74,6 +74,7 @@ class Prefix:
         self._refreshes = refreshes
         self._markers: dict[str, Marker | None] = {}
         self._told: dict[str, Told | None] = {}
+        self._told_of_records: dict[str, Told | None] = {}
         self._made_by_another: set[str] = set()
         self._are_marked: set[str] = set()
 
@@ -135,6 +136,8 @@ class Prefix:
         ):
             self._made_by_another.add(name)
             return True
+        # Where the artifact is gone, or is moved aside now, its record may still be there: nobody else is at it.
+        self._told_of_records[name] = store.told(target.path + self._sidecar_suffix) if self._sidecar_suffix else None
         changed = store.changed_since_completed(marker)
         found = store.found(name, [name], is_directory=None)
         if not found or not any(one == name or one.startswith(f"{name}/") for one in changed):
@@ -279,8 +282,9 @@ class Prefix:
         only_new = self._may_be_anothers(target) and self._told[target.name] is None
         if put(only_new=only_new):
             return True
+        record, old_record = target.path + self._sidecar_suffix, self._told_of_records.get(target.name)
         end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
+        while time.monotonic() < end and (old_record is None or self._store.told(record) != old_record):
             if self._store.why_not_completed(self._maker or "", target, self._sidecar_suffix) is None:
                 self._made_by_another.add(target.name)
                 return False

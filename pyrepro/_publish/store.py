@@ -115,7 +115,8 @@ class Store(Requests):
         sidecar = name + sidecar_suffix
         is_directory = f"{name}/" in marker.files
         alike = _common_start([*marker.parts, sidecar])
-        is_one = len(marker.files) == 1 and not sidecar_suffix
+        # To tell what one object is, gcsfs also asks whether it is a directory: two or three requests for one.
+        is_one = len(marker.files) == 1 and not sidecar_suffix and self.protocol not in ("gs", "gcs")
         # Only with the tag in it is a prefix that of a few objects.
         if is_one or len(alike) < len(split_suffix(marker.plain)[0]) + _TAG_LENGTH or not self.takes_prefix():
             found = self.found(name, marker.parts, is_directory=is_directory)

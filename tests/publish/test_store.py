@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
 import pathlib
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +14,7 @@ import fsspec
 import pytest
 from conftest import Repository, posix_only
 from fsspec.implementations.memory import MemoryFileSystem
-from servers import S3_KEY, S3_SECRET, SSHD, WEED, s3_server, sftp_server
+from servers import NO_SFTP, OBJECT_STORES, Servers, new_prefix, sftp_server
 from upath import UPath
 
 from pyrepro import (
@@ -68,19 +66,11 @@ class Store:
         self.system.pipe_file(f"{self.root}/{name}", content)
 
 
-def _kinds() -> list[str]:
-    found = ["memory", "file"]
-    if WEED is not None and importlib.util.find_spec("s3fs") is not None:
-        found.append("s3")
-    if SSHD is not None and importlib.util.find_spec("paramiko") is not None:
-        found.append("sftp")
-    return found
-
-
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as url:
-        yield url
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    every = Servers(tmp_path_factory.mktemp)
+    yield every
+    every.end()
 
 
 @pytest.fixture(scope="session")
@@ -90,19 +80,21 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=_kinds())
+def _tried() -> list[Any]:
+    reasons = {"memory": "", "file": "", "sftp": NO_SFTP, **{kind: one.missing for kind, one in OBJECT_STORES.items()}}
+    return [pytest.param(kind, marks=pytest.mark.skipif(bool(why), reason=why)) for kind, why in reasons.items()]
+
+
+@pytest.fixture(params=_tried())
 def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    if request.param == "s3":
-        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", S3_KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
-        one = Store(f"s3://bucket/{uuid.uuid4().hex[:8]}")
-        if not one.system.exists("bucket"):
-            one.system.mkdir("bucket")
-        yield one
+    if request.param in OBJECT_STORES:
+        scheme, _, environ, _ = OBJECT_STORES[request.param]
+        for variable, value in environ(request.getfixturevalue("servers").url(request.param)).items():
+            monkeypatch.setenv(variable, value)
+        yield Store(new_prefix(scheme))
     elif request.param == "sftp":
         (tmp_path / "store").mkdir()
         yield Store(f"{request.getfixturevalue('sftp')}{tmp_path}/store")
@@ -323,6 +315,36 @@ def test_what_lost_its_record_is_made_again(repository: Repository, store: Store
     step.save(store / "foo.txt")
     step.save(store / "foo.txt")
     assert step.runs == 2
+
+
+def test_what_another_process_did_is_seen_although_listings_are_remembered(
+    repository: Repository, store: Store, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody else makes it, so a wait for another call would be an error.
+    monkeypatch.setattr("pyrepro._publish.prefix._POLL", float("nan"))
+    step = Step(repository, cache=True, record=True)
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    other = type(store.system)(skip_instance_cache=True, **store.system.storage_options)
+
+    def save() -> int:
+        step.save(store / "foo.txt")
+        # What fsspec remembers of the prefix from now on.
+        store.system.find(store.root, detail=True)
+        store.system.ls(store.root, detail=True)
+        return step.runs
+
+    assert save() == 1
+    other.rm_file(f"{store.root}/{tagged}.pyrepro.json")
+    assert save() == 2
+    other.pipe_file(f"{store.root}/{tagged}", b"annotated by hand")
+    assert save() == 3
+    other.pipe_file(f"{store.root}/{tagged.replace('foo-', 'bar-')}", b"another artifact")
+    assert save() == 3
+    assert find(store / "bar.txt") == [store / tagged.replace("foo-", "bar-")]
+    other.rm_file(f"{store.root}/{tagged}")
+    [aside] = [path for path in store.files() if "~" in path]
+    assert find(store / "foo.txt") == []
+    assert store.files()[aside] == b"annotated by hand"
 
 
 def test_a_damaged_marker_is_replaced(repository: Repository, store: Store) -> None:
@@ -891,6 +913,7 @@ class Hooked(MemoryFileSystem):
     protocol = "hooked"
     store: dict[str, Any] = {}
     pseudo_dirs = [""]
+    says: dict[str, Any] = {}
     before: Callable[[str, str], object] = staticmethod(lambda request, path: None)
     after: Callable[[str, str], object] = staticmethod(lambda request, path: None)
 
@@ -903,6 +926,9 @@ class Hooked(MemoryFileSystem):
         result = getattr(MemoryFileSystem, request)(self, *args, **kwargs)
         Hooked.after(request, path)
         return result
+
+    def info(self, path: str, **kwargs: Any) -> Any:
+        return {**super().info(path, **kwargs), **Hooked.says}
 
     def mv(self, path1: str, path2: str, **kwargs: Any) -> Any:
         return self._asked("mv", path2, path1, path2, **kwargs)
@@ -918,6 +944,7 @@ class Hooked(MemoryFileSystem):
 def hooked(monkeypatch: pytest.MonkeyPatch) -> type[Hooked]:
     fsspec.register_implementation("hooked", Hooked, clobber=True)
     monkeypatch.setattr(Hooked, "store", {})
+    monkeypatch.setattr(Hooked, "says", {})
     monkeypatch.setattr(Hooked, "before", staticmethod(lambda request, path: None))
     monkeypatch.setattr(Hooked, "after", staticmethod(lambda request, path: None))
     return Hooked
@@ -933,6 +960,39 @@ def _failing(request: str, ending: str) -> Any:
 
 def contents(store: dict[str, Any]) -> dict[str, bytes]:
     return {path: file.getvalue() for path, file in store.items() if ".pyrepro/" not in path}
+
+
+@pytest.mark.parametrize(
+    ("told", "same", "another"),
+    [
+        # Google: a change of the metadata, as by a rule of the life cycle, gives another ETag.
+        (
+            {"md5Hash": "a", "etag": "1", "generation": "1"},
+            {"md5Hash": "a", "etag": "2", "generation": "1"},
+            {"md5Hash": "b", "etag": "2", "generation": "2"},
+        ),
+        # Of parts that were composed there, Google has no MD5.
+        (
+            {"crc32c": "a", "etag": "1", "generation": "1"},
+            {"crc32c": "a", "etag": "2", "generation": "1"},
+            {"crc32c": "a", "etag": "3", "generation": "2"},
+        ),
+        # S3: the same that is put again.
+        ({"ETag": "a", "LastModified": 1}, {"ETag": "a", "LastModified": 2}, {"ETag": "b", "LastModified": 2}),
+        # Azure, in a listing with quotation marks.
+        ({"etag": "a"}, {"etag": '"a"'}, {"etag": "b"}),
+    ],
+)
+def test_an_object_is_what_it_was_while_the_store_says_so(
+    told: dict[str, Any], same: dict[str, Any], another: dict[str, Any], repository: Repository, hooked: type[Hooked]
+) -> None:
+    step = Step(repository, cache=True)
+    runs = []
+    for says in (told, same, another):
+        hooked.says = says
+        step.save("hooked://a/foo.txt")
+        runs.append(step.runs)
+    assert runs == [1, 1, 2]
 
 
 def test_an_artifact_that_cannot_be_put_leaves_the_old_one_with_its_record(

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -366,7 +367,9 @@ def shared() -> Iterator[pathlib.Path]:
 
 def as_user(user: int, call: Callable[[], int], umask: int = 0o022) -> int:
     """What a call returns in a process of another user, who is in the group 2000."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the thread that pytest-xdist has, which does not matter
+        child = os.fork()
     if child == 0:
         code = 99
         try:

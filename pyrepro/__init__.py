@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pyrepro._record.record import Record, read_record
     from pyrepro._record.reproduce import reproduce
     from pyrepro._record.table import Records
-    from pyrepro._remove import remove, unused
+    from pyrepro._remove import remove
+    from pyrepro._unused import unused
 
 __all__ = [
     "Artifact",
@@ -83,7 +84,7 @@ _LATER = {
     "records": "_find",
     "remove": "_remove",
     "reproduce": "_record.reproduce",
-    "unused": "_remove",
+    "unused": "_unused",
 }
 
 

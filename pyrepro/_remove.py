@@ -1,4 +1,4 @@
-"""remove and unused: what is no longer needed.
+"""remove: an artifact with all that belongs to it, in its directory.
 
 Sources: rename(2), unlink(2).
 """
@@ -15,23 +15,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pyrepro._code.commits import Commits
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path, text_of, without_user
-from pyrepro._publish.files import (
-    Target,
-    is_real_directory,
-    remove_state_directory,
-    rename,
-)
+from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path
+from pyrepro._publish.files import Target, is_real_directory, remove_state_directory, rename
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
 from pyrepro._publish.place import target_of
 from pyrepro._publish.staging import Staging
-from pyrepro._publish.store import store_target
 from pyrepro._record.record import SUFFIX, Record, read_record, record_of
-from pyrepro._stores import Told, is_in_store
+from pyrepro._stores import Told
 from pyrepro._tag import DIGITS, Tag, plain_name
 from pyrepro.errors import NotTaggedError, RecordError
 
@@ -75,11 +68,11 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
 
         # What its program finds elsewhere is the user's.
         wanted = [one for one in wanted if in_scratch(one) is one]
-    directories: dict[str, _Directory] = {}
+    directories: dict[str, Directory] = {}
     targets: dict[Target, Any] = {}
     for one in wanted:
         target = _target_of(one)
-        directory = directories.setdefault(target.directory, _Directory(target.directory, target.store))
+        directory = directories.setdefault(target.directory, Directory(target.directory, target.store))
         _refuse_what_is_no_artifact(directory, target)
         targets[target] = one
     removed: list[_AnyPath] = []
@@ -94,7 +87,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
         progress.step()
     # When all the records are gone, so that each patch is asked after once; and by a new look at what is there, since
     # others may have been published meanwhile.
-    now = {place: _Directory(place, one.store) for place, one in directories.items()}
+    now = {place: Directory(place, one.store) for place, one in directories.items()}
     for (place, patch), split in patches.items():
         if not now[place].is_named(patch) and now[place].unlink(patch):
             removed.append(split.joined(patch))
@@ -105,88 +98,6 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
     return removed
 
 
-def unused(directory: _AnyPath, keep: int = 1, repo: Any = None) -> list[_AnyPath]:
-    """The artifacts in a directory that a clean-up may remove; nothing is removed.
-
-    These are the artifacts whose commit no ref, no reflog and no HEAD of a work tree reaches, and all but the newest of
-    each plain path and configuration. What the present code would write, committed or not, is never among them, nor is
-    what was made at a commit that the clone does not have.
-
-    Args:
-        directory: the directory with the artifacts, without those below it.
-        keep: how many of each plain path and configuration are kept, the newest by modification time.
-        repo: a path in the work tree of the code; by default the one that holds the directory, or else the working
-            directory.
-
-    Returns:
-        The paths, sorted by name, in the type that was passed, for :func:`remove`; an empty list where there is no
-        such directory.
-
-    Raises:
-        CodeStateError: no work tree was found, the clone is shallow, or git fails.
-        TypeError: an argument has the wrong type.
-        ValueError: the path is a URL or no directory, or ``keep`` is negative.
-
-    Example:
-        ``for path in unused("out/", keep=2): print(path)``
-    """
-    if not is_path(directory):
-        raise TypeError(f"unused takes a directory, not {directory!r} of type {type(directory).__name__}")
-    if not isinstance(keep, int) or isinstance(keep, bool):
-        raise TypeError(f"keep={keep!r} of unused is a number of artifacts; pass an int, like 1")
-    if keep < 0:
-        raise ValueError(f"keep={keep!r} of unused is a number of artifacts; pass 0 or more")
-    if REPRODUCTION is not None:
-        from pyrepro._record.replay import in_scratch  # where an artifact is made again
-
-        # A temporary clone has no branches, so that it would call everything unused.
-        directory = in_scratch(directory)
-    text = text_of(directory)
-    store = None
-    if is_in_store(directory):
-        text = os.path.join(text, "")
-        inside: Any = directory / "x" if hasattr(directory, "with_name") else f"{text}x"  # type: ignore[operator]
-        store = store_target(inside).store
-    elif os.path.lexists(text) and not os.path.isdir(text):
-        raise ValueError(f"{directory!r} is not a directory; pass the one that holds the artifacts, like 'out/'")
-    # Before the directory is looked at: what cannot be told must not depend on what is there.
-    commits = Commits.of(os.curdir if store is not None else text, None if repo is None else os.fsdecode(repo))
-    place = os.path.join(text if store is None else without_user(text), "")
-    names = sorted(_unused_names(_Directory(place, store), keep, commits))
-    found: list[Any] = [os.path.join(text, name) for name in names]
-    if isinstance(directory, bytes):
-        found = list(map(os.fsencode, found))
-    elif hasattr(directory, "with_name"):
-        found = [directory / name for name in names]  # type: ignore[operator]
-    return found
-
-
-def _unused_names(directory: _Directory, keep: int, commits: Commits) -> list[str]:
-    found = directory.artifacts()
-    full = commits.full(tag.commit for tag in found.values())
-    unreachable = commits.unreachable(full.values())
-    present = {(state.commit[:DIGITS], state.changes and state.changes[:DIGITS]) for state in commits.present}
-    # Of what is loaded from files that are not tracked only the process that loads it knows the digest.
-    heads = {commit for commit, _ in present} if commits.loadable_untracked() else set()
-    unused_names: list[str] = []
-    kept: defaultdict[tuple[str | None, str], list[str]] = defaultdict(list)
-    protected: set[str] = set()
-    for name, tag in found.items():
-        if (tag.commit, tag.changes) in present or (tag.changes is not None and tag.commit in heads):
-            protected.add(name)
-        elif tag.commit not in full:
-            continue  # unknown, and so neither unused nor a newer one for whose sake others may go
-        elif full[tag.commit] in unreachable:
-            unused_names.append(name)
-            continue
-        kept[plain_name(name), tag.config].append(name)
-    for names in kept.values():
-        if len(names) > keep:
-            names.sort(key=lambda name: (directory.time_of(name), name), reverse=True)
-            unused_names += [name for name in names[keep:] if name not in protected]
-    return unused_names
-
-
 def _time_of(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
@@ -194,7 +105,7 @@ def _time_of(path: str) -> int:
         return 0
 
 
-class _Directory:
+class Directory:
     """A directory with artifacts, listed once, and only when that is needed.
 
     Args:
@@ -316,7 +227,7 @@ def _target_of(path: Any) -> Target:
     return target_of(path)
 
 
-def _refuse_what_is_no_artifact(directory: _Directory, target: Target) -> None:
+def _refuse_what_is_no_artifact(directory: Directory, target: Target) -> None:
     path, name = target.path, target.name
     absolute = target.absolute().path
     if STATE_DIRECTORY in os.path.normpath(absolute).split(os.sep):
@@ -378,7 +289,7 @@ class _Removal:
         target: the artifact.
     """
 
-    def __init__(self, directory: _Directory, target: Target) -> None:
+    def __init__(self, directory: Directory, target: Target) -> None:
         self._directory = directory
         self._target = target
         self.patch: str | None = None

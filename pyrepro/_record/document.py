@@ -186,7 +186,8 @@ def _argv(top: str | None, directory: str) -> list[str]:
         # Of absolute ones, which need no working directory: it may be gone.
         return _portable(argument, None) if inside is None else option + posixpath.relpath(f"/{inside}", f"/{inner}")
 
-    return [_portable(sys.argv[0], top), *map(portable, sys.argv[1:])]
+    # Where Python is embedded in another program there may be none.
+    return [*(_portable(program, top) for program in sys.argv[:1]), *map(portable, sys.argv[1:])]
 
 
 def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.record import Record, is_requirement, printable
-from pyrepro._record.request import Making
+from pyrepro._record.request import Making, link
 
 _logger = logging.getLogger("pyrepro")
 
@@ -30,8 +30,15 @@ _ASKED = """\
 import sys
 if sys.version_info < (3, 10):
     sys.exit("it is Python %d.%d, and pyrepro needs 3.10" % sys.version_info[:2])
-from importlib.util import find_spec
-print(*[name for name in sys.argv[1:] if find_spec(name) is None])
+from importlib import metadata, util
+for name in sys.argv[2:]:
+    if name not in sys.argv[1].split():
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            print(name)
+    elif util.find_spec(name) is None:
+        print(name)
 """
 
 _MISSING = re.compile(
@@ -60,21 +67,32 @@ def interpreter_for(record: Record, making: Making, tree: str, scratch: str) -> 
     return _recorded_environment(record, tree, scratch) if making.uses_recorded else sys.executable
 
 
-def lacking(record: Record, interpreter: str, directory: str) -> list[str]:
-    """The packages that pyrepro needs and another interpreter does not have, as directories of this one's.
+def lend(record: Record, interpreter: str, directory: str) -> None:
+    """Put what an interpreter does not have into a directory for it.
+
+    That is what pyrepro needs, and the metadata of distributions that were installed editable: their code is in the
+    clone, and may ask for its own version.
 
     Args:
         record: the record.
         interpreter: what is to run the recorded code.
-        directory: an empty one, where none of them can be found by chance.
+        directory: an empty one.
 
     Raises:
         OSError: it cannot be started.
         ReproduceError: it cannot run pyrepro.
     """
-    if interpreter == sys.executable:
-        return []
-    command = [interpreter, "-c", _ASKED, *COMES_ALONG.values()]
+    packages = [] if interpreter == sys.executable else [*COMES_ALONG.values()]
+    environment = record.environment
+    versions = {
+        name: environment["packages"].get(name, "")
+        for name, origin in environment["origins"].items()
+        if origin.startswith("editable ") and name not in ("pyrepro", *COMES_ALONG.values())
+    }
+    versions = {name: version for name, version in versions.items() if is_requirement(name, version)}
+    if not packages and not versions:
+        return
+    command = [interpreter, "-c", _ASKED, " ".join(packages), *packages, *versions]
     asked = subprocess.run(
         command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -83,9 +101,22 @@ def lacking(record: Record, interpreter: str, directory: str) -> list[str]:
         raise reproduce_error(
             record, f"the interpreter {interpreter} cannot run pyrepro: {said}; pass the path of another as python="
         )
-    # It may print something of its own as it starts.
-    specs = [importlib.util.find_spec(name) for name in asked.stdout.split() if name in COMES_ALONG.values()]
-    return [os.path.dirname(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
+    missing = {*asked.stdout.split()}  # it may print something of its own as it starts
+    for name in missing.intersection(versions):
+        _write_metadata(directory, name, versions[name])
+    for name in missing.intersection(packages):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        link(os.path.dirname(spec.origin), os.path.join(directory, name))
+
+
+def _write_metadata(directory: str, name: str, version: str) -> None:
+    # Source: the specification of the database of installed projects.
+    place = os.path.join(directory, f"{re.sub('[-_.]+', '_', name)}-{version}.dist-info")
+    os.makedirs(place, exist_ok=True)
+    with open(os.path.join(place, "METADATA"), "w", encoding="utf-8") as file:
+        file.write(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
 def _recorded_environment(record: Record, tree: str, scratch: str) -> str:

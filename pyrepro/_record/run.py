@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyrepro._record.checkout import reproduce_error
-from pyrepro._record.interpreter import lacking
+from pyrepro._record.interpreter import lend
 from pyrepro._record.record import Record
 from pyrepro._record.request import link
 
@@ -42,11 +42,13 @@ def run_worker(record: Record, request: Mapping[str, Any], interpreter: str) -> 
             os.unlink(left)  # of another way
     with open(output, "wb") as stdout:
         try:
+            lent = _made(request["scratch"], "lent")
+            lend(record, interpreter, lent)
             process = subprocess.Popen(
                 [interpreter, *request["flags"], "-m", "pyrepro._record.worker"],
                 # Outside of the tree: -m searches the working directory first, and the tree may hold a json.py.
                 cwd=_made(request["scratch"], "start"),
-                env=_variables(request, place, lacking(record, interpreter, _made(request["scratch"], "start"))),
+                env=_variables(request, place, lent),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
@@ -108,16 +110,14 @@ def _made_by(request: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return [path for path, *_ in made if path is not None], [name for _, *names in made for name in names]
 
 
-def _variables(request: Mapping[str, Any], place: str, packages: list[str]) -> dict[str, str]:
+def _variables(request: Mapping[str, Any], place: str, lent: str) -> dict[str, str]:
     # A declared state would stand in the tag in place of that of the recorded code; a safe path would leave the
     # directory of the program out.
     left_out = ("PYREPRO_CODE_STATE", "PYTHONHASHSEED", "PYTHONSAFEPATH", "PYTHONHOME")
     variables = {name: value for name, value in os.environ.items() if name not in left_out}
     # This very library, whichever the interpreter has: the clone may hold another version, and so may the commit.
-    own, lent = _made(request["scratch"], "own"), _made(request["scratch"], "lent")
+    own = _made(request["scratch"], "own")
     link(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), os.path.join(own, "pyrepro"))
-    for package in packages:
-        link(package, os.path.join(lent, os.path.basename(package)))
     path = [own, *filter(None, [variables.get("PYTHONPATH")]), lent]
     variables |= {
         "PYREPRO_REPRODUCTION": place,

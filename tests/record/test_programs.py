@@ -417,6 +417,15 @@ def test_a_console_script_of_an_editable_install(
     assert made_by_colleague(project, path, tmp_path).same
 
 
+def test_a_project_that_asks_for_its_own_version_is_given_that_where_it_is_not_installed(
+    project: Repository, environment: Path, out: Path, tmp_path: Path
+) -> None:
+    project.write("src/lab/__init__.py", "from importlib.metadata import version\n\n__version__ = version('lab')\n")
+    project.commit()
+    path = artifact_of(in_environment(environment, "lab-train", "foo.txt", cwd=project.path), project.path)
+    assert made_by_colleague(project, path, tmp_path).same
+
+
 # Without a repository
 
 

@@ -547,6 +547,11 @@ def test_a_directory_whose_name_is_not_utf8_has_records_all_the_same(
     assert (found["call"]["directory"], found["code"]["path"]) == ("r?sum?", ["r?sum?"])
 
 
+def test_a_process_without_arguments_has_records(save: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    assert save("foo.txt")["call"]["argv"] == []
+
+
 def test_a_call_that_fails_leaves_no_record(repository: Repository, out: pathlib.Path) -> None:
     @Artifact("outpath", repo=repository.path, record=True)
     def save(outpath: str) -> None:

@@ -10,8 +10,9 @@ import errno
 import hashlib
 import inspect
 import os
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pyrepro._paths import STATE_DIRECTORY, is_url, split_text, without_user
 
@@ -25,6 +26,8 @@ _AT_ONCE = 10  # parts
 
 # The last is Azure's; Google's is another with each change of the metadata, as rules of the life cycle make them.
 _SAYS_CONTENT = ("ETag", "md5Hash", "generation", "etag")
+# An MD5; of an object that was put in parts, of theirs. Azure's ETag and Google's generation say which writing it was.
+_DIGEST = re.compile("ETag:[0-9a-f]{32}(-[0-9]+)?|md5Hash:.+")
 _SAYS_CHANGE = ("VersionId", "mtime", "LastModified", "last_modified", "created", "ino")
 _SAYS_TIME = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
@@ -56,6 +59,11 @@ class Told(NamedTuple):
     def is_content(self) -> bool:
         """Whether what is held tells the content, and not only when it was written."""
         return self.held.startswith(_SAYS_CONTENT)
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether what is held is made of the content alone, so that it says the same of it everywhere and for ever."""
+        return _DIGEST.fullmatch(self.held) is not None
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Told:
@@ -135,8 +143,11 @@ class Requests:
 
     def takes_prefix(self) -> bool:
         """Whether objects whose names begin alike can be asked for in one request."""
+        return self._takes("find", "prefix")
+
+    def _takes(self, method: str, argument: str) -> bool:
         kind = type(self._system)
-        return "prefix" in inspect.signature(getattr(kind, "_find", kind.find)).parameters
+        return argument in inspect.signature(getattr(kind, f"_{method}", getattr(kind, method))).parameters
 
     def read(self, url: str) -> bytes | None:
         """What an object holds, which is not empty; None if it is not there."""
@@ -148,7 +159,7 @@ class Requests:
 
     def get(self, url: str, path: str) -> None:
         """Copy an object to a local file."""
-        self._system.get_file(self.key(url), path, **self._in_parts("_get_file", 0))
+        self._system.get_file(self.key(url), path, **self._in_parts("get_file", 0))
 
     def put(self, path: str, url: str, *, only_new: bool = False) -> bool:
         """Put a local file into the store, so that others see it whole or not at all.
@@ -164,7 +175,7 @@ class Requests:
         Raises:
             Exception: whatever the store says.
         """
-        options = self._in_parts("_put_file", os.path.getsize(path))
+        options = self._in_parts("put_file", os.path.getsize(path))
         return self._put(
             url, only_new, lambda key, **condition: self._system.put_file(path, key, **options, **condition)
         )
@@ -177,8 +188,7 @@ class Requests:
         elif self.protocol in ("az", "abfs", "abfss"):
             wanted["max_concurrency"] = min(_AT_ONCE, getattr(self._system, "max_concurrency", None) or _AT_ONCE)
         # Versions differ in what they take.
-        taken = inspect.signature(getattr(type(self._system), method)).parameters if wanted else {}
-        return {name: value for name, value in wanted.items() if name in taken}
+        return {name: value for name, value in wanted.items() if self._takes(method, name)}
 
     def put_bytes(self, content: bytes, url: str, *, only_new: bool = False) -> bool:
         """Put these bytes into the store; see :meth:`put`."""
@@ -327,8 +337,20 @@ _hashes: dict[tuple[Requests, str, Told], str] = {}
 """What was hashed, by what the store says of it where that tells its content."""
 
 
-def hash_in_store(path: Any) -> str | dict[str, str]:
+class Remembered(Protocol):
+    """What keeps digests for later processes."""
+
+    def known(self, place: str, state: str) -> str | None: ...
+
+    def keep(self, place: str, state: str, digest: str) -> None: ...
+
+
+def hash_in_store(path: Any, remembered: Remembered) -> str | dict[str, str]:
     """The SHA-256 of an object as 64 hex digits, or of each object below a directory by its relative path.
+
+    Args:
+        path: its path.
+        remembered: what keeps the digests of objects of which the store tells one of its own.
 
     Raises:
         FileNotFoundError: there is neither.
@@ -336,22 +358,30 @@ def hash_in_store(path: Any) -> str | dict[str, str]:
     store, url = store_of(path)
     told = store.told(url)
     if told is not None and not told.is_directory:
-        return _hash_of_object(store, url, told)
+        return _hash_of_object(store, url, told, remembered)
     inside = store.told_of_all(url)
     if told is None and not inside:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
-    return {name: _hash_of_object(store, f"{url}/{name}", one) for name, one in sorted(inside.items())}
+    return {name: _hash_of_object(store, f"{url}/{name}", one, remembered) for name, one in sorted(inside.items())}
 
 
-def _hash_of_object(store: Requests, url: str, told: Told) -> str:
+def _hash_of_object(store: Requests, url: str, told: Told, remembered: Remembered) -> str:
     known = (store, store.key(url), told)
     if known in _hashes:
         return _hashes[known]
+    # No name: it may be somebody's.
+    place = f"{store.protocol}:{hashlib.sha256(store.key(url).encode()).hexdigest()}"
+    state = f"{told.size}:{told.held}"
+    found = remembered.known(place, state) if told.is_digest else None
+    if found is not None:
+        return found
     digest = hashlib.sha256()
     for chunk in store.chunks(url):
         digest.update(chunk)
     if told.is_content and store.told(url) == told:
         _hashes[known] = digest.hexdigest()
+        if told.is_digest:
+            remembered.keep(place, state, digest.hexdigest())
     return digest.hexdigest()
 
 

@@ -32,7 +32,8 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """The SHA-256 of a file's content, or of everything in a directory.
 
     A file of a megabyte or more is not read again while its device, inode,
-    size, mode and times are what they were. Hashing that takes longer than a
+    size, mode and times are what they were, nor is an object in a store that
+    tells its MD5. Hashing that takes longer than a
     few seconds logs how far it has come.
 
     Args:
@@ -67,7 +68,8 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 
 
 def _hash_in_store(path: Any) -> str:
-    found = hash_in_store(path)
+    with Memo() as memo:
+        found = hash_in_store(path, memo)
     if isinstance(found, str):
         return f"sha256:{found}"
     counted = {name: f"sha256:{one}" for name, one in found.items() if LEFT_OUT.isdisjoint(name.split("/"))}

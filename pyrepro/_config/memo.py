@@ -37,7 +37,7 @@ _reported: set[str] = set()
 
 
 class Memo:
-    """What is known of files, opened for one hashing and used by all its threads."""
+    """What is known of files, and of objects in stores, opened for one hashing and used by all its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,8 +45,7 @@ class Memo:
         self._connection: Any = None
         self._mounts: dict[bytes, bytes] = {}
         self._directory: str | None = None
-        # Elsewhere the type of a file system cannot be asked, and on Windows a ctime is when a file was made.
-        self._is_off = not sys.platform.startswith("linux")
+        self._is_off = False
 
     def __enter__(self) -> Memo:
         return self
@@ -64,10 +63,13 @@ class Memo:
             descriptor: the file, open for reading.
             read: reads the file and returns its digest.
         """
-        with self._lock:
-            found = self._attempt(lambda: self._known(os.fstat(descriptor)))
+        # Elsewhere the type of a file system cannot be asked, and on Windows a ctime is when a file was made.
+        if not sys.platform.startswith("linux"):
+            return read()
+        status = os.fstat(descriptor)
+        found = self.known(_place(status), _text(_state(status)))
         if found is not None:
-            return str(found)
+            return found
         with self._lock:
             may_keep = self._attempt(lambda: self._may_keep(descriptor))
         # Asked anew: syncing may have taken long.
@@ -77,8 +79,18 @@ class Memo:
         after = os.fstat(descriptor)
         # Two seconds before and after: a change while it was read, or in the tick of its last change, would not show.
         if is_old and _state(after) == before and _is_old(before):
-            _in_process[_place(after)] = self._new[_place(after)] = _text(before), digest
+            self.keep(_place(after), _text(before), digest)
         return digest
+
+    def known(self, place: str, state: str) -> str | None:
+        """The digest that was kept of what is at a place, if it is in the same state; None if it must be read."""
+        with self._lock:
+            found = self._attempt(lambda: self._looked_up(place, state))
+        return None if found is None else str(found)
+
+    def keep(self, place: str, state: str, digest: str) -> None:
+        """Keep the digest of what is at a place for as long as it is in this state."""
+        _in_process[place] = self._new[place] = state, digest
 
     def _attempt(self, step: Callable[[], Any]) -> Any:
         """What a step returns, or None where it fails: then the memo is of no use, and the file is read."""
@@ -105,13 +117,12 @@ class Memo:
                 error,
             )
 
-    def _known(self, status: os.stat_result) -> str | None:
+    def _looked_up(self, place: str, text: str) -> str | None:
         if self._directory is None:
             self._directory = _environ.cache_directory()
             self._is_off = self._directory is None
         if self._directory is None:
             return None
-        place, text = _place(status), _text(_state(status))
         if place not in _in_process:
             row = self._open().execute("SELECT state, digest, seal FROM files WHERE place = ?", (place,)).fetchone()
             # Sealed, so that a row that a failing disk has changed is not believed.

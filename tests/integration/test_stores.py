@@ -354,6 +354,32 @@ def test_dask_workers_on_two_ports_share_a_cache(proxy: Proxy, prefix: str, repo
     assert sorted(content for path, content in objects(prefix).items() if path.endswith(".txt")) == [b"0", b"1", b"2"]
 
 
+HASH = """\
+import sys
+from pyrepro import file_hash
+print(file_hash(sys.argv[1]))
+"""
+
+
+def test_a_later_process_hashes_an_input_with_one_request(
+    proxy: Proxy, prefix: str, repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    repository.write("hash.py", HASH)
+    new_data(prefix, b"1" * 50_000_000)
+    told = []
+    for _ in range(2):
+        proxy.requests.clear()
+        told.append(repository.run("hash.py", f"{prefix}/data.bin").stdout)
+    assert (told[0], methods(proxy.requests)) == (told[1], ["HEAD"])
+    new_data(prefix, b"2" * 50_000_000)
+    assert repository.run("hash.py", f"{prefix}/data.bin").stdout != told[0]
+
+
+def new_data(prefix: str, content: bytes) -> None:
+    system, root = fsspec.core.url_to_fs(prefix)
+    system.pipe_file(f"{root}/data.bin", content)
+
+
 BIG = """\
 import resource, sys
 from pyrepro import Artifact, file_hash, read_record

@@ -930,6 +930,9 @@ class Hooked(MemoryFileSystem):
     def info(self, path: str, **kwargs: Any) -> Any:
         return {**super().info(path, **kwargs), **Hooked.says}
 
+    def _open(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        return self._asked("_open", path, path, *args, **kwargs)
+
     def mv(self, path1: str, path2: str, **kwargs: Any) -> Any:
         return self._asked("mv", path2, path1, path2, **kwargs)
 
@@ -993,6 +996,57 @@ def test_an_object_is_what_it_was_while_the_store_says_so(
         step.save("hooked://a/foo.txt")
         runs.append(step.runs)
     assert runs == [1, 1, 2]
+
+
+MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def _hash_in_another_process(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The hash of an object where nothing is known but what is kept on the disk."""
+    monkeypatch.setattr("pyrepro._config.memo._in_process", {})
+    monkeypatch.setattr("pyrepro._stores._hashes", {})
+    return file_hash("hooked://a/data.csv")
+
+
+@pytest.mark.parametrize("told", [{"ETag": f'"{MD5}"'}, {"ETag": f"{MD5}-17"}, {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}])
+def test_an_object_whose_digest_the_store_tells_is_not_read_again_by_later_processes(
+    told: dict[str, str], hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
+    hooked.says = told
+    hooked().pipe_file("/a/data.csv", b"1")
+    first = _hash_in_another_process(monkeypatch)
+    # Only so it shows: the store tells the same of another content.
+    hooked().pipe_file("/a/data.csv", b"2")
+    assert _hash_in_another_process(monkeypatch) == first
+    hooked().pipe_file("/a/data.csv", b"of another size")
+    assert _hash_in_another_process(monkeypatch) != first
+
+
+@pytest.mark.parametrize("told", [{"etag": MD5}, {"generation": "1"}, {"ETag": "0x8D4BCC2E4835CD0"}, {}])
+def test_an_object_whose_digest_the_store_does_not_tell_is_read_by_each_process(
+    told: dict[str, str], hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
+    hooked.says = told
+    hooked().pipe_file("/a/data.csv", b"1")
+    first = _hash_in_another_process(monkeypatch)
+    hooked().pipe_file("/a/data.csv", b"2")
+    assert _hash_in_another_process(monkeypatch) != first
+
+
+def test_an_object_that_changes_while_it_is_read_is_not_remembered(
+    hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
+    hooked().pipe_file("/a/data.csv", b"1")
+    hooked.says = {"ETag": MD5}
+    hooked.after = staticmethod(lambda request, path: hooked.says.update(ETag=MD5[::-1]))
+    first = _hash_in_another_process(monkeypatch)
+    hooked.after = staticmethod(lambda request, path: None)
+    hooked.says = {"ETag": MD5}
+    hooked().pipe_file("/a/data.csv", b"2")
+    assert _hash_in_another_process(monkeypatch) != first
 
 
 def test_an_artifact_that_cannot_be_put_leaves_the_old_one_with_its_record(

@@ -277,17 +277,21 @@ class StagedContents(NamedTuple):
                 plain = without_tag(target.name, tag)
                 marker = Marker(target.name, plain, origin, self.parts, files, new_file.time)
                 new_file.put(marker.text().encode(), marker_file(target))
+        except OSError as error:
+            # The artifact is in place, and must not be lost over what only says that it is complete.
+            _logger.warning("%s is complete, but a later call will make it again: %s", target.path, error)
+            return
+        # OSError: what led to another user's artifact is that user's, and in a sticky directory cannot be replaced.
+        with contextlib.suppress(OSError):
             newest = newest_file(target.directory, plain)
             if pointed_name(newest) != target.name:
                 _put_names([target.name], newest, target.directory)
+        with contextlib.suppress(OSError):
             if origin.code_key is not None:
                 keyed = key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)
                 names = [name for name in listed_names(keyed) if name != target.name]
                 # The others are looked at where this one was removed.
                 _put_names([target.name, *names[: _KEPT - 1]], keyed, target.directory)
-        except OSError as error:
-            # The artifact is in place, and must not be lost over what only says that it is complete.
-            _logger.warning("%s is complete, but a later call will make it again: %s", target.path, error)
 
     def _files_in_place(self) -> dict[str, tuple[Fingerprint, str | None]] | None:
         """The files with the fingerprints that they have now; None if one is not what was staged."""

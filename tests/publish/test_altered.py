@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import shutil
@@ -368,7 +369,9 @@ def shared() -> Iterator[pathlib.Path]:
 def as_user(user: int, call: Callable[[], int], umask: int = 0o022) -> int:
     """What a call returns in a process of another user, who is in the group 2000."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the thread that pytest-xdist has, which does not matter
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of the thread that pytest-xdist has, which does not matter
         child = os.fork()
     if child == 0:
         code = 99
@@ -431,6 +434,30 @@ def test_a_marker_that_may_not_be_replaced_costs_one_reading_and_leaves_nothing(
     before = sorted(str(path) for path in shared.rglob("*"))
     assert as_user(2002, lambda: runs_and_readings(step, shared)) == 1
     assert sorted(str(path) for path in shared.rglob("*")) == before
+
+
+@as_root
+def test_what_a_second_user_makes_in_a_sticky_folder_is_complete_without_a_warning(
+    repository: Repository, shared: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    @Artifact("outpath", config=dict, repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path, seed: int) -> None:
+        runs.append(seed)
+        outpath.write_text("good job")
+
+    def make(seed: int) -> int:
+        caplog.clear()
+        for _ in range(2):
+            save(shared / "foo.txt", seed)
+        return 10 * len(runs) + sum(record.levelno >= logging.WARNING for record in caplog.records)
+
+    save(shared / "warm" / "foo.txt", 0)
+    runs.clear()
+    shared.chmod(0o1777)
+    assert as_user(2001, lambda: make(1)) == 10
+    assert as_user(2002, lambda: make(2)) == 10
 
 
 @as_root

@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 from pyrepro import CodeStateError, Tag, code_state, config_hash
+from pyrepro._code import imports
 
 TIMELESS: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 """No example fails because the machine is busy."""
@@ -202,6 +203,13 @@ class Repository:
             check=False,
             timeout=PATIENCE,
         )
+
+
+def forget(*names: str) -> None:
+    """Let modules that a test has imported be as if they never were: what has run counts, also when it is gone."""
+    for name in names:
+        sys.modules.pop(name, None)
+        imports._loads.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
-from conftest import Repository
+from conftest import Repository, forget
 
 from pyrepro import Artifact, CodeStateError, DirtyRepositoryError, code_state
 
@@ -217,8 +217,7 @@ def test_each_of_several_paths_is_renamed_where_it_is_local(
         with pytest.raises(DirtyRepositoryError, match="no local file was renamed"):
             upload("memory://out.txt")
     finally:
-        sys.modules.pop("later_helper", None)
-        sys.modules.pop("later_still", None)
+        forget("later_helper", "later_still")
 
 
 def test_a_function_of_an_earlier_load_of_its_module_is_refused(repository: Repository) -> None:
@@ -357,7 +356,7 @@ def test_what_is_logged_goes_to_the_logger_of_the_package(
             raise AssertionError("is not called")
 
     finally:
-        sys.modules.pop("lab", None)
+        forget("lab")
     assert [(name, level) for name, level, text in caplog.record_tuples if "module lab is" in text] == [
         ("pyrepro", logging.WARNING)
     ]

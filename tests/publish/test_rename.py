@@ -7,14 +7,13 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Repository, posix_only
+from conftest import Repository, forget, posix_only
 
 from pyrepro import Artifact, DirtyRepositoryError
 
@@ -50,7 +49,7 @@ def late(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     directory.mkdir()
     monkeypatch.chdir(directory)
     yield Late(repository, directory)
-    sys.modules.pop(HELPER, None)
+    forget(HELPER)
 
 
 def long_ago() -> None:

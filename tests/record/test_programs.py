@@ -86,6 +86,26 @@ def test_a_script_that_chooses_another_directory_each_time_makes_it_in_the_one_o
     assert made_by_colleague(repository, made, tmp_path).same
 
 
+def test_a_script_that_chooses_another_directory_and_content_each_time_is_compared_at_its_end(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import random, tempfile
+
+        @Artifact("outpath", record=True, config={})
+        def save(outpath, hook):
+            Path(outpath).write_text(str(random.random()))
+            return outpath
+
+        print(save(tempfile.mkdtemp(dir=sys.argv[1]) + "/foo.txt", print))
+        """,
+    )
+    made = artifact_of(repository.run("step.py", out), out)
+    assert not made_by_colleague(repository, made, tmp_path).same
+
+
 MOVED = """
 import random, shutil, tempfile
 

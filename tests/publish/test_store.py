@@ -433,6 +433,52 @@ def test_a_universal_path_stays_one(repository: Repository, store: Store, name: 
     assert step.runs == 1
 
 
+@pytest.mark.parametrize(
+    "plain", ["a b.txt", "c%20d.txt", "é.txt", "e#1.txt", "g+h.txt", "i&j=k.txt", "n[1].txt", "t;u.txt"]
+)
+def test_odd_names_are_names(plain: str, repository: Repository, store: Store) -> None:
+    if "#" in plain and store.url.startswith("sftp"):
+        pytest.skip("fsspec takes what follows for a part of the URL")
+    step = Step(repository, cache=True, record=True)
+    path = step.save(store / plain)
+    assert (step.save(store / plain), step.runs) == (path, 1)
+    assert (find(store / plain), read_record(path).artifact["name"]) == ([path], path.rpartition("/")[2])
+    assert sorted(remove(path)) == [path, f"{path}.pyrepro.json"]
+    assert (store.files(), store.markers()) == ({}, [])
+
+
+def test_two_slashes_are_two(repository: Repository, store: Store, name: Any) -> None:
+    if not store.url.startswith(("az", "gs")):
+        pytest.skip("here two slashes are one, as SeaweedFS has it, too")
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    step = Step(repository, cache=True, record=True)
+    for directory in ("a/", "a//", "a///"):
+        step.content = directory
+        assert [step.save(store / f"{directory}foo.txt") for _ in range(2)] == [store / f"{directory}{tagged}"] * 2
+    assert step.runs == 3
+    for directory in ("a/", "a//", "a///"):
+        assert store.files()[f"{directory}{tagged}"] == f"{directory} with 0.1".encode()
+        assert find(store / f"{directory}foo.txt") == [store / f"{directory}{tagged}"]
+        assert len(records(store / f"{directory}foo.txt")) == 1
+    assert len(remove(store / f"a//{tagged}")) == 2
+    assert [find(store / f"{directory}foo.txt") != [] for directory in ("a/", "a//", "a///")] == [True, False, True]
+
+
+def test_a_version_of_an_object_is_not_written(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    if store.url.startswith("sftp"):
+        with pytest.raises(TypeError, match="cannot be reached"):
+            step.save(store / "foo?versionId=1.txt")
+        return
+    with pytest.raises(ValueError) as error:
+        step.save(store / "foo?versionId=1.txt")
+    assert str(error.value) == (
+        f"'{store / f'foo?versionId=1-{name(lr=0.1)}.txt'}' names a version of an object, and what is written is a new one; "
+        f"leave ?versionId= out"
+    )
+    assert (step.runs, store.files()) == (0, {})
+
+
 def test_bytes_stay_bytes(repository: Repository, store: Store, name: Any) -> None:
     step = Step(repository, atomic=True)
     url = (store / "foo.txt").encode()

@@ -265,9 +265,12 @@ class Requests:
             # A listing drops the second slash, so this is what begins with it of all that is below the first.
             above = url.rstrip("/")
             slashes = url[len(above) + 1 :]
-            inside = {path: told for path, told in self.told_of_all(above).items() if path.startswith(slashes)}
-            names = {path[len(slashes) :]: told for path, told in inside.items()}
-            return {name: told for name, told in names.items() if "/" not in name}
+            inside = {
+                path.removeprefix(slashes): told
+                for path, told in self.told_of_all(above).items()
+                if path.startswith(slashes)
+            }
+            return {name: told for name, told in inside.items() if "/" not in name}
         system, key = self._anew(url)
         try:
             found = system.ls(key, detail=True)

@@ -14,7 +14,7 @@ import fsspec
 import pytest
 from conftest import Repository, posix_only
 from fsspec.implementations.memory import MemoryFileSystem
-from servers import NO_SFTP, OBJECT_STORES, Servers, new_prefix, sftp_server
+from servers import AZURE_KEY, NO_SFTP, OBJECT_STORES, S3_SECRET, Servers, new_prefix, sftp_server
 from upath import UPath
 
 from pyrepro import (
@@ -929,6 +929,20 @@ def test_no_secret_of_a_store_is_in_a_record_or_a_message(
     assert [one for one in texts if b"a-secret" in one.getvalue()] == []
     assert "a-secret" not in caplog.text
     made.fs.store.clear()
+
+
+def test_no_credentials_of_a_server_are_in_what_is_there(
+    repository: Repository, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    step = Step(repository, cache=True, record=True)
+    for path in (store / "foo.txt", UPath(store.url, **store.options) / "bar.txt"):
+        step.save(path)
+    texts = [store.system.cat_file(path) for path in store.system.find(store.root)]
+    assert len(texts) >= 6
+    for secret in (S3_SECRET, AZURE_KEY):
+        assert not any(secret.encode() in text for text in texts)
+        assert secret not in "".join(caplog.messages)
 
 
 @pytest.mark.parametrize(

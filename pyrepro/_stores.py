@@ -261,6 +261,16 @@ class Requests:
 
     def told_of_names(self, url: str) -> dict[str, Told]:
         """What the store says of each name in a directory; nothing if there is no such directory."""
+        if self.protocol in _WHOLE_PUTS and url.endswith("//"):
+            # A listing drops the second slash, so this is what begins with it of all that is below the first.
+            above = url.rstrip("/")
+            slashes = url[len(above) + 1 :]
+            inside = {
+                path.removeprefix(slashes): told
+                for path, told in self.told_of_all(above).items()
+                if path.startswith(slashes)
+            }
+            return {name: told for name, told in inside.items() if "/" not in name}
         system, key = self._anew(url)
         try:
             found = system.ls(key, detail=True)
@@ -302,6 +312,7 @@ def reached(path: Any) -> Reached:
 
     Raises:
         ImportError: what reaches stores, or this one, is not installed.
+        TypeError: it says of the store what that does not take, as behind a question mark.
         ValueError: it is neither, or nothing is known that reaches it.
     """
     try:
@@ -322,7 +333,7 @@ def reached(path: Any) -> Reached:
     url = os.fsdecode(path)
     try:
         system = fsspec.core.url_to_fs(url)[0]
-    except (ImportError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise type(error)(f"{without_user(url)!r} cannot be reached: {error}") from error
     return Reached(url.partition("://")[0].lower(), dict(system.storage_options), without_user(url), split_text(url)[0])
 

@@ -117,8 +117,9 @@ class Store(Requests):
         alike = _common_start([*marker.parts, sidecar])
         # To tell what one object is, gcsfs also asks whether it is a directory: two or three requests for one.
         is_one = len(marker.files) == 1 and not sidecar_suffix and self.protocol not in ("gs", "gcs")
-        # Only with the tag in it is a prefix that of a few objects.
-        if is_one or len(alike) < len(split_suffix(marker.plain)[0]) + _TAG_LENGTH or not self.takes_prefix():
+        # Only with the tag in it is a prefix that of a few objects; and some drop the second of two slashes before it.
+        is_short = len(alike) < len(split_suffix(marker.plain)[0]) + _TAG_LENGTH
+        if is_one or is_short or self.directory.endswith("//") or not self.takes_prefix():
             found = self.found(name, marker.parts, is_directory=is_directory)
             return found, not sidecar_suffix or self.told(self.directory + sidecar) is not None
         all_alike = counted(self.told_of_all(self.directory, alike))
@@ -158,9 +159,14 @@ def store_target(path: Any) -> Target:
 
     Raises:
         ImportError: what reaches stores, or this one, is not installed.
-        ValueError: it is neither a URL nor a universal path.
+        ValueError: it is neither a URL nor a universal path, or names one version of an object.
     """
     protocol, options, url, passed = reached(path)
+    if "?versionid=" in url.lower():
+        # s3fs would write the object without what follows, the tag too.
+        raise ValueError(
+            f"{url!r} names a version of an object, and what is written is a new one; leave ?versionId= out"
+        )
     head, name, _ = split_text(url)
     return Target(head, name, Store(protocol, options, head, passed))
 

@@ -123,10 +123,26 @@ def test_a_hit_of_a_directory_with_a_side_file_is_two_requests(
     assert methods(proxy.requests) == ["GET", "LIST"]
 
 
-@pytest.mark.parametrize("failure", [*BEFORE, *AFTER])
-@pytest.mark.parametrize("lasting", [False, True], ids=["one", "all from then on"])
+# adlfs and gcsfs ask again by themselves, for minutes, whatever they are told; one failure is tried there.
+FAILURES = [
+    *((failure, is_lasting, "s3") for failure in (*BEFORE, *AFTER) for is_lasting in (False, True)),
+    ("lost", False, "azure"),
+    ("lost", False, "gcs"),
+    ("500", False, "gcs"),
+]
+
+
+@pytest.mark.parametrize(
+    ("failure", "lasting", "kind"),
+    [
+        pytest.param(
+            *one, marks=pytest.mark.skipif(bool(OBJECT_STORES[one[2]].missing), reason=OBJECT_STORES[one[2]].missing)
+        )
+        for one in FAILURES
+    ],
+)
 def test_at_every_request_a_failure_leaves_the_work_in_place_or_named(
-    lasting: bool, failure: str, proxy: Proxy, repository: Repository
+    failure: str, lasting: bool, kind: str, proxy: Proxy, repository: Repository
 ) -> None:
     runs = []
 
@@ -140,7 +156,7 @@ def test_at_every_request_a_failure_leaves_the_work_in_place_or_named(
     options = {"config_kwargs": {"read_timeout": 0.2}} if failure in ("silent", "late") else {}
     number = 0
     while True:
-        prefix = new_prefix("s3")
+        prefix = new_prefix(OBJECT_STORES[kind].scheme)
         proxy.requests.clear()
         runs.clear()
         proxy.failure = lambda one, at=number: failure if one == at or (lasting and one > at) else None  # type: ignore[misc]

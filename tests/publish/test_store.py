@@ -14,7 +14,7 @@ import fsspec
 import pytest
 from conftest import Repository, posix_only
 from fsspec.implementations.memory import MemoryFileSystem
-from servers import NO_SFTP, OBJECT_STORES, Servers, new_prefix, sftp_server
+from servers import AZURE_KEY, NO_SFTP, OBJECT_STORES, S3_SECRET, Servers, new_prefix, sftp_server
 from upath import UPath
 
 from pyrepro import (
@@ -431,6 +431,52 @@ def test_a_universal_path_stays_one(repository: Repository, store: Store, name: 
     for _ in range(2):
         assert step.save(path / "foo.txt") == path / f"foo-{name(lr=0.1)}.txt"
     assert step.runs == 1
+
+
+@pytest.mark.parametrize(
+    "plain", ["a b.txt", "c%20d.txt", "é.txt", "e#1.txt", "g+h.txt", "i&j=k.txt", "n[1].txt", "t;u.txt"]
+)
+def test_odd_names_are_names(plain: str, repository: Repository, store: Store) -> None:
+    if "#" in plain and store.url.startswith("sftp"):
+        pytest.skip("fsspec takes what follows for a part of the URL")
+    step = Step(repository, cache=True, record=True)
+    path = step.save(store / plain)
+    assert (step.save(store / plain), step.runs) == (path, 1)
+    assert (find(store / plain), read_record(path).artifact["name"]) == ([path], path.rpartition("/")[2])
+    assert sorted(remove(path)) == [path, f"{path}.pyrepro.json"]
+    assert (store.files(), store.markers()) == ({}, [])
+
+
+def test_two_slashes_are_two(repository: Repository, store: Store, name: Any) -> None:
+    if not store.url.startswith(("az", "gs")):
+        pytest.skip("here two slashes are one, as SeaweedFS has it, too")
+    tagged = f"foo-{name(lr=0.1)}.txt"
+    step = Step(repository, cache=True, record=True)
+    for directory in ("a/", "a//", "a///"):
+        step.content = directory
+        assert [step.save(store / f"{directory}foo.txt") for _ in range(2)] == [store / f"{directory}{tagged}"] * 2
+    assert step.runs == 3
+    for directory in ("a/", "a//", "a///"):
+        assert store.files()[f"{directory}{tagged}"] == f"{directory} with 0.1".encode()
+        assert find(store / f"{directory}foo.txt") == [store / f"{directory}{tagged}"]
+        assert len(records(store / f"{directory}foo.txt")) == 1
+    assert len(remove(store / f"a//{tagged}")) == 2
+    assert [find(store / f"{directory}foo.txt") != [] for directory in ("a/", "a//", "a///")] == [True, False, True]
+
+
+def test_a_version_of_an_object_is_not_written(repository: Repository, store: Store, name: Any) -> None:
+    step = Step(repository, cache=True)
+    if store.url.startswith("sftp"):
+        with pytest.raises(TypeError, match="cannot be reached"):
+            step.save(store / "foo?versionId=1.txt")
+        return
+    with pytest.raises(ValueError) as error:
+        step.save(store / "foo?versionId=1.txt")
+    assert str(error.value) == (
+        f"'{store / f'foo?versionId=1-{name(lr=0.1)}.txt'}' names a version of an object, and what is written is a new one; "
+        f"leave ?versionId= out"
+    )
+    assert (step.runs, store.files()) == (0, {})
 
 
 def test_bytes_stay_bytes(repository: Repository, store: Store, name: Any) -> None:
@@ -883,6 +929,20 @@ def test_no_secret_of_a_store_is_in_a_record_or_a_message(
     assert [one for one in texts if b"a-secret" in one.getvalue()] == []
     assert "a-secret" not in caplog.text
     made.fs.store.clear()
+
+
+def test_no_credentials_of_a_server_are_in_what_is_there(
+    repository: Repository, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pyrepro")
+    step = Step(repository, cache=True, record=True)
+    for path in (store / "foo.txt", UPath(store.url, **store.options) / "bar.txt"):
+        step.save(path)
+    texts = [store.system.cat_file(path) for path in store.system.find(store.root)]
+    assert len(texts) >= 6
+    for secret in (S3_SECRET, AZURE_KEY):
+        assert not any(secret.encode() in text for text in texts)
+        assert secret not in "".join(caplog.messages)
 
 
 @pytest.mark.parametrize(

@@ -680,13 +680,20 @@ train({str(out / "foo.txt")!r})
 """
     )
     done = repository.run("step.py")
-    assert next(out.glob("foo*")).read_text() == "1"
-    assert done.stderr.endswith(
+    shown = (
         "RuntimeError: train(...) is being made by another process, and this one is still importing the program of its "
         "parent, which may wait for it; call the function behind a main guard:\n\n"
         '    if __name__ == "__main__":\n'
         "        train(...)\n\n"
     )
+    if method == "forkserver" and done.returncode:
+        # Some versions of Python import the program in the server itself, which ends with that, and the parent is told.
+        assert shown in done.stderr
+        assert re.match(r"(ConnectionResetError|EOFError|BrokenPipeError)", done.stderr.splitlines()[-1])
+        assert not list(out.glob("foo*"))
+    else:
+        assert next(out.glob("foo*")).read_text() == "1"
+        assert done.stderr.endswith(shown)
 
 
 @posix_only

@@ -14,6 +14,7 @@ import types
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
+from pyrepro._code.modules import is_installed
 from pyrepro._config.forms import JSON, hash_of_form, json_form
 from pyrepro.errors import ConfigError
 
@@ -60,10 +61,11 @@ class Held(NamedTuple):
 def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
     """What a function closes over, but for what is ignored.
 
-    Of a wrapper it is what the innermost function closes over: the rest belongs to the decorators.
+    Of a wrapper it is what the innermost function closes over, and what the decorators hold that can be told from
+    other values.
     """
-    innermost = chain_of(function)[-1]
-    held: list[Held] = []
+    *decorators, innermost = chain = chain_of(function)
+    held = [one for each in decorators for one in _of_decorator(each, chain) if one.name not in ignored]
     waiting, known = [innermost], set()
     while waiting:
         own = waiting.pop()
@@ -158,6 +160,30 @@ def _defaults(function: Any) -> Iterator[Held]:
             yield _told(name, value) or Held(name, None, value, is_hidden=_is_hidden(value))
 
 
+def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
+    """What a wrapper has with it, as far as it can be told: ``2`` of ``scaled(2)``, and the user's own functions.
+
+    What has no form, such as a session, is the decorator's own: refused, hardly anything could be decorated.
+    """
+    if isinstance(wrapper, types.FunctionType):
+        # Those of an artifact that is decorated again say what the artifact is.
+        if wrapper.__globals__.get("__name__") == "pyrepro._wrapper":
+            return
+        found = {one.name: one.value for one in (*_cells(wrapper), *_defaults(wrapper))}
+    elif isinstance(wrapper, functools.partial) or inspect.ismethod(wrapper):
+        return  # arguments that are parameters, and owners that are looked at elsewhere
+    else:
+        found = {name: value for name, value in vars(wrapper).items() if not name.startswith("__")}
+    for name, value in found.items():
+        if value is None or _is_empty(value) or any(value is one for one in chain):
+            continue
+        told = _told_by_form(name, value)
+        if told is not None:
+            yield told
+        elif isinstance(value, types.FunctionType) and not is_installed(value.__code__.co_filename):
+            yield Held(name, None, value, is_hidden=False)
+
+
 def _attributes(kind: type) -> Iterator[Held]:
     """The values in the body of a class that is made by a function."""
     for name, value in vars(kind).items():
@@ -180,7 +206,11 @@ def _is_method(value: object) -> bool:
 
 def _told(name: str, value: object) -> Held | None:
     """A value that is told from others by its JSON form; None if it has none, or says nothing."""
-    form = _form_of(value) if _is_hidden(value) else _NO_FORM
+    return _told_by_form(name, value) if _is_hidden(value) else None
+
+
+def _told_by_form(name: str, value: object) -> Held | None:
+    form = _form_of(value)
     if form is _NO_FORM:
         return None
     return Held(name, None, value, is_hidden=False, text=f"{name}={hash_of_form(form)[:_DIGITS]}")

@@ -45,7 +45,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
 
     Returns:
         The path relative to the work tree, the qualified name and the line where the code begins, separated by
-        colons; behind "with", the same of each function, class and module that it closes over, and the names and
+        colons, and of code that stands in no file a digest; behind "with", the same of each function, class and module that it closes over, and the names and
         digests of values that these have with them.
 
     Raises:
@@ -75,6 +75,9 @@ def _place(thing: Any, work_tree: str | None) -> str:
         return thing.__name__
     code = getattr(thing, "__code__", None)
     name = thing.__qualname__ + ("" if code is None else f":{code.co_firstlineno}")
+    if code is not None and code.co_filename.startswith("<"):
+        # What was made of a text stands in no file, and the text may be another each time.
+        name += f":{_digest_of(code)}"
     given = modules.function_file(thing)
     file = next(modules.real_files([given]), None) if given else None
     if file is None:
@@ -86,6 +89,20 @@ def _place(thing: Any, work_tree: str | None) -> str:
     module = getattr(thing, "__module__", None) or "__main__"
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
     return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{name}"
+
+
+def _digest_of(code: types.CodeType) -> str:
+    """What a code does, in twelve hex digits: the same in each process of one version of Python."""
+    import hashlib  # as rarely needed as code that stands in no file
+
+    return hashlib.sha256(repr(_content_of(code)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _content_of(constant: Any) -> Any:
+    if isinstance(constant, types.CodeType):
+        return constant.co_code, constant.co_names, [*map(_content_of, constant.co_consts)]
+    # The order of a set is that of this process.
+    return sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
 
 
 class _Decoration(NamedTuple):

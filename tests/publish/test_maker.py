@@ -833,3 +833,85 @@ def test_what_a_wrapper_closes_over_belongs_to_the_decorator(repository: Reposit
         return decorate
 
     cached(repository)(retry(3)(touch))
+
+
+def by_closure(by: Any) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            function(outpath)
+            pathlib.Path(outpath).write_text(str(by))
+
+        return inner
+
+    return decorate
+
+
+def by_default(by: Any) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str, by: Any = by) -> None:
+            pathlib.Path(outpath).write_text(str(by))
+
+        return inner
+
+    return decorate
+
+
+class by_attribute:  # noqa: N801
+    def __init__(self, by: Any) -> None:
+        self._by = by
+
+    def __call__(self, argument: Any) -> Any:
+        if not isinstance(argument, str):
+            functools.update_wrapper(self, argument)
+            return self
+        return by_closure(self._by)(touch)(argument)
+
+
+@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute])
+@pytest.mark.parametrize(
+    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_default(1))]
+)
+def test_another_value_that_a_decorator_holds_is_another_maker(
+    decorator: Callable[[Any], Any], values: tuple[Any, Any], repository: Repository, out: pathlib.Path
+) -> None:
+    def save(outpath: str) -> None:
+        touch(outpath)
+
+    save.__qualname__ += f".{decorator.__name__}"  # since one function below two decorators is refused
+    one, other = (cached(repository)(decorator(value)(save)) for value in values)
+    assert [pathlib.Path(save(stem)).read_text() for save, stem in ((one, "foo"), (other, "bar"))] == [
+        *map(str, values)
+    ]
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+
+
+@pytest.mark.parametrize("value", [2, None, threading.Lock(), object(), collections.deque()])
+def test_the_same_value_or_one_that_cannot_be_told_is_the_same_maker(
+    value: object, repository: Repository, out: pathlib.Path
+) -> None:
+    one, other = (cached(repository)(by_closure(value)(touch)) for _ in range(2))
+    assert one("foo") == other("foo")
+
+
+def test_what_a_decorator_holds_may_be_ignored(repository: Repository, out: pathlib.Path) -> None:
+    one, other = (cached(repository, ignore="by")(by_closure(value)(touch)) for value in (1, 2))
+    assert pathlib.Path(one("foo")).read_text() == pathlib.Path(other("foo")).read_text() == "1"
+
+
+@pytest.mark.parametrize("namespace", [{}, {"__name__": __name__}])
+def test_what_is_made_of_another_text_is_another_maker(
+    namespace: dict[str, Any], repository: Repository, out: pathlib.Path
+) -> None:
+    def made(text: str) -> Any:
+        exec(f"def save(outpath):\n    with open(outpath, 'w') as file:\n        file.write({text})", namespace)
+        return cached(repository)(namespace["save"])
+
+    texts = ["'1' if outpath in {'a', 'b'} else '2'", "'1' if outpath in {'a', 'c'} else '3'"]
+    one, other, again = map(made, [*texts, texts[0]])
+    path = one("foo")
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+    assert (pathlib.Path(path).read_text(), again("foo")) == ("2", path)

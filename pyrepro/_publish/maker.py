@@ -44,9 +44,9 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
         ignored: the variables that it closes over which do not change the artifact.
 
     Returns:
-        The path relative to the work tree, the qualified name and the line where the code begins, separated by
-        colons, and of code that stands in no file a digest; behind "with", the same of each function, class and module that it closes over, and the names and
-        digests of values that these have with them.
+        The path relative to the work tree, the qualified name and the line where the code begins, separated by colons,
+        and of code that stands in no file a digest; behind "with", the same of each function, class and module that it
+        closes over, and the names and digests of values that these and its decorators have with them.
 
     Raises:
         TypeError: it cannot be told from another function that the same code has decorated.

@@ -48,18 +48,16 @@ def advice(value: object) -> tuple[str, str]:
 
 
 _PLAIN = {int: "number", float: "number", str: "text", bytes: "bytes", bytearray: "bytes"}
-_PLAIN |= dict.fromkeys((list, tuple, set, frozenset), "items")
+_PLAIN |= dict.fromkeys((list, tuple, set, frozenset, dict), "items")
 
 
 def advice_on_more(value: object, beyond: list[str]) -> tuple[str, str]:
     """What is said of a value of a type derived from a built-in one that has attributes of its own."""
     kind = next((kind for kind in type(value).__mro__ if kind in _PLAIN), str)
-    parts = "".join(f', "{name}": value.{name}' for name in beyond)
+    parts = ["**value" if kind is dict else f'"value": {kind.__name__}(value)']
+    parts += [f'"{name}": value.{name}' for name in beyond]
     plain = _PLAIN[kind] if isinstance(value, kind) else "value"
-    return (
-        f"is {value_and_type_of(value)}, which carries more than its {plain}",
-        f'pass {{"value": {kind.__name__}(value){parts}}}',
-    )
+    return f"is {value_and_type_of(value)}, which carries more than its {plain}", f"pass {{{', '.join(parts)}}}"
 
 
 _PLAIN_OF_PANDAS = (("to_dict", "to_dict()"), ("tolist", "tolist()"))

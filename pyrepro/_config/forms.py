@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import contextlib
 import enum
 import functools
 import hashlib
@@ -16,7 +15,7 @@ import rfc8785
 
 from pyrepro._config.advice import advice, advice_on_more, is_data
 from pyrepro._config.arrays import LARGE, array_digest
-from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
@@ -176,7 +175,8 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, loaded_classes("collections", "UserString")):  # a sequence of such, without end
         return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
-        _refuse_more(value, place)
+        if beyond := [*attributes_of(value)]:  # a unit, maybe, whoever wrote its class
+            raise place.error(*advice_on_more(value, beyond))
         if isinstance(value, int):
             return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
@@ -189,12 +189,10 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
-        if isinstance(value, dict) and (beyond := _beyond(value)):
-            return _form_of_dict_with_attributes(value, beyond, place)
+        _refuse_more(value, place)
         return _form_of_mapping(value, place)
     if isinstance(value, Sequence):
-        if isinstance(value, (list, tuple)):
-            _refuse_more(value, place)
+        _refuse_more(value, place)
         return _form_of_sequence(value, place)
     if isinstance(value, slice):
         return _form_of_object(kind, {"start": value.start, "stop": value.stop, "step": value.step}, value, place)
@@ -240,27 +238,10 @@ def _form(value: Any, place: Place) -> JSON:
     return _form(registered(value), place.instead(value))
 
 
-def _beyond(value: object) -> list[str]:
-    """The public attributes that an instance of a class of one's own, derived from a built-in one, carries."""
-    items = value if isinstance(value, dict) else ()
-    # Keys that can be read as attributes say nothing more, and a function that was put there is a method.
-    return [name for name in attributes_of(value) if name not in items and not callable(getattr(value, name))]
-
-
 def _refuse_more(value: object, place: Place) -> None:
-    """Refuse a value that carries more than its row writes, such as a unit."""
-    if beyond := _beyond(value):
+    """Refuse a value of a class of the user's own that carries more than its row writes, such as a unit."""
+    if beyond := _kept(own_attributes_of(value), place):
         raise place.error(*advice_on_more(value, beyond))
-
-
-def _form_of_dict_with_attributes(value: Any, beyond: list[str], place: Place) -> JSON:
-    form = {"__class__": form_of_text(class_name(type(value)), place)} | _form_of_mapping(value, place)
-    at = place.inside(value)
-    for name in _kept(beyond, place):
-        # What has no form there, such as a logger, is how the mapping works, not what it says.
-        with contextlib.suppress(ConfigError):
-            form[name] = _form(getattr(value, name), at(f".{name}", place.below(name)))
-    return form
 
 
 def _estimators() -> Any:
@@ -370,7 +351,7 @@ def _form_of_sequence(sequence: Sequence[Any], place: Place) -> JSON:
     return [_form(item, at(f"[{index}]")) for index, item in enumerate(sequence)]
 
 
-def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> dict[str, Any]:
+def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
     """An object; where it has an owner, of its attributes."""
     at = place.inside(mapping if owner is None else owner)
     form: dict[str, Any] = {}

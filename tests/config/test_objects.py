@@ -7,10 +7,10 @@ import configparser
 import dataclasses
 import datetime
 import functools
+import importlib
 import json
 import pathlib
 import sys
-import threading
 import zoneinfo
 from pathlib import Path
 from types import ModuleType
@@ -368,6 +368,7 @@ DERIVED = [
     (tuple, (1,), "items", "tuple"),
     (set, {1}, "items", "set"),
     (frozenset, frozenset({1}), "items", "frozenset"),
+    (dict, {"a": 1}, "items", "dict"),
     (datetime.date, datetime.date(2026, 1, 2), "value", "str"),
     (datetime.timedelta, datetime.timedelta(1), "value", "str"),
     (pathlib.PurePosixPath, pathlib.PurePosixPath("a"), "value", "str"),
@@ -388,10 +389,12 @@ def test_what_carries_more_than_its_row_writes_is_refused(base: Any, plain: Any,
     value.revision = 1
     with pytest.raises(ConfigError) as error:
         config_hash({"a": value})
+    plain_part = "**value" if base is dict else f'"value": {call}(value)'
     assert str(error.value) == (
         f"config['a'] is {value!r} of type {HERE}.{type(value).__qualname__}, which carries more than its {noun}; "
-        f'pass {{"value": {call}(value), "revision": value.revision}}'
+        f'pass {{{plain_part}, "revision": value.revision}}'
     )
+    assert json_form_without({"a": value}, ["a.revision"]) == (json_form_without({"a": plain}, [])[0], [])
 
 
 @pytest.mark.parametrize(("base", "plain"), [row[:2] for row in DERIVED])
@@ -401,15 +404,17 @@ def test_a_derived_value_without_public_attributes_is_the_plain_one(base: Any, p
     assert config_hash(value) == config_hash(plain)
 
 
-def test_an_attribute_of_a_mapping_beyond_its_keys_counts() -> None:
-    class Options(dict):  # type: ignore[type-arg]
-        def __init__(self, *keys: Any, seed: int) -> None:
-            super().__init__(*keys)
-            self.seed, self.lock, self._read, self.items_of = seed, threading.Lock(), True, len
-
-    name = f"{HERE}:{Options.__qualname__}"
-    assert form_of(Options({"lr": 0.1}, seed=1)) == {"__class__": name, "lr": 0.1, "seed": 1}
-    assert json_form_without(Options(seed=1), ["seed"]) == ({"__class__": name}, [])
+def test_what_an_installed_library_notes_in_what_it_read_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "tables.py").write_text("class Table(dict):\n    def __init__(self, *a):\n        self.line = 3\n")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.delitem(sys.modules, "tables", raising=False)
+    table = importlib.import_module("tables").Table()
+    table["x"] = 1
+    assert (table.line, form_of(table)) == (3, {"x": 1})
 
 
 def test_a_mapping_whose_attributes_are_its_keys_is_a_mapping() -> None:

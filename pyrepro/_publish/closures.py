@@ -124,10 +124,17 @@ def chain_of(function: Any) -> list[Any]:
             function = function.func
         elif inspect.ismethod(function):
             function = function.__func__
+        elif _is_proxy(function):
+            function = getattr(function, "__wrapped__", function)
         else:
             # Not getattr: what makes attributes up as they are asked for may wrap itself forever.
             function = getattr(function, "__dict__", {}).get("__wrapped__", function)
     return chain
+
+
+def _is_proxy(function: Any) -> bool:
+    """Whether it says that it is what it wraps, its dictionary included, as those of wrapt do."""
+    return isinstance(function, types.FunctionType) and type(function) is not types.FunctionType
 
 
 def _cells(function: Any) -> Iterator[Held]:
@@ -165,6 +172,7 @@ def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
 
     What has no form, such as a session, is the decorator's own: refused, hardly anything could be decorated.
     """
+    wrapper = getattr(wrapper, "_self_wrapper", None) if _is_proxy(wrapper) else wrapper
     if isinstance(wrapper, types.FunctionType):
         # Those of an artifact that is decorated again say what the artifact is.
         if wrapper.__globals__.get("__name__") == "pyrepro._wrapper":
@@ -172,16 +180,27 @@ def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
         found = {one.name: one.value for one in (*_cells(wrapper), *_defaults(wrapper))}
     elif isinstance(wrapper, functools.partial) or inspect.ismethod(wrapper):
         return  # arguments that are parameters, and owners that are looked at elsewhere
+    elif isinstance(wrapper, type) or not _is_own(type(wrapper)):
+        return  # what a library keeps there differs between its versions
     else:
-        found = {name: value for name, value in vars(wrapper).items() if not name.startswith("__")}
+        found = {name: value for name, value in getattr(wrapper, "__dict__", {}).items() if not name.startswith("__")}
     for name, value in found.items():
         if value is None or _is_empty(value) or any(value is one for one in chain):
             continue
         told = _told_by_form(name, value)
         if told is not None:
             yield told
-        elif isinstance(value, types.FunctionType) and not is_installed(value.__code__.co_filename):
+        elif isinstance(value, (types.FunctionType, type)) and _is_own(value):
             yield Held(name, None, value, is_hidden=False)
+            yield from _of_decorator(value, [*chain, value])
+        elif _is_of_module(value):
+            yield Held(name, None, value, is_hidden=False, text=f"{name}={value.__module__}:{value.__name__}")
+
+
+def _is_own(thing: Any) -> bool:
+    """Whether a function or class is of a module that is not installed, where lines and attributes are the user's."""
+    file = getattr(sys.modules.get(thing.__module__ or ""), "__file__", None)
+    return not isinstance(file, str) or not is_installed(file)
 
 
 def _attributes(kind: type) -> Iterator[Held]:

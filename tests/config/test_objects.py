@@ -423,8 +423,10 @@ def test_a_mapping_whose_attributes_are_its_keys_is_a_mapping() -> None:
             super().__init__(*args)
             self.__dict__ = self
 
-    bunch = sklearn.utils.Bunch(lr=0.1)
-    user = collections.UserDict(lr=0.1)
+    class Kept(collections.UserDict):  # type: ignore[type-arg]
+        pass
+
+    bunch, user = sklearn.utils.Bunch(lr=0.1), Kept(lr=0.1)
     parser = configparser.ConfigParser()
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string("[a]\nLR=1")

@@ -869,9 +869,31 @@ class by_attribute:  # noqa: N801
         return by_closure(self._by)(touch)(argument)
 
 
-@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute])
+class Proxy:
+    """It says that it is what it wraps, as those of wrapt do."""
+
+    def __init__(self, wrapped: Any, wrapper: Any) -> None:
+        object.__setattr__(self, "__wrapped__", wrapped)
+        self._self_wrapper = wrapper
+
+    def __getattribute__(self, name: str) -> Any:
+        own = name in ("_self_wrapper", "__wrapped__", "__call__")
+        return object.__getattribute__(self, name) if own else getattr(self.__wrapped__, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._self_wrapper(self.__wrapped__, *args)
+
+
+def by_proxy(by: Any) -> Callable[[Any], Any]:
+    def write(function: Any, outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(by))
+
+    return lambda function: Proxy(function, write)
+
+
+@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute, by_proxy])
 @pytest.mark.parametrize(
-    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_default(1))]
+    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_closure(2))]
 )
 def test_another_value_that_a_decorator_holds_is_another_maker(
     decorator: Callable[[Any], Any], values: tuple[Any, Any], repository: Repository, out: pathlib.Path
@@ -888,12 +910,28 @@ def test_another_value_that_a_decorator_holds_is_another_maker(
         other("foo")
 
 
-@pytest.mark.parametrize("value", [2, None, threading.Lock(), object(), collections.deque()])
+class Session:
+    """It has no form."""
+
+
+@pytest.mark.parametrize("value", [2, None, threading.Lock(), object(), collections.deque(), Session, print])
 def test_the_same_value_or_one_that_cannot_be_told_is_the_same_maker(
     value: object, repository: Repository, out: pathlib.Path
 ) -> None:
     one, other = (cached(repository)(by_closure(value)(touch)) for _ in range(2))
     assert one("foo") == other("foo")
+
+
+def test_a_partial_and_an_artifact_below_a_decorator_hold_nothing(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    def save(table: str, plot: str, lr: float) -> None:
+        touch(table)
+        touch(plot)
+
+    plots = Artifact("plot", config=dict, ignore="table", repo=repository.path)(functools.partial(save, lr=0.1))
+    both = Artifact("table", config=dict, ignore="plot", repo=repository.path, cache=True)(plots)
+    assert both("foo", "bar") == both("foo", "bar") == f"foo-{name({'lr': 0.1})}"
 
 
 def test_what_a_decorator_holds_may_be_ignored(repository: Repository, out: pathlib.Path) -> None:
@@ -915,3 +953,19 @@ def test_what_is_made_of_another_text_is_another_maker(
     with pytest.raises(ArtifactMismatchError):
         other("foo")
     assert (pathlib.Path(path).read_text(), again("foo")) == ("2", path)
+
+
+def test_what_a_library_keeps_in_its_wrappers_does_not_count(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = out / "site-packages"
+    installed.mkdir()
+    (installed / "wrapping.py").write_text(
+        "import functools\nclass Compiled:\n    def __init__(self, function, version):\n"
+        "        functools.update_wrapper(self, function)\n        self.version = version\n"
+        "    def __call__(self, outpath):\n        self.__wrapped__(outpath)\n"
+    )
+    monkeypatch.syspath_prepend(installed)
+    compiled = importlib.import_module("wrapping").Compiled
+    one, other = (cached(repository)(compiled(touch, version)) for version in ("1.0", "1.1"))
+    assert one("foo") == other("foo")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pyrepro._code import modules
 from pyrepro._code.state import SESSION
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._publish.closures import chain_of, held_by
+from pyrepro._publish.closures import Held, chain_of, held_by
 
 _UNKNOWN_WORK_TREE = ".../"
 """How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
@@ -54,7 +54,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     chain = chain_of(function)
     held = held_by(function, ignored)
     parts = [chain[-1], *(one.value for one in held if not (one.is_hidden or one.text) and _is_named(one.value))]
-    values = [one.text for one in held if one.text]
+    values = [_value_text(one, work_tree) for one in held if one.text]
     # A class method that is decorated from outside its class is a new one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
     _refuse_look_alike(chain, owners, _text(parts, [], None))
@@ -63,6 +63,14 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
 
 def _text(parts: list[Any], values: list[str], work_tree: str | None) -> str:
     return _AND.join(dict.fromkeys([*(_place(part, work_tree) for part in parts), *values]))
+
+
+def _value_text(held: Held, work_tree: str | None) -> str:
+    """The name and digest of a value; of a path in the work tree where it is there, the same in each clone."""
+    path = os.fsdecode(held.value) if isinstance(held.value, (str, os.PathLike)) else ""
+    if work_tree is None or not is_inside(os.path.join(path, ""), work_tree):
+        return held.text
+    return f"{held.name}={relative_to(path, work_tree)}"
 
 
 def _is_named(value: object) -> bool:

@@ -969,3 +969,32 @@ def test_what_a_library_keeps_in_its_wrappers_does_not_count(
     compiled = importlib.import_module("wrapping").Compiled
     one, other = (cached(repository)(compiled(touch, version)) for version in ("1.0", "1.1"))
     assert one("foo") == other("foo")
+
+
+@pytest.mark.parametrize("directory", [".", "conf"])
+def test_a_path_in_the_work_tree_that_a_decorator_holds_is_the_same_in_each_clone(
+    directory: str, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(
+        step=f"""\
+import functools, pathlib, sys
+from pyrepro import Artifact
+def reading(directory):
+    def decorate(function):
+        @functools.wraps(function)
+        def inner(outpath):
+            function(outpath)
+            assert directory.parent
+        return inner
+    return decorate
+@Artifact("outpath", cache=True)
+@reading(pathlib.Path(__file__).parent / {directory!r})
+def save(outpath):
+    pathlib.Path(outpath).touch()
+    print("runs")
+save(sys.argv[1])
+"""
+    )
+    clone = repository.clone(tmp_path / "clone")
+    done = [each.run("step.py", out / "foo") for each in (repository, clone)]
+    assert [each.stdout for each in done] == ["runs\n", ""], done[1].stderr

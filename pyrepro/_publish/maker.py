@@ -83,11 +83,11 @@ def _place(thing: Any, work_tree: str | None) -> str:
         return thing.__name__
     code = getattr(thing, "__code__", None)
     name = thing.__qualname__ + ("" if code is None else f":{code.co_firstlineno}")
-    if code is not None and code.co_filename.startswith("<"):
-        # What was made of a text stands in no file, and the text may be another each time.
-        name += f":{_digest_of(code)}"
     given = modules.function_file(thing)
     file = next(modules.real_files([given]), None) if given else None
+    # What was made of a text stands in no file, and the text may be another each time. What was typed is in the state.
+    if code is not None and code.co_filename.startswith("<") and not (file is None and thing.__module__ == "__main__"):
+        name += f":{_digest_of(code)}"
     if file is None:
         return f"{SESSION}:{name}"
     if work_tree is not None and is_inside(file, work_tree):

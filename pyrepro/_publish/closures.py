@@ -193,8 +193,16 @@ def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
         elif isinstance(value, (types.FunctionType, type)) and _is_own(value):
             yield Held(name, None, value, is_hidden=False)
             yield from _of_decorator(value, [*chain, value])
+        elif _is_made_by_call_of(value, wrapper):
+            yield from _of_decorator(value, [*chain, value])  # scaled(2) that is an instance of a class
         elif _is_of_module(value):
             yield Held(name, None, value, is_hidden=False, text=f"{name}={value.__module__}:{value.__name__}")
+
+
+def _is_made_by_call_of(decorator: object, wrapper: Any) -> bool:
+    call = getattr(type(decorator), "__call__", None)  # noqa: B004
+    constants = getattr(getattr(call, "__code__", None), "co_consts", ())
+    return isinstance(wrapper, types.FunctionType) and wrapper.__code__ in constants
 
 
 def _is_own(thing: Any) -> bool:

@@ -869,6 +869,18 @@ class by_attribute:  # noqa: N801
         return by_closure(self._by)(touch)(argument)
 
 
+class by_instance:  # noqa: N801
+    def __init__(self, by: Any) -> None:
+        self.by = by
+
+    def __call__(self, function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(str(self.by))
+
+        return inner
+
+
 class Proxy:
     """It says that it is what it wraps, as those of wrapt do."""
 
@@ -891,7 +903,7 @@ def by_proxy(by: Any) -> Callable[[Any], Any]:
     return lambda function: Proxy(function, write)
 
 
-@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute, by_proxy])
+@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute, by_instance, by_proxy])
 @pytest.mark.parametrize(
     "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_closure(2))]
 )
@@ -914,6 +926,21 @@ class Session:
     """It has no form."""
 
 
+class App:
+    """What it keeps for itself is not what its decorator was given."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            function(outpath)
+            self.steps.append(outpath)
+
+        return inner
+
+
 @pytest.mark.parametrize("value", [2, None, threading.Lock(), object(), collections.deque(), Session, print])
 def test_the_same_value_or_one_that_cannot_be_told_is_the_same_maker(
     value: object, repository: Repository, out: pathlib.Path
@@ -932,6 +959,16 @@ def test_a_partial_and_an_artifact_below_a_decorator_hold_nothing(
     plots = Artifact("plot", config=dict, ignore="table", repo=repository.path)(functools.partial(save, lr=0.1))
     both = Artifact("table", config=dict, ignore="plot", repo=repository.path, cache=True)(plots)
     assert both("foo", "bar") == both("foo", "bar") == f"foo-{name({'lr': 0.1})}"
+
+
+def test_what_a_decorator_notes_in_an_object_of_its_own_is_no_other_maker(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    app = App()
+    paths = []
+    for _ in range(2):
+        paths.append(cached(repository)(app.step(touch))("foo"))
+    assert (paths[0], len(app.steps)) == (paths[1], 1)
 
 
 def test_what_a_decorator_holds_may_be_ignored(repository: Repository, out: pathlib.Path) -> None:

@@ -180,10 +180,14 @@ def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
         found = {one.name: one.value for one in (*_cells(wrapper), *_defaults(wrapper))}
     elif isinstance(wrapper, functools.partial) or inspect.ismethod(wrapper):
         return  # arguments that are parameters, and owners that are looked at elsewhere
-    elif isinstance(wrapper, type) or not _is_own(type(wrapper)):
+    elif isinstance(wrapper, type) or not (_is_own(type(wrapper)) or type(wrapper).__module__ == "contextlib"):
         return  # what a library keeps there differs between its versions
     else:
         found = {name: value for name, value in getattr(wrapper, "__dict__", {}).items() if not name.startswith("__")}
+    yield from _told_in(found, wrapper, chain)
+
+
+def _told_in(found: dict[str, Any], wrapper: Any, chain: list[Any]) -> Iterator[Held]:
     for name, value in found.items():
         if value is None or _is_empty(value) or any(value is one for one in chain):
             continue
@@ -195,6 +199,9 @@ def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
             yield from _of_decorator(value, [*chain, value])
         elif _is_made_by_call_of(value, wrapper):
             yield from _of_decorator(value, [*chain, value])  # scaled(2) that is an instance of a class
+        elif isinstance(value, functools.partial):
+            parts = {name: value.func, f"{name}.args": [*value.args], f"{name}.keywords": value.keywords}
+            yield from _told_in(parts, wrapper, chain)
         elif _is_of_module(value):
             yield Held(name, None, value, is_hidden=False, text=f"{name}={value.__module__}:{value.__name__}")
 

@@ -28,6 +28,15 @@ def is_same_maker(one: str, other: str) -> bool:
     return len(places) == len(others) and all(map(_is_same_place, places, others))
 
 
+def or_ignore(one: str, other: str) -> str:
+    """What to do about two makers beside giving them two files, where they differ in values that one function holds."""
+    differing = {*one.split(_AND)} ^ {*other.split(_AND)}
+    names = sorted({text.partition("=")[0] for text in differing})
+    if not all("=" in text for text in differing):
+        return ""
+    return f", or name what changes nothing in ignore={names!r}"
+
+
 def _is_same_place(one: str, other: str) -> bool:
     if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
         return one == other

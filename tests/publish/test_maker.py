@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import importlib
 import json
 import logging
@@ -903,9 +905,19 @@ def by_proxy(by: Any) -> Callable[[Any], Any]:
     return lambda function: Proxy(function, write)
 
 
+PARTIALS = functools.partial(by_closure(1), touch), functools.partial(by_closure(1), function=touch)
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Any:
+    before = os.umask(mask)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute, by_instance, by_proxy])
 @pytest.mark.parametrize(
-    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_closure(2))]
+    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_closure(2)), PARTIALS]
 )
 def test_another_value_that_a_decorator_holds_is_another_maker(
     decorator: Callable[[Any], Any], values: tuple[Any, Any], repository: Repository, out: pathlib.Path
@@ -969,6 +981,28 @@ def test_what_a_decorator_notes_in_an_object_of_its_own_is_no_other_maker(
     for _ in range(2):
         paths.append(cached(repository)(app.step(touch))("foo"))
     assert (paths[0], len(app.steps)) == (paths[1], 1)
+
+
+def test_a_context_manager_as_a_decorator_holds_its_arguments(repository: Repository, out: pathlib.Path) -> None:
+    one, other = (cached(repository)(umask(mask)(touch)) for mask in (0o22, 0o27))
+    one("foo")
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+
+
+def test_two_functions_that_differ_in_values_alone_are_told_to_ignore_them(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    one, other = (cached(repository)(by_closure(value)(touch)) for value in (1, 2))
+    path = out / one("foo")
+    with pytest.raises(ArtifactMismatchError) as error:
+        other("foo")
+    maker = error.value.maker.partition(" with ")[0]
+    digests = [hashlib.sha256(str(value).encode()).hexdigest()[:12] for value in (1, 2)]
+    assert str(error.value) == (
+        f"{path} was made by {maker} with by={digests[0]}, and {maker} with by={digests[1]} would take it for its own; "
+        f"call one of them with another file name, or name what changes nothing in ignore=['by']"
+    )
 
 
 def test_what_a_decorator_holds_may_be_ignored(repository: Repository, out: pathlib.Path) -> None:

@@ -19,7 +19,7 @@ from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import change_paths
+from pyrepro._paths import change_paths, is_url, paths_in, text_of
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
@@ -130,6 +130,8 @@ class Naming:
         if known is None or known[0] is not state or known[1] is not configuration:
             self._tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
+        for one in inputs:
+            self._warn_of_outputs_in(one, arguments, directory)
         return Call(self, arguments, state, configuration, inputs, started, clock, directory, os.getpid())
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
@@ -289,6 +291,20 @@ class Naming:
                 raise unknown_name("ignore", name, self.name, self._nameable(), form)
         self._warn_of_what_is_elsewhere_another(form)
         return form
+
+    def _warn_of_outputs_in(self, one: Input, arguments: Mapping[str, Any], directory: str) -> None:
+        """Warn once of an artifact that changes an input, and with it the name that the next call looks for."""
+        written = (text_of(path) for path in paths_in(self.paths_of(arguments)))
+        inside = [path for path in written if not is_url(path) and one.contains(os.path.join(directory, path))]
+        if inside and (self.name, one.name) not in _warned_of:
+            _warned_of.add((self.name, one.name))
+            _logger.warning(
+                "%s writes %s into its input %s, whose content is part of the name, so no later call will find it; "
+                "write it elsewhere, or pass the files to read",
+                self.name,
+                ", ".join(inside),
+                one.name,
+            )
 
     def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
         """Warn once of what gives the artifact a name that no later call will look for."""

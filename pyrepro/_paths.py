@@ -15,11 +15,18 @@ from typing import Any, NamedTuple
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is not one: markers, locks, and what is staged."""
 
+_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
 _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
 _SCHEMES_OF_USERS = frozenset({"sftp", "ssh", "ftp", "ftps", "smb", "http", "https", "webdav", "hdfs", "webhdfs"})
+
+
+def is_plainly_installed(path: str) -> bool:
+    """Whether a path is in an installed environment at first sight, without asking sysconfig."""
+    path = path.replace(os.sep, "/") if os.sep != "/" else path
+    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
 
 
 def is_inside(path: str, directory: str) -> bool:

@@ -442,3 +442,32 @@ def test_data_in_memory_stands_in_the_record_and_cannot_be_made_again(repository
         pyrepro.ReproduceError, match="its input files was data in memory, which no record holds; write"
     ):
         reproduce(path, repo=repository.path)
+
+
+@pytest.mark.parametrize("passed", ["data", Path("data"), ["data/a.csv", "data"], {"all": "data/"}])
+def test_an_artifact_in_an_input_is_warned_of_once(
+    passed: Any, repository: Repository, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def save(source: Any, outpath: str) -> None:
+        Path(outpath).touch()
+
+    save.__qualname__ += f"-{passed!r}"
+    decorated = Artifact("outpath", inputs="source", repo=repository.path, cache=True)(save)
+    first, _ = decorated(passed, "data/../data/c"), decorated(passed, "data/c")
+    assert caplog.messages == [
+        f"{save.__qualname__} writes {first} into its input source, whose content is part of the name, so no later "
+        f"call will find it; write it elsewhere, or pass the files to read"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("passed", "outpath"), [("data", "data-c"), ("data/a.csv", "data/c"), (["data"], "c"), (np.arange(2), "data/c")]
+)
+def test_an_artifact_beside_its_inputs_is_not_warned_of(
+    passed: Any, outpath: str, repository: Repository, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", inputs="source", repo=repository.path, cache=True)
+    def save(source: Any, outpath: str) -> None:
+        Path(outpath).touch()
+
+    assert (save(passed, outpath), caplog.messages) == (save(passed, outpath), [])

@@ -21,8 +21,9 @@ from importlib.machinery import SourceFileLoader
 from typing import Any
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
-from pyrepro._code.links import are_plainly_installed, followed, is_plainly_installed, leads_out
+from pyrepro._code.links import are_plainly_installed, followed, leads_out
 from pyrepro._code.start import real_path
+from pyrepro._paths import is_plainly_installed
 
 Fingerprint = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of modification and of change in nanoseconds."""

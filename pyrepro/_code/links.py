@@ -5,15 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+from pyrepro._paths import is_plainly_installed
 
 _links_followed: set[str] = set()
-
-
-def is_plainly_installed(path: str) -> bool:
-    """Whether a path is in an installed environment at first sight, without asking sysconfig."""
-    path = path.replace(os.sep, "/") if os.sep != "/" else path
-    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
 
 
 _linked: tuple[str, ...] = ()

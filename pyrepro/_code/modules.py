@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from pyrepro._code import consoles, imports
 from pyrepro._code.caches import holds
-from pyrepro._code.links import is_plainly_installed, leads_out
+from pyrepro._code.links import leads_out
 from pyrepro._code.start import DIRECTORY, IMPORTED, STARTED, working_directory
+from pyrepro._paths import is_plainly_installed
 
 
 def is_interactive() -> bool:

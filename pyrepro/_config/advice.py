@@ -47,12 +47,17 @@ def advice(value: object) -> tuple[str, str]:
     return found, f"pass plain values, or register the type with pyrepro.to_json.register({kind.__name__})"
 
 
-def advice_on_number(value: object, beyond: list[str]) -> tuple[str, str]:
-    """What is said of a number that has attributes of its own."""
-    number = next(kind.__name__ for kind in type(value).__mro__ if kind in (int, float))
-    parts = "".join(f', "{name}": value.{name}' for name in beyond)
-    found = f"is {value_and_type_of(value)}, which carries more than its number"
-    return found, f'pass {{"value": {number}(value){parts}}}'
+_PLAIN = {int: "number", float: "number", str: "text", bytes: "bytes", bytearray: "bytes"}
+_PLAIN |= dict.fromkeys((list, tuple, set, frozenset, dict), "items")
+
+
+def advice_on_more(value: object, beyond: list[str]) -> tuple[str, str]:
+    """What is said of a value of a type derived from a built-in one that has attributes of its own."""
+    kind = next((kind for kind in type(value).__mro__ if kind in _PLAIN), str)
+    parts = ["**value" if kind is dict else f'"value": {kind.__name__}(value)']
+    parts += [f'"{name}": value.{name}' for name in beyond]
+    plain = _PLAIN[kind] if isinstance(value, kind) else "value"
+    return f"is {value_and_type_of(value)}, which carries more than its {plain}", f"pass {{{', '.join(parts)}}}"
 
 
 _PLAIN_OF_PANDAS = (("to_dict", "to_dict()"), ("tolist", "tolist()"))

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyrepro._config.loaded import loaded_classes
+from pyrepro._paths import is_plainly_installed
+
+_BUILTIN = (str, bytes, bytearray, list, tuple, set, frozenset, dict)
 
 
 def fields_of(instance: object) -> list[str] | None:
@@ -76,6 +79,23 @@ def attributes_of(instance: object) -> Iterator[str]:
     for name in names:
         if not name.startswith("_") and hasattr(instance, name) and not _is_derived(kind, name):
             yield name
+
+
+def own_attributes_of(value: object) -> list[str]:
+    """The public attributes of an instance of a class of the user's own that is derived from a built-in one.
+
+    What installed libraries note there is not what a value says, such as how TOML was written. Keys that can be read
+    as attributes say nothing more, and a function that was put there is a method.
+    """
+    file = getattr(sys.modules.get(type(value).__module__), "__file__", None)
+    if isinstance(file, str) and is_plainly_installed(file):
+        return []
+    times = loaded_classes("datetime", "date", "time", "timedelta")
+    # A mapping or sequence of another kind keeps its items in an attribute.
+    if not isinstance(value, (*_BUILTIN, *times, *loaded_classes("pathlib", "PurePath"))):
+        return []
+    keys = value if isinstance(value, dict) else ()
+    return [name for name in attributes_of(value) if name not in keys and not callable(getattr(value, name))]
 
 
 def _is_derived(kind: type, name: str) -> bool:

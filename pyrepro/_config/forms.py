@@ -13,9 +13,9 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, advice_on_number, is_data
+from pyrepro._config.advice import advice, advice_on_more, is_data
 from pyrepro._config.arrays import LARGE, array_digest
-from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
@@ -163,18 +163,20 @@ def _form(value: Any, place: Place) -> JSON:
     if is_data(kind) or is_secret(value):
         raise place.error(*advice(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
+        _refuse_more(value, place)
         return binascii.b2a_base64(bytes(value), newline=False).decode("ascii")
     if _is_array(value, kind):
         return _form_of_array(value, place)
     if isinstance(value, _named_values()) and getattr(value, "key", value) is not None:  # zones of files have no name
         return form_of_text(str(value), place)
     if isinstance(value, str):
+        _refuse_more(value, place)
         return form_of_text(str.__str__(value), place)
     if isinstance(value, loaded_classes("collections", "UserString")):  # a sequence of such, without end
         return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
-        if beyond := [*attributes_of(value)]:  # a unit, maybe
-            raise place.error(*advice_on_number(value, beyond))
+        if beyond := [*attributes_of(value)]:  # a unit, maybe, whoever wrote its class
+            raise place.error(*advice_on_more(value, beyond))
         if isinstance(value, int):
             return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
@@ -187,21 +189,30 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
         return _form(_resolved(value, place), place)
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
+        _refuse_more(value, place)
         return _form_of_mapping(value, place)
     if isinstance(value, Sequence):
+        _refuse_more(value, place)
         return _form_of_sequence(value, place)
     if isinstance(value, slice):
         return _form_of_object(kind, {"start": value.start, "stop": value.stop, "step": value.step}, value, place)
     if isinstance(value, re.Pattern):
         return _form_of_object(kind, {"pattern": value.pattern, "flags": value.flags}, value, place)
     if isinstance(value, (set, frozenset)):
+        _refuse_more(value, place)
         at = place.inside(value)
         return sorted((_form(item, at("<element>")) for item in value), key=canonical_bytes)
     if isinstance(value, loaded_classes("pathlib", "PurePath")):
+        _refuse_more(value, place)
         return form_of_text(value.as_posix(), place)
     if isinstance(value, loaded_classes("datetime", "date", "time")):
+        _refuse_more(value, place)
+        if getattr(value, "tzinfo", None) is not None and value.utcoffset() is None:
+            zone = "whose offset its time zone does not say without a date"
+            raise place.error(f"is {value_and_type_of(value)}, {zone}", "pass the time and the zone one by one")
         return str(value.isoformat())
     if isinstance(value, loaded_classes("datetime", "timedelta")):
+        _refuse_more(value, place)
         return form_of_duration(value)
     if isinstance(
         value,
@@ -225,6 +236,12 @@ def _form(value: Any, place: Place) -> JSON:
     if registered is _not_registered:
         raise place.error(*advice(value))
     return _form(registered(value), place.instead(value))
+
+
+def _refuse_more(value: object, place: Place) -> None:
+    """Refuse a value of a class of the user's own that carries more than its row writes, such as a unit."""
+    if beyond := _kept(own_attributes_of(value), place):
+        raise place.error(*advice_on_more(value, beyond))
 
 
 def _estimators() -> Any:

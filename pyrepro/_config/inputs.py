@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pyrepro._config.data import digest_of_data, is_data
 from pyrepro._config.file_hash import file_hash, fingerprint_of
 from pyrepro._config.forms import JSON, json_form
-from pyrepro._paths import from_where, is_path, is_url, text_of
+from pyrepro._paths import from_where, is_inside, is_path, is_url, paths_in, text_of
 from pyrepro._stores import is_in_store
 from pyrepro.errors import ConfigError
 
@@ -48,6 +48,13 @@ class Input(NamedTuple):
     def name(self) -> str:
         """What it is called by who decorates."""
         return ".".join(self.keys)
+
+    def contains(self, path: str) -> bool:
+        """Whether an absolute path is below a directory of it, as the paths were passed."""
+        path = os.path.normpath(path)
+        return any(
+            is_inside(path, os.path.normpath(place)) for place in paths_in(self.places) if isinstance(place, str)
+        )
 
     def change(self) -> str | None:
         """What has become of its content since it was hashed; None if that is as it was.

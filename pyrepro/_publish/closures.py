@@ -14,6 +14,7 @@ import types
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
+from pyrepro._code.modules import is_installed
 from pyrepro._config.forms import JSON, hash_of_form, json_form
 from pyrepro.errors import ConfigError
 
@@ -60,10 +61,11 @@ class Held(NamedTuple):
 def held_by(function: Any, ignored: Collection[str] = ()) -> list[Held]:
     """What a function closes over, but for what is ignored.
 
-    Of a wrapper it is what the innermost function closes over: the rest belongs to the decorators.
+    Of a wrapper it is what the innermost function closes over, and what the decorators hold that can be told from
+    other values.
     """
-    innermost = chain_of(function)[-1]
-    held: list[Held] = []
+    *decorators, innermost = chain = chain_of(function)
+    held = [one for each in decorators for one in _of_decorator(each, chain) if one.name not in ignored]
     waiting, known = [innermost], set()
     while waiting:
         own = waiting.pop()
@@ -122,10 +124,17 @@ def chain_of(function: Any) -> list[Any]:
             function = function.func
         elif inspect.ismethod(function):
             function = function.__func__
+        elif _is_proxy(function):
+            function = getattr(function, "__wrapped__", function)
         else:
             # Not getattr: what makes attributes up as they are asked for may wrap itself forever.
             function = getattr(function, "__dict__", {}).get("__wrapped__", function)
     return chain
+
+
+def _is_proxy(function: Any) -> bool:
+    """Whether it says that it is what it wraps, its dictionary included, as those of wrapt do."""
+    return isinstance(function, types.FunctionType) and type(function) is not types.FunctionType
 
 
 def _cells(function: Any) -> Iterator[Held]:
@@ -158,6 +167,57 @@ def _defaults(function: Any) -> Iterator[Held]:
             yield _told(name, value) or Held(name, None, value, is_hidden=_is_hidden(value))
 
 
+def _of_decorator(wrapper: Any, chain: list[Any]) -> Iterator[Held]:
+    """What a wrapper has with it, as far as it can be told: ``2`` of ``scaled(2)``, and the user's own functions.
+
+    What has no form, such as a session, is the decorator's own: refused, hardly anything could be decorated.
+    """
+    wrapper = getattr(wrapper, "_self_wrapper", None) if _is_proxy(wrapper) else wrapper
+    if isinstance(wrapper, types.FunctionType):
+        # Those of an artifact that is decorated again say what the artifact is.
+        if wrapper.__globals__.get("__name__") == "pyrepro._wrapper":
+            return
+        found = {one.name: one.value for one in (*_cells(wrapper), *_defaults(wrapper))}
+    elif isinstance(wrapper, functools.partial) or inspect.ismethod(wrapper):
+        return  # arguments that are parameters, and owners that are looked at elsewhere
+    elif isinstance(wrapper, type) or not (_is_own(type(wrapper)) or type(wrapper).__module__ == "contextlib"):
+        return  # what a library keeps there differs between its versions
+    else:
+        found = {name: value for name, value in getattr(wrapper, "__dict__", {}).items() if not name.startswith("__")}
+    yield from _told_in(found, wrapper, chain)
+
+
+def _told_in(found: dict[str, Any], wrapper: Any, chain: list[Any]) -> Iterator[Held]:
+    for name, value in found.items():
+        if value is None or _is_empty(value) or any(value is one for one in chain):
+            continue
+        told = _told_by_form(name, value)
+        if told is not None:
+            yield told
+        elif isinstance(value, (types.FunctionType, type)) and _is_own(value):
+            yield Held(name, None, value, is_hidden=False)
+            yield from _of_decorator(value, [*chain, value])
+        elif _is_made_by_call_of(value, wrapper):
+            yield from _of_decorator(value, [*chain, value])  # scaled(2) that is an instance of a class
+        elif isinstance(value, functools.partial):
+            parts = {name: value.func, f"{name}.args": [*value.args], f"{name}.keywords": value.keywords}
+            yield from _told_in(parts, wrapper, chain)
+        elif _is_of_module(value):
+            yield Held(name, None, value, is_hidden=False, text=f"{name}={value.__module__}:{value.__name__}")
+
+
+def _is_made_by_call_of(decorator: object, wrapper: Any) -> bool:
+    call = getattr(type(decorator), "__call__", None)  # noqa: B004
+    constants = getattr(getattr(call, "__code__", None), "co_consts", ())
+    return isinstance(wrapper, types.FunctionType) and wrapper.__code__ in constants
+
+
+def _is_own(thing: Any) -> bool:
+    """Whether a function or class is of a module that is not installed, where lines and attributes are the user's."""
+    file = getattr(sys.modules.get(thing.__module__ or ""), "__file__", None)
+    return not isinstance(file, str) or not is_installed(file)
+
+
 def _attributes(kind: type) -> Iterator[Held]:
     """The values in the body of a class that is made by a function."""
     for name, value in vars(kind).items():
@@ -180,7 +240,11 @@ def _is_method(value: object) -> bool:
 
 def _told(name: str, value: object) -> Held | None:
     """A value that is told from others by its JSON form; None if it has none, or says nothing."""
-    form = _form_of(value) if _is_hidden(value) else _NO_FORM
+    return _told_by_form(name, value) if _is_hidden(value) else None
+
+
+def _told_by_form(name: str, value: object) -> Held | None:
+    form = _form_of(value)
     if form is _NO_FORM:
         return None
     return Held(name, None, value, is_hidden=False, text=f"{name}={hash_of_form(form)[:_DIGITS]}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pyrepro._code import modules
 from pyrepro._code.state import SESSION
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._publish.closures import chain_of, held_by
+from pyrepro._publish.closures import Held, chain_of, held_by
 
 _UNKNOWN_WORK_TREE = ".../"
 """How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
@@ -26,6 +26,15 @@ def is_same_maker(one: str, other: str) -> bool:
     """Whether two makers can be one function: where a work tree is not known, the ends of the paths decide."""
     places, others = one.split(_AND), other.split(_AND)
     return len(places) == len(others) and all(map(_is_same_place, places, others))
+
+
+def or_ignore(one: str, other: str) -> str:
+    """What to do about two makers beside giving them two files, where they differ in values that one function holds."""
+    differing = {*one.split(_AND)} ^ {*other.split(_AND)}
+    names = sorted({text.partition("=")[0] for text in differing})
+    if not all("=" in text for text in differing):
+        return ""
+    return f", or name what changes nothing in ignore={names!r}"
 
 
 def _is_same_place(one: str, other: str) -> bool:
@@ -44,9 +53,9 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
         ignored: the variables that it closes over which do not change the artifact.
 
     Returns:
-        The path relative to the work tree, the qualified name and the line where the code begins, separated by
-        colons; behind "with", the same of each function, class and module that it closes over, and the names and
-        digests of values that these have with them.
+        The path relative to the work tree, the qualified name and the line where the code begins, separated by colons,
+        and of code that stands in no file a digest; behind "with", the same of each function, class and module that it
+        closes over, and the names and digests of values that these and its decorators have with them.
 
     Raises:
         TypeError: it cannot be told from another function that the same code has decorated.
@@ -54,7 +63,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     chain = chain_of(function)
     held = held_by(function, ignored)
     parts = [chain[-1], *(one.value for one in held if not (one.is_hidden or one.text) and _is_named(one.value))]
-    values = [one.text for one in held if one.text]
+    values = [_value_text(one, work_tree) for one in held if one.text]
     # A class method that is decorated from outside its class is a new one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
     _refuse_look_alike(chain, owners, _text(parts, [], None))
@@ -63,6 +72,14 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
 
 def _text(parts: list[Any], values: list[str], work_tree: str | None) -> str:
     return _AND.join(dict.fromkeys([*(_place(part, work_tree) for part in parts), *values]))
+
+
+def _value_text(held: Held, work_tree: str | None) -> str:
+    """The name and digest of a value; of a path in the work tree where it is there, the same in each clone."""
+    path = os.fsdecode(held.value) if isinstance(held.value, (str, os.PathLike)) else ""
+    if work_tree is None or not is_inside(os.path.join(path, ""), work_tree):
+        return held.text
+    return f"{held.name}={relative_to(path, work_tree)}"
 
 
 def _is_named(value: object) -> bool:
@@ -77,6 +94,9 @@ def _place(thing: Any, work_tree: str | None) -> str:
     name = thing.__qualname__ + ("" if code is None else f":{code.co_firstlineno}")
     given = modules.function_file(thing)
     file = next(modules.real_files([given]), None) if given else None
+    # What was made of a text stands in no file, and the text may be another each time. What was typed is in the state.
+    if code is not None and code.co_filename.startswith("<") and not (file is None and thing.__module__ == "__main__"):
+        name += f":{_digest_of(code)}"
     if file is None:
         return f"{SESSION}:{name}"
     if work_tree is not None and is_inside(file, work_tree):
@@ -86,6 +106,20 @@ def _place(thing: Any, work_tree: str | None) -> str:
     module = getattr(thing, "__module__", None) or "__main__"
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
     return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{name}"
+
+
+def _digest_of(code: types.CodeType) -> str:
+    """What a code does, in twelve hex digits: the same in each process of one version of Python."""
+    import hashlib  # as rarely needed as code that stands in no file
+
+    return hashlib.sha256(repr(_content_of(code)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _content_of(constant: Any) -> Any:
+    if isinstance(constant, types.CodeType):
+        return constant.co_code, constant.co_names, [*map(_content_of, constant.co_consts)]
+    # The order of a set is that of this process.
+    return sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
 
 
 class _Decoration(NamedTuple):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
 from pyrepro._publish.files import TICK, Target, last_change, unlink_if_possible
-from pyrepro._publish.maker import is_same_maker
+from pyrepro._publish.maker import is_same_maker, or_ignore
 from pyrepro._publish.marker_files import (
     NewStateFile,
     key_file,
@@ -184,7 +184,7 @@ def check_maker(marker: Marker, maker: str, target: Target) -> None:
         path = target.absolute().path
         raise ArtifactMismatchError(
             f"{path} was made by {marker.origin.maker}, and {maker} would take it for its own; "
-            f"call one of them with another file name",
+            f"call one of them with another file name{or_ignore(marker.origin.maker, maker)}",
             path=path,
             maker=marker.origin.maker,
         )

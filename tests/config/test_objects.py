@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import collections
+import configparser
 import dataclasses
+import datetime
 import functools
+import importlib
 import json
+import pathlib
 import sys
+import zoneinfo
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -23,9 +28,11 @@ import sklearn.base
 import sklearn.linear_model
 import sklearn.pipeline
 import sklearn.preprocessing
+import sklearn.utils
 from conftest import Repository
 
 from pyrepro import ConfigError, canonical_json, config_hash
+from pyrepro._config.forms import json_form_without
 
 HERE = __name__
 
@@ -352,3 +359,86 @@ def test_a_placeholder_of_ml_collections_needs_its_value() -> None:
     assert str(error.value) == "config['a'] has a placeholder at 'seed' that needs a value; set it"
     config.a.seed = 3
     assert form_of(config) == {"a": {"seed": 3}}
+
+
+DERIVED = [
+    (str, "km", "text", "str"),
+    (bytes, b"km", "bytes", "bytes"),
+    (list, [1], "items", "list"),
+    (tuple, (1,), "items", "tuple"),
+    (set, {1}, "items", "set"),
+    (frozenset, frozenset({1}), "items", "frozenset"),
+    (dict, {"a": 1}, "items", "dict"),
+    (datetime.date, datetime.date(2026, 1, 2), "value", "str"),
+    (datetime.timedelta, datetime.timedelta(1), "value", "str"),
+    (pathlib.PurePosixPath, pathlib.PurePosixPath("a"), "value", "str"),
+]
+
+
+def derived_from(base: Any, plain: Any) -> Any:
+    class Derived(base):  # type: ignore[misc]
+        pass
+
+    known = {datetime.date: (2026, 1, 2), datetime.timedelta: (1,)}
+    return Derived(*known.get(base, (plain,)))
+
+
+@pytest.mark.parametrize(("base", "plain", "noun", "call"), DERIVED)
+def test_what_carries_more_than_its_row_writes_is_refused(base: Any, plain: Any, noun: str, call: str) -> None:
+    value = derived_from(base, plain)
+    value.revision = 1
+    with pytest.raises(ConfigError) as error:
+        config_hash({"a": value})
+    plain_part = "**value" if base is dict else f'"value": {call}(value)'
+    assert str(error.value) == (
+        f"config['a'] is {value!r} of type {HERE}.{type(value).__qualname__}, which carries more than its {noun}; "
+        f'pass {{{plain_part}, "revision": value.revision}}'
+    )
+    assert json_form_without({"a": value}, ["a.revision"]) == (json_form_without({"a": plain}, [])[0], [])
+
+
+@pytest.mark.parametrize(("base", "plain"), [row[:2] for row in DERIVED])
+def test_a_derived_value_without_public_attributes_is_the_plain_one(base: Any, plain: Any) -> None:
+    value = derived_from(base, plain)
+    value._bookkeeping, value.plain = 1, len
+    assert config_hash(value) == config_hash(plain)
+
+
+def test_what_an_installed_library_notes_in_what_it_read_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "tables.py").write_text("class Table(dict):\n    def __init__(self, *a):\n        self.line = 3\n")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.delitem(sys.modules, "tables", raising=False)
+    table = importlib.import_module("tables").Table()
+    table["x"] = 1
+    assert (table.line, form_of(table)) == (3, {"x": 1})
+
+
+def test_a_mapping_whose_attributes_are_its_keys_is_a_mapping() -> None:
+    class Attributes(dict):  # type: ignore[type-arg]
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.__dict__ = self
+
+    class Kept(collections.UserDict):  # type: ignore[type-arg]
+        pass
+
+    bunch, user = sklearn.utils.Bunch(lr=0.1), Kept(lr=0.1)
+    parser = configparser.ConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string("[a]\nLR=1")
+    assert [*map(form_of, (Attributes({"lr": 0.1}), bunch, user, parser["a"]))] == [{"lr": 0.1}] * 3 + [{"LR": "1"}]
+
+
+def test_a_time_of_day_in_a_zone_whose_offset_depends_on_the_date_is_refused() -> None:
+    noon = datetime.time(12, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+    with pytest.raises(ConfigError) as error:
+        config_hash(noon)
+    assert str(error.value) == (
+        f"config is {noon!r} of type datetime.time, whose offset its time zone does not say without a date; "
+        f"pass the time and the zone one by one"
+    )
+    assert form_of(datetime.time(12, tzinfo=datetime.timezone.utc)) == "12:00:00+00:00"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import importlib
 import json
 import logging
@@ -833,3 +835,237 @@ def test_what_a_wrapper_closes_over_belongs_to_the_decorator(repository: Reposit
         return decorate
 
     cached(repository)(retry(3)(touch))
+
+
+def by_closure(by: Any) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            function(outpath)
+            pathlib.Path(outpath).write_text(str(by))
+
+        return inner
+
+    return decorate
+
+
+def by_default(by: Any) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str, by: Any = by) -> None:
+            pathlib.Path(outpath).write_text(str(by))
+
+        return inner
+
+    return decorate
+
+
+class by_attribute:  # noqa: N801
+    def __init__(self, by: Any) -> None:
+        self._by = by
+
+    def __call__(self, argument: Any) -> Any:
+        if not isinstance(argument, str):
+            functools.update_wrapper(self, argument)
+            return self
+        return by_closure(self._by)(touch)(argument)
+
+
+class by_instance:  # noqa: N801
+    def __init__(self, by: Any) -> None:
+        self.by = by
+
+    def __call__(self, function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(str(self.by))
+
+        return inner
+
+
+class Proxy:
+    """It says that it is what it wraps, as those of wrapt do."""
+
+    def __init__(self, wrapped: Any, wrapper: Any) -> None:
+        object.__setattr__(self, "__wrapped__", wrapped)
+        self._self_wrapper = wrapper
+
+    def __getattribute__(self, name: str) -> Any:
+        own = name in ("_self_wrapper", "__wrapped__", "__call__")
+        return object.__getattribute__(self, name) if own else getattr(self.__wrapped__, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._self_wrapper(self.__wrapped__, *args)
+
+
+def by_proxy(by: Any) -> Callable[[Any], Any]:
+    def write(function: Any, outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(by))
+
+    return lambda function: Proxy(function, write)
+
+
+PARTIALS = functools.partial(by_closure(1), touch), functools.partial(by_closure(1), function=touch)
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Any:
+    before = os.umask(mask)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("decorator", [by_closure, by_default, by_attribute, by_instance, by_proxy])
+@pytest.mark.parametrize(
+    "values", [(0.5, 2), (None, 2), ([1], [1, 2]), (os.fsencode, os.fsdecode), (by_closure(1), by_closure(2)), PARTIALS]
+)
+def test_another_value_that_a_decorator_holds_is_another_maker(
+    decorator: Callable[[Any], Any], values: tuple[Any, Any], repository: Repository, out: pathlib.Path
+) -> None:
+    def save(outpath: str) -> None:
+        touch(outpath)
+
+    save.__qualname__ += f".{decorator.__name__}"  # since one function below two decorators is refused
+    one, other = (cached(repository)(decorator(value)(save)) for value in values)
+    assert [pathlib.Path(save(stem)).read_text() for save, stem in ((one, "foo"), (other, "bar"))] == [
+        *map(str, values)
+    ]
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+
+
+class Session:
+    """It has no form."""
+
+
+class App:
+    """What it keeps for itself is not what its decorator was given."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, function: Any) -> Any:
+        @functools.wraps(function)
+        def inner(outpath: str) -> None:
+            function(outpath)
+            self.steps.append(outpath)
+
+        return inner
+
+
+@pytest.mark.parametrize("value", [2, None, threading.Lock(), object(), collections.deque(), Session, print])
+def test_the_same_value_or_one_that_cannot_be_told_is_the_same_maker(
+    value: object, repository: Repository, out: pathlib.Path
+) -> None:
+    one, other = (cached(repository)(by_closure(value)(touch)) for _ in range(2))
+    assert one("foo") == other("foo")
+
+
+def test_a_partial_and_an_artifact_below_a_decorator_hold_nothing(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    def save(table: str, plot: str, lr: float) -> None:
+        touch(table)
+        touch(plot)
+
+    plots = Artifact("plot", config=dict, ignore="table", repo=repository.path)(functools.partial(save, lr=0.1))
+    both = Artifact("table", config=dict, ignore="plot", repo=repository.path, cache=True)(plots)
+    assert both("foo", "bar") == both("foo", "bar") == f"foo-{name({'lr': 0.1})}"
+
+
+def test_what_a_decorator_notes_in_an_object_of_its_own_is_no_other_maker(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    app = App()
+    paths = []
+    for _ in range(2):
+        paths.append(cached(repository)(app.step(touch))("foo"))
+    assert (paths[0], len(app.steps)) == (paths[1], 1)
+
+
+def test_a_context_manager_as_a_decorator_holds_its_arguments(repository: Repository, out: pathlib.Path) -> None:
+    one, other = (cached(repository)(umask(mask)(touch)) for mask in (0o22, 0o27))
+    one("foo")
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+
+
+def test_two_functions_that_differ_in_values_alone_are_told_to_ignore_them(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    one, other = (cached(repository)(by_closure(value)(touch)) for value in (1, 2))
+    path = out / one("foo")
+    with pytest.raises(ArtifactMismatchError) as error:
+        other("foo")
+    maker = error.value.maker.partition(" with ")[0]
+    digests = [hashlib.sha256(str(value).encode()).hexdigest()[:12] for value in (1, 2)]
+    assert str(error.value) == (
+        f"{path} was made by {maker} with by={digests[0]}, and {maker} with by={digests[1]} would take it for its own; "
+        f"call one of them with another file name, or name what changes nothing in ignore=['by']"
+    )
+
+
+def test_what_a_decorator_holds_may_be_ignored(repository: Repository, out: pathlib.Path) -> None:
+    one, other = (cached(repository, ignore="by")(by_closure(value)(touch)) for value in (1, 2))
+    assert pathlib.Path(one("foo")).read_text() == pathlib.Path(other("foo")).read_text() == "1"
+
+
+@pytest.mark.parametrize("namespace", [{}, {"__name__": __name__}])
+def test_what_is_made_of_another_text_is_another_maker(
+    namespace: dict[str, Any], repository: Repository, out: pathlib.Path
+) -> None:
+    def made(text: str) -> Any:
+        exec(f"def save(outpath):\n    with open(outpath, 'w') as file:\n        file.write({text})", namespace)
+        return cached(repository)(namespace["save"])
+
+    texts = ["'1' if outpath in {'a', 'b'} else '2'", "'1' if outpath in {'a', 'c'} else '3'"]
+    one, other, again = map(made, [*texts, texts[0]])
+    path = one("foo")
+    with pytest.raises(ArtifactMismatchError):
+        other("foo")
+    assert (pathlib.Path(path).read_text(), again("foo")) == ("2", path)
+
+
+def test_what_a_library_keeps_in_its_wrappers_does_not_count(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = out / "site-packages"
+    installed.mkdir()
+    (installed / "wrapping.py").write_text(
+        "import functools\nclass Compiled:\n    def __init__(self, function, version):\n"
+        "        functools.update_wrapper(self, function)\n        self.version = version\n"
+        "    def __call__(self, outpath):\n        self.__wrapped__(outpath)\n"
+    )
+    monkeypatch.syspath_prepend(installed)
+    compiled = importlib.import_module("wrapping").Compiled
+    one, other = (cached(repository)(compiled(touch, version)) for version in ("1.0", "1.1"))
+    assert one("foo") == other("foo")
+
+
+@pytest.mark.parametrize("directory", [".", "conf"])
+def test_a_path_in_the_work_tree_that_a_decorator_holds_is_the_same_in_each_clone(
+    directory: str, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(
+        step=f"""\
+import functools, pathlib, sys
+from pyrepro import Artifact
+def reading(directory):
+    def decorate(function):
+        @functools.wraps(function)
+        def inner(outpath):
+            function(outpath)
+            assert directory.parent
+        return inner
+    return decorate
+@Artifact("outpath", cache=True)
+@reading(pathlib.Path(__file__).parent / {directory!r})
+def save(outpath):
+    pathlib.Path(outpath).touch()
+    print("runs")
+save(sys.argv[1])
+"""
+    )
+    clone = repository.clone(tmp_path / "clone")
+    done = [each.run("step.py", out / "foo") for each in (repository, clone)]
+    assert [each.stdout for each in done] == ["runs\n", ""], done[1].stderr

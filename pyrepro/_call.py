@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from pyrepro._binding import Binding
     from pyrepro._code.tracker import Tracker
     from pyrepro._config.inputs import Input
 
@@ -37,12 +36,10 @@ if TYPE_CHECKING:
         function: Callable[..., Any]
         tracker: Tracker
         maker: str | None
+        binding: Any  # a Binding; pyright does not take a cached property for one
 
         @property
         def options(self) -> _Options: ...
-
-        @property
-        def binding(self) -> Binding: ...
 
 
 _logger = logging.getLogger("pyrepro")

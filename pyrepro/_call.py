@@ -36,7 +36,9 @@ if TYPE_CHECKING:
         function: Callable[..., Any]
         tracker: Tracker
         maker: str | None
-        binding: Any  # a Binding; pyright does not take a cached property for one
+
+        @property
+        def binding(self) -> Any: ...  # a Binding, for which pyright does not take a cached property
 
         @property
         def options(self) -> _Options: ...

@@ -85,6 +85,8 @@ def made_like(container: Any, items: list[Any]) -> Any:
 
 def paths_in(argument: Any) -> list[Any]:
     """The paths in an argument, or in what a function returned: one, or those in lists, tuples and dicts, or none."""
+    if type(argument) is str:  # as most are: this is on the way of every hit
+        return [argument]
     if isinstance(argument, (list, tuple, dict)):
         items = argument.values() if isinstance(argument, dict) else argument
         return [path for item in items for path in paths_in(item)]

@@ -160,17 +160,16 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
         return target.store.why_not_completed(maker, target, sidecar_suffix)  # type: ignore[no-any-return]
     known = _known_marker(target)
     marker = known.marker
-    path = target.path
     if marker is None:
-        return f"no cached call completed {path}" if os.path.lexists(path) else NOTHING_THERE
+        return f"no cached call completed {target.path}" if os.path.lexists(target.path) else NOTHING_THERE
     changed = marker.changed_files(target.directory)
-    if changed and not os.path.lexists(path):
-        return f"{path} was removed"
+    if changed and not os.path.lexists(target.path):
+        return f"{target.path} was removed"
     check_maker(marker, maker, target)
     if (changed or known.is_fresh) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
         return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
-    if sidecar_suffix and not os.path.exists(path + sidecar_suffix):
-        return f"{path}{sidecar_suffix} is not there"
+    if sidecar_suffix and not os.path.exists(target.path + sidecar_suffix):
+        return f"{target.path}{sidecar_suffix} is not there"
     return None
 
 

@@ -73,4 +73,7 @@ DIRECTORY = working_directory()
 
 def real_path(path: str) -> str:
     """A path without links; a relative one as it is where the working directory was deleted."""
-    return os.path.realpath(path) if os.path.isabs(path) or working_directory() is not None else path
+    try:
+        return os.path.realpath(path)
+    except FileNotFoundError:
+        return path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyrepro._code import state as _code
 from pyrepro._code.git import run_git
 from pyrepro._code.patch import Patch
+from pyrepro._code.start import real_path
 from pyrepro._code.state import Reading
 from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
@@ -174,8 +175,6 @@ def patch_name(reading: Reading) -> str:
 
 def _argv(top: str | None, directory: str) -> list[str]:
     """The command line, with paths in the work tree as they are to be read from where the program is run again."""
-    from pyrepro._record.program import real_path
-
     directory = real_path(directory)
     inner = relative_to(directory, top) if top is not None and is_inside(directory, top) else ""
 
@@ -192,7 +191,7 @@ def _argv(top: str | None, directory: str) -> list[str]:
 
 def _run(call: RecordedCall, module: str | None, top: str | None) -> dict[str, Any]:
     """How the program was run, apart from its arguments."""
-    from pyrepro._record.program import interpreter_flags, program_now, real_path
+    from pyrepro._record.program import interpreter_flags, program_now
 
     program = program_now(call.function.partition(":")[0], module)
     if program is not None and program["kind"] == "script":

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from pyrepro._code.modules import LoadedModule, is_installed
+from pyrepro._code.start import real_path
 from pyrepro._paths import is_inside, relative_to
 
 _MAIN = ("__main__", "__mp_main__")
@@ -31,14 +32,6 @@ class Layout(TypedDict):
     path: list[str]  # entries of sys.path in the work tree, relative to it; absolute where the tree is not known
     path_late: list[str]  # those behind the installed environment, and what finders of editable installs add
     packages: dict[str, str]  # directories of packages whose names do not follow from an entry, by name
-
-
-def real_path(path: str) -> str:
-    """The real path; a relative one as it is where the working directory was deleted."""
-    try:
-        return os.path.realpath(path)
-    except FileNotFoundError:
-        return path
 
 
 def program_now(module: str, file: str | None) -> RecordedProgram | None:

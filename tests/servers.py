@@ -39,6 +39,22 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextlib.contextmanager
+def _running(
+    command: list[str], directory: Path, is_up: Callable[[], bool], environ: dict[str, str] | None = None
+) -> Iterator[None]:
+    """A server that answers, with its log in a directory."""
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | (environ or {}))
+    try:
+        wait_until(is_up, process)
+        yield
+    finally:
+        # One takes half a minute to end by itself.
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
 def s3_server(directory: Path) -> Iterator[str]:
     """A server of S3; its URL."""
     assert WEED is not None
@@ -52,17 +68,12 @@ def s3_server(directory: Path) -> Iterator[str]:
     command = [WEED, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", *flags]
     command += [f"-s3.config={config}", "-master.telemetry=false", "-volume.max=50", "-master.volumeSizeLimitMB=200"]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-    with open(directory / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{ports[3]}"
     try:
-        wait_until(lambda: _answers(url), process)
-        yield url
+        with _running(command, directory, lambda: _answers(url)):
+            yield url
     finally:
-        # It takes half a minute to end by itself, and it may be gigabytes.
-        process.kill()
-        process.wait()
-        shutil.rmtree(directory)
+        shutil.rmtree(directory)  # it may be gigabytes
 
 
 AZURITE = shutil.which("azurite-blob", path=str(Path(sys.executable).parent)) or shutil.which("azurite-blob")
@@ -78,16 +89,12 @@ def azure_server(directory: Path) -> Iterator[str]:
     [port] = free_ports(1)
     command = [AZURITE, f"--blobPort={port}", f"--location={directory}", "--silent", "--disableTelemetry"]
     command += ["--skipApiVersionCheck", "--disableProductStyleUrl"]
-    with open(directory / "log", "wb") as log:
-        environ = {**os.environ, "AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+    environ = {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
     try:
-        wait_until(lambda: _listens(port), process)
-        yield f"http://127.0.0.1:{port}"
+        with _running(command, directory, lambda: _listens(port), environ):
+            yield f"http://127.0.0.1:{port}"
     finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(directory)
+        shutil.rmtree(directory)  # it may be gigabytes
 
 
 def _fake_gcs_server() -> str | None:
@@ -107,14 +114,8 @@ def gcs_server(directory: Path) -> Iterator[str]:
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [GCS, "-scheme=http", "-host=127.0.0.1", f"-port={port}", f"-external-url={url}", "-backend=memory"]
-    with open(directory / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(lambda: _listens(port), process)
+    with _running(command, directory, lambda: _listens(port)):
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or shutil.which("sshd")
@@ -142,14 +143,8 @@ def sftp_server(directory: Path, home: Path) -> Iterator[str]:
     }
     command = [SSHD, "-D", "-e", "-f", "/dev/null", "-p", str(port), "-h", str(host_key)]
     command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-    with open(directory / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(lambda: _listens(port), process)
+    with _running(command, directory, lambda: _listens(port)):
         yield f"sftp://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _listens(port: int) -> bool:

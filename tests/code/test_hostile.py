@@ -657,16 +657,6 @@ def test_a_process_that_ignores_its_children_reads_a_clean_tree_and_a_dirty_one(
 
 
 @pytest.mark.usefixtures("ignoring_children")
-def test_a_git_that_is_killed_is_an_error_where_the_process_ignores_its_children(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository.git("update-index", "--assume-unchanged", "lib/model.py")
-    repository.write("lib/model.py", "hidden where ls-files says nothing")
-    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')
-    assert error_of(repository.path) == f"git ls-files -v -z in {repository.path} was killed by signal 9; run again"
-
-
-@pytest.mark.usefixtures("ignoring_children")
 def test_a_thread_cannot_read_the_state_where_the_process_ignores_its_children(repository: Repository) -> None:
     with concurrent.futures.ThreadPoolExecutor() as threads:
         assert threads.submit(error_of, repository.path).result() == (
@@ -691,10 +681,15 @@ def waited_for() -> Iterator[list[int]]:
     assert signal.signal(signal.SIGCHLD, before) is wait
 
 
-@pytest.mark.usefixtures("waited_for")
-def test_a_git_that_is_killed_is_an_error_where_a_handler_waits_for_any_child(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("loses_exit_statuses", ["ignoring_children", "waited_for"])
+def test_a_git_that_is_killed_is_an_error_where_the_process_ignores_its_children_or_waits_for_any(
+    loses_exit_statuses: str,
+    request: pytest.FixtureRequest,
+    repository: Repository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    request.getfixturevalue(loses_exit_statuses)
     repository.git("update-index", "--assume-unchanged", "lib/model.py")
     repository.write("lib/model.py", "hidden where ls-files says nothing")
     fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) kill -9 $$;; esac; exec $real "$@"')

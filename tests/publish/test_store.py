@@ -1068,14 +1068,21 @@ def _hash_in_another_process(monkeypatch: pytest.MonkeyPatch) -> str:
     return file_hash("hooked://a/data.csv")
 
 
+def _hash_of_what_is_told(
+    hooked: type[Hooked], told: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> str:
+    """The hash of an object of which the store tells something, kept in a cache of its own."""
+    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
+    hooked.says = told
+    hooked().pipe_file("/a/data.csv", b"1")
+    return _hash_in_another_process(monkeypatch)
+
+
 @pytest.mark.parametrize("told", [{"ETag": f'"{MD5}"'}, {"ETag": f"{MD5}-17"}, {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}])
 def test_an_object_whose_digest_the_store_tells_is_not_read_again_by_later_processes(
     told: dict[str, str], hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
-    hooked.says = told
-    hooked().pipe_file("/a/data.csv", b"1")
-    first = _hash_in_another_process(monkeypatch)
+    first = _hash_of_what_is_told(hooked, told, monkeypatch, tmp_path)
     # Only so it shows: the store tells the same of another content.
     hooked().pipe_file("/a/data.csv", b"2")
     assert _hash_in_another_process(monkeypatch) == first
@@ -1087,10 +1094,7 @@ def test_an_object_whose_digest_the_store_tells_is_not_read_again_by_later_proce
 def test_an_object_whose_digest_the_store_does_not_tell_is_read_by_each_process(
     told: dict[str, str], hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setenv("PYREPRO_CACHE_DIR", str(tmp_path / "cache"))
-    hooked.says = told
-    hooked().pipe_file("/a/data.csv", b"1")
-    first = _hash_in_another_process(monkeypatch)
+    first = _hash_of_what_is_told(hooked, told, monkeypatch, tmp_path)
     hooked().pipe_file("/a/data.csv", b"2")
     assert _hash_in_another_process(monkeypatch) != first
 

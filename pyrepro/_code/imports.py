@@ -59,14 +59,16 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "gap", "is_confirmed", "is_import"),
-        *("is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
+        *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
+        *("is_import", "is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
     )
 
     def __init__(
         self, file: str, spec: Any, *, cached: str | None = None, links: Mapping[str, str] = types.MappingProxyType({})
     ) -> None:
         self.file, self.spec, self.links = file, spec, links
+        # A link on the way may lead to another file the next time: that is another load of the same module.
+        self.found_at: str = getattr(spec, "origin", None) or file
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
@@ -287,7 +289,7 @@ def _keep(name: str, load: Load) -> None:
         load.content = loads[-1].content  # once for all that are equal
     loads.append(load)
     # Other modules of the same name, as every conftest is, are no other loads of it.
-    alike = [one for one in loads if one.file == load.file]
+    alike = [one for one in loads if one.found_at == load.found_at]
     if len(alike) == 1 and load.is_reload:
         load.gap = os.urandom(20).hex()  # the first load was not seen
     if load.gap or any(one.content != load.content for one in alike):
@@ -322,8 +324,8 @@ def is_any_loaded_otherwise() -> bool:
 
 
 def loads_like(name: str, load: Load) -> list[Load]:
-    """The loads of a module from the file of one of them, as they followed each other."""
-    alike = [one for one in _loads.get(_name_in(load.spec, name), ()) if one.file == load.file]
+    """The loads of a module from the place of one of them, as they followed each other."""
+    alike = [one for one in _loads.get(_name_in(load.spec, name), ()) if one.found_at == load.found_at]
     # A spec that was found but not executed is not a load.
     found = [one for one in alike if one is load or (not one.is_run and (one.is_import or one.is_confirmed))]
     return sorted(found, key=lambda one: one.order)

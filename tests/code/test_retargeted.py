@@ -204,3 +204,43 @@ def test_a_module_that_is_loaded_later_over_an_untracked_link_is_no_change(versi
     versions.write("train.py", train(inside="import helper"))
     versions.git("commit", "-q", "-am", "later")
     assert versions.run("train.py").stdout == f"foo-{tag(versions.head)}.txt\n"
+
+
+AGAIN = {
+    "reload": "import importlib; importlib.reload(helper)",
+    "import anew": "del sys.modules['helper']; import helper",
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_module_that_is_loaded_again_over_a_link_that_was_retargeted_and_committed_is_clean(
+    versions: Repository, link: str, again: str
+) -> None:
+    add_link(versions, link, LINKS[link][0])
+    versions.commit(train=train(before=SEARCHED, after=f"import helper, slow\n{AGAIN[again]}", allow=False))
+    alive = Alive(versions, "train.py")
+    retarget(versions.path / link, LINKS[link][1])
+    versions.commit()
+    name = f"foo-{tag(versions.head)}.txt"
+    assert alive.go_on() == (f"{name}\n", "")
+    assert (versions.path / name).read_text() == "2"
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_module_that_took_something_of_what_a_link_led_to_before_is_left_behind(
+    versions: Repository, again: str
+) -> None:
+    add_link(versions, "helper.py", "v1.py")
+    versions.commit(
+        taker="from helper import LR\n",
+        train=train(after=f"import sys, helper, taker, slow\n{AGAIN[again]}"),
+    )
+    alive = Alive(versions, "train.py")
+    retarget(versions.path / "helper.py", "v2.py")
+    versions.commit()
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{versions.head[:12]}-dirty-")
+    assert stderr.splitlines()[1:] == [
+        "  taker.py: took LR of helper before that was loaded again; type importlib.reload(taker)"
+    ]

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,9 @@ _FOREIGN = (
     "GIT_WORK_TREE",
 )
 
+# A handler that waits for any child cannot take what is written: the exit status ends the error output.
+_WITH_STATUS = ("sh", "-c", '"$@"; echo "$?" >&2', "sh")
+
 # Compiled when git fails, which it does in few processes.
 _FAILED_FILTER = r"(?m)^fatal: (?P<file>.+): clean filter '(?P<name>.+)' failed$"
 _REFUSED_LINE_ENDS = r"(?m)^fatal: (?:CRLF|LF) would be replaced by (?:CRLF|LF) in (?P<file>.+)$"
@@ -70,10 +74,12 @@ def start_git(
         environment: variables that are theirs alone.
     """
     processes: list[Any] = []
-    with _exit_statuses(directory):
+    with _exit_statuses(directory) as prefix:
         try:
             for command in commands:
-                processes.append(_start(directory, command, is_top=is_top, stdin=stdin, environment=environment or {}))
+                processes.append(
+                    _start(prefix, directory, command, is_top=is_top, stdin=stdin, environment=environment or {})
+                )
             yield processes
         finally:
             for process in processes:
@@ -81,20 +87,21 @@ def start_git(
                     if stream is not None:
                         stream.close()
                 if process.poll() is None:
-                    process.kill()
+                    process.kill() if process.args[0] != _WITH_STATUS[0] else os.killpg(process.pid, signal.SIGKILL)
                     getattr(process, "proc", process).wait()
 
 
 @contextlib.contextmanager
-def _exit_statuses(directory: str) -> Iterator[None]:
+def _exit_statuses(directory: str) -> Iterator[tuple[str, ...]]:
     """Keep exit statuses for git: where others take them, a git that failed looks like one that succeeded.
 
-    The kernel drops them where SIGCHLD is ignored, and a handler may wait for any child.
+    The kernel drops them where SIGCHLD is ignored, and a handler may wait for any child. Gives what is to stand before
+    each command.
     """
     number: int = getattr(signal, "SIGCHLD", 0)  # Windows has no such signal
     handler = signal.getsignal(number) if number else None
     if handler in (None, signal.SIG_DFL):
-        yield
+        yield ()
         return
     try:
         signal.signal(number, signal.SIG_DFL)
@@ -106,10 +113,10 @@ def _exit_statuses(directory: str) -> Iterator[None]:
                 f"main thread, or declare the state with PYREPRO_CODE_STATE",
                 work_tree=directory,
             ) from None
-        yield  # a handler that waits for any child is rare, and those of asyncio wait for their own
+        yield _WITH_STATUS
         return
     try:
-        yield
+        yield ()
     finally:
         signal.signal(number, handler)
         # A child of the user's own may have ended meanwhile, of which the handler has not heard.
@@ -139,7 +146,13 @@ def run_git(
 
 
 def _start(
-    directory: str, command: Sequence[str], *, is_top: bool, stdin: bytes | None, environment: Mapping[str, str]
+    prefix: tuple[str, ...],
+    directory: str,
+    command: Sequence[str],
+    *,
+    is_top: bool,
+    stdin: bytes | None,
+    environment: Mapping[str, str],
 ) -> Any:
     """A started git process: a Popen, or what GitPython wraps around one."""
     try:
@@ -149,6 +162,7 @@ def _start(
         reason = str(error).strip().partition("\n")[0]
         raise _no_git(directory, reason) from error
     line = [
+        *prefix,
         _found(str(git.Git.GIT_PYTHON_GIT_EXECUTABLE), os.environ.get("PATH")),
         "-C",
         directory,
@@ -159,14 +173,24 @@ def _start(
     own = {"GIT_CEILING_DIRECTORIES": os.path.dirname(directory), **environment} if is_top else {**environment}
     source = None if stdin is None else subprocess.PIPE
     foreign = [name for name in _FOREIGN if name in os.environ]
+    own_session = bool(prefix)  # so that git can be ended together with what stands before it
     try:
         if not foreign:
-            return git.Git(directory).execute(line, istream=source, as_process=True, env=own)
+            return git.Git(directory).execute(
+                line, istream=source, as_process=True, env=own, start_new_session=own_session
+            )
         # GitPython can set variables for git and cannot unset any, and an empty GIT_DIR is an error to git.
         variables = {name: value for name, value in os.environ.items() if name not in foreign}
         variables |= {"LANGUAGE": "C", "LC_ALL": "C", **own}
         pipe = subprocess.PIPE
-        return subprocess.Popen(line, stdin=source or subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=variables)
+        return subprocess.Popen(
+            line,
+            stdin=source or subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            env=variables,
+            start_new_session=own_session,
+        )
     except (git.exc.GitCommandNotFound, OSError) as error:
         raise _no_git(directory, str(error).strip().partition("\n")[0]) from error
 
@@ -188,27 +212,63 @@ def _no_git(directory: str, reason: str) -> CodeStateError:
 def finish_git(process: Any, stdin: bytes | None = None, seconds: float | None = None) -> bytes:
     """The output of a process that succeeds within so many seconds, by default those of PYREPRO_GIT_TIMEOUT."""
     seconds = seconds or _environ.git_timeout()
-    top, command = process.args[2], " ".join(process.args[3 + len(_UNIFORM) :])
+    tells_status = process.args[0] == _WITH_STATUS[0]
+    line = process.args[len(_WITH_STATUS) :] if tells_status else process.args
+    top, command = line[2], " ".join(line[3 + len(_UNIFORM) :])
+    popen = getattr(process, "proc", process)
+    if os.name != "nt" and not tells_status:
+        popen.wait = functools.partial(_wait, popen)
     try:
         output, errors = process.communicate(stdin, timeout=seconds)
+    except ChildProcessError:
+        raise CodeStateError(
+            f"git {command} in {top} has ended, but another thread of this process, which waits for any child, took "
+            f"its exit status; let that wait for its own children alone, as os.waitpid(<pid>, 0) does",
+            work_tree=top,
+        ) from None
     except subprocess.TimeoutExpired:
         raise CodeStateError(
             f"git {command} in {top} did not end within {seconds:g} seconds; see what holds it up with "
             f"'git -C {top} status', or allow it more time with PYREPRO_GIT_TIMEOUT=<seconds>",
             work_tree=top,
         ) from None
-    if process.returncode < 0:
-        raise CodeStateError(
-            f"git {command} in {top} was killed by signal {-process.returncode}; run again", work_tree=top
-        )
-    if process.returncode:
-        words = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
+    finally:
+        vars(popen).pop("wait", None)  # what is left to do is to end it
+    status = process.returncode
+    if tells_status:
+        errors, _, told = errors.rstrip().rpartition(b"\n")
+        status = int(told) if told.isdigit() else -signal.SIGKILL
+    if status < 0:
+        raise CodeStateError(f"git {command} in {top} was killed by signal {-status:d}; run again", work_tree=top)
+    if status:
+        words = errors.decode(errors="replace").strip() or f"exit status {status}"
         raise CodeStateError(
             f"git cannot read the code state of {top}: {words}\n"
             f"{_remedy(top, words)}, or declare the state with PYREPRO_CODE_STATE.",
             work_tree=top,
         )
     return output  # type: ignore[no-any-return]
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float) -> int:
+    """Wait for a process as its own method does, which takes an exit status that is lost for 0.
+
+    Raises:
+        ChildProcessError: something else in this process has waited for it.
+        subprocess.TimeoutExpired: it has not ended.
+    """
+    end = time.monotonic() + timeout
+    pause = 0.0005
+    while process.returncode is None:
+        ended, status = os.waitpid(process.pid, os.WNOHANG)
+        if ended:
+            process.returncode = os.waitstatus_to_exitcode(status)
+        elif time.monotonic() > end:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        else:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+    return process.returncode
 
 
 def words_of(error: CodeStateError) -> str:

@@ -620,15 +620,18 @@ def fake_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_a_git_that_hangs_is_stopped(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_git(tmp_path, monkeypatch, 'case "$*" in *status*) exec sleep 600;; esac; exec $real "$@"')
-    monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "5")
+@pytest.mark.parametrize("before", ["", "exec >&- 2>&-; "])
+def test_a_git_that_hangs_is_stopped(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    fake_git(tmp_path, monkeypatch, f'case "$*" in *status*) {before}exec sleep 600;; esac; exec $real "$@"')
+    monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "2")
     before = time.monotonic()
     message = error_of(repository.path)
     assert message.startswith("git ")
     assert message.endswith(
         f"status --porcelain=v2 --branch -z --untracked-files=no --ignore-submodules=untracked --no-ahead-behind "
-        f"--no-renames in {repository.path} did not end within 5 seconds; see what holds it up with "
+        f"--no-renames in {repository.path} did not end within 2 seconds; see what holds it up with "
         f"'git -C {repository.path} status', or allow it more time with PYREPRO_GIT_TIMEOUT=<seconds>"
     )
     assert time.monotonic() - before < PATIENCE
@@ -710,6 +713,61 @@ def test_a_handler_hears_of_the_child_that_ends_while_git_runs(
 def test_a_thread_reads_the_state_where_the_process_has_a_handler_for_its_children(repository: Repository) -> None:
     with concurrent.futures.ThreadPoolExecutor() as threads:
         assert str(threads.submit(code_state, repository.path).result()) == repository.head
+
+
+@pytest.mark.usefixtures("waited_for")
+def test_a_git_that_fails_in_a_thread_is_an_error_where_a_handler_waits_for_any_child(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.git("update-index", "--assume-unchanged", "lib/model.py")
+    repository.write("lib/model.py", "hidden where ls-files says nothing")
+    # The status of listing is taken while it is the other one that is waited for.
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) echo no >&2; exit 3;; esac; exec $real "$@"')
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        for _ in range(5):
+            assert threads.submit(error_of, repository.path).result() == (
+                f"git cannot read the code state of {repository.path}: no\n"
+                f"Make 'git -C {repository.path} status' work, or declare the state with PYREPRO_CODE_STATE."
+            )
+
+
+@pytest.mark.usefixtures("waited_for")
+def test_a_git_that_hangs_in_a_thread_is_stopped_where_a_handler_waits_for_any_child(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = f"echo $$ > {tmp_path}/pid; exec sleep 600"
+    fake_git(tmp_path, monkeypatch, f'case "$*" in *ls-files*) {hang};; esac; exec $real "$@"')
+    monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "1")
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        assert "did not end within 1 seconds" in threads.submit(error_of, repository.path).result()
+    process = Path("/proc", (tmp_path / "pid").read_text().strip(), "status")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while "\nState:\tZ" not in process.read_text():
+            pass
+
+
+def test_a_git_whose_exit_status_another_thread_takes_is_an_error(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It has closed its output long before it ends, so that whoever waits for any child is sure to be the first.
+    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) exec >&- 2>&-; sleep 0.3; exit 3;; esac; exec $real "$@"')
+    stop = os.posix_spawn("/bin/sh", ["sh", "-c", "exec sleep 600"], os.environ)
+
+    def wait() -> None:
+        while os.wait()[0] != stop:
+            pass
+
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        waiting = threads.submit(wait)
+        try:
+            message = error_of(repository.path)
+        finally:
+            os.kill(stop, signal.SIGKILL)
+            waiting.result()
+    assert message == (
+        f"git ls-files -v -z in {repository.path} has ended, but another thread of this process, which waits for any "
+        f"child, took its exit status; let that wait for its own children alone, as os.waitpid(<pid>, 0) does"
+    )
 
 
 def test_a_git_that_fails_without_a_word_is_an_error(

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, o
 
 from pyrepro._call import tag_of
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
+from pyrepro._code.runs import runs_of
 from pyrepro._code.state import read_code
 from pyrepro._code.tracker import Tracker, checked_reading, warn_of_uncovered_code
 from pyrepro._config.forms import hash_of_form, json_form
@@ -242,6 +243,6 @@ def _tag(config: object, allow_dirty: bool, repo: Repo) -> Tag:
         from pyrepro._code.session import TypedCode  # imported where something was typed
 
         typed = TypedCode("the code that calls tag()", caller_frame().f_code.co_filename)
-    reading = read_code([file], where, typed)
+    reading = read_code([file], where, typed, runs_of(None))
     warn_of_uncovered_code(reading)
     return tag_of(checked_reading(reading, is_allowed).state, hash_of_form(form))

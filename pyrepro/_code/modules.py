@@ -164,7 +164,7 @@ def caller_frame() -> types.FrameType:
 def caller_file() -> str | None:
     """The file of the code that calls pyrepro, as :func:`function_file` gives it."""
     frame = caller_frame()
-    return _file_of_code(frame.f_code, frame.f_globals)
+    return file_of_code(frame.f_code, frame.f_globals)
 
 
 def typed_code_of(function: object = None) -> types.CodeType | None:
@@ -189,7 +189,7 @@ def typed_code_of(function: object = None) -> types.CodeType | None:
 def _is_typed(code: types.CodeType, namespace: dict[str, Any]) -> bool:
     if consoles.is_console_name(code.co_filename) or consoles.is_console_namespace(namespace):
         return True
-    return namespace.get("__name__") == "__main__" and is_interactive() and _file_of_code(code, namespace) is None
+    return namespace.get("__name__") == "__main__" and is_interactive() and file_of_code(code, namespace) is None
 
 
 def module_body(frame: types.FrameType) -> types.FrameType | None:
@@ -212,7 +212,7 @@ def function_file(function: object) -> str | None:
     function = without_partials(function)
     namespace = getattr(function, "__globals__", {})
     if namespace.get("__name__") == getattr(function, "__module__", None):
-        return _file_of_code(function.__code__, namespace)  # type: ignore[attr-defined]
+        return file_of_code(function.__code__, namespace)  # type: ignore[attr-defined]
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     return file_of_module(module)
 
@@ -241,8 +241,16 @@ class LoadedModule(NamedTuple):
     target: str | None = None  # of a link over which the module was found, what the link said; the file is the link
 
 
-GONE = types.ModuleType("gone")
-"""Stands for a module that was loaded and is no longer in sys.modules."""
+class Gone(types.ModuleType):
+    """Stands for a module that was loaded and is no longer in sys.modules, or for a run in none.
+
+    To be told by its type: isinstance() makes a module load that LazyLoader has put off.
+    """
+
+    ran_in: dict[str, Any] | None = None  # the namespace, where that is known
+
+
+_GONE = Gone("gone")
 
 
 class _Look(NamedTuple):
@@ -301,14 +309,28 @@ def loaded_modules() -> list[LoadedModule]:
     ran = [path for path in consoles.files_run() if not imports.is_run_seen(path) and not is_installed(path)]
     return [
         *loaded,
-        *(LoadedModule(name, GONE, load.spec, load.file, now) for name, load in gone),
+        *(LoadedModule(name, _GONE, load.spec, load.file, now) for name, load in gone),
         *map(unseen_run, ran),
     ]
 
 
-def unseen_run(path: str) -> LoadedModule:
-    """A file that runs, or has run, in no module that is there, unseen."""
-    return LoadedModule(imports.name_of_run(path), GONE, None, path, STARTED)
+_numbers = itertools.count()
+_last_runs: dict[str, Gone] = {}
+"""What stands for the module of the last run of each file that ran in none, unseen."""
+
+
+def unseen_run(path: str, namespace: dict[str, Any] | None = None) -> LoadedModule:
+    """A file that runs, or has run, in no module that is there, unseen.
+
+    Args:
+        path: the file.
+        namespace: where it runs, None for wherever it ran last: in another one it may be another code.
+    """
+    last = _last_runs.get(path)
+    if last is None or (namespace is not None and last.ran_in is not namespace):
+        _last_runs[path] = last = Gone(f"gone {next(_numbers)}")
+        last.ran_in = namespace
+    return LoadedModule(imports.name_of_run(path), last, None, path, STARTED)
 
 
 def modules_loaded_before_pyrepro() -> list[LoadedModule]:
@@ -332,7 +354,7 @@ def modules_loaded_before_pyrepro() -> list[LoadedModule]:
         file = _file_in(namespace, code)
         if file is not None and not is_plainly_installed(file):
             _bodies_at_import.append((namespace, file))
-            found.append(unseen_run(_real_file(file, real_directories)))
+            found.append(unseen_run(_real_file(file, real_directories), namespace))
     _time_of_last_look = IMPORTED
     return found
 
@@ -382,7 +404,7 @@ def _archive_of(file: str) -> str | None:
     return None
 
 
-def _file_of_code(code: types.CodeType, namespace: dict[str, Any]) -> str | None:
+def file_of_code(code: types.CodeType, namespace: dict[str, Any]) -> str | None:
     """The file of code that runs in a namespace, None where it has none, a relative path where that is not known."""
     if consoles.is_console_name(code.co_filename):
         return None

@@ -74,8 +74,8 @@ def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) 
         return _counted_copies(some, found)
     if len(set(found)) > 1:
         return _unknown(
-            ("several", *(id(module.spec) for module in some)),
-            f"{' and '.join(sorted(module.name for module in some))} were loaded from {some[0].file}, which "
+            ("several", *sorted({_identity(module) for module in some})),
+            f"{' and '.join(sorted({module.name for module in some}))} were loaded from {some[0].file}, which "
             f"{_last_write(some[0].file)}, and held something else between their loads; start the program again",
         )
     return found[0] if found else None
@@ -206,7 +206,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     """The load that a module comes from: seen, or unseen and still known."""
     load = imports.load_of(module.name, module.module, module.spec)
     if load is not None:
-        return _patched_in_place(module, load)
+        return _run_anew(module, load, bodies) or _patched_in_place(module, load)
     cached = imports.cache_of(module.spec)
     try:
         load = Load(module.file, module.spec, cached=cached, links=_links_to(module))
@@ -231,6 +231,23 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
     imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
+
+
+def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> Load | Unknown | None:
+    """What runs now in the place of a module that was loaded, as runpy runs it by the same spec; None of most."""
+    code = bodies.get(id(imports.namespace_of(module.module)))
+    if code is None or not load.is_import or load.content is None or getattr(load.spec, "_initializing", False):
+        return None
+    if real_path(code.co_filename) != module.file:
+        return None  # typed in a console, in whose namespace %run has left the spec
+    status = _status_of(module.file)
+    if (status is not None and fingerprint_of(status) == load.fingerprint) or _compiles_to(load.content, code):
+        return None
+    now = None if status is None else Load(module.file, module.spec, links=load.links)
+    if now is not None and now.content is not None and _compiles_to(now.content, code):
+        return now
+    # Of another run of the same module more may be unknown.
+    return _unknown_load(module, load, "and something else runs in its place")._replace(id=os.urandom(20).hex())
 
 
 def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
@@ -264,9 +281,9 @@ def _links_to(module: LoadedModule) -> dict[str, str]:
 
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
-    own = bodies.get(id(imports.namespace_of(module.module)))
-    codes = [own] if own is not None else []
-    if module.module is modules.GONE:
+    namespace = module.module.ran_in if type(module.module) is modules.Gone else imports.namespace_of(module.module)
+    codes = [code for code in [bodies.get(id(namespace))] if code is not None]
+    if namespace is None:
         codes = [code for code in bodies.values() if real_path(code.co_filename) == module.file]
     return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
@@ -288,7 +305,9 @@ def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:
     if status is None or cache is None or not is_magic(cache) or status.st_mtime_ns < retargeted:
         return False
     # Written before pyrepro was imported, as the module was; or, of one that was loaded later, before this look at it.
-    is_of_then = module.seen_after != STARTED or status.st_mtime_ns <= IMPORTED
+    # Of one that nobody registered it is not known when it was loaded.
+    is_unregistered = module.module is not sys.modules.get(module.name) and type(module.module) is not modules.Gone
+    is_of_then = is_unregistered or module.seen_after != STARTED or status.st_mtime_ns <= IMPORTED
     return is_of_then and load.may_use(cache)
 
 
@@ -298,7 +317,7 @@ def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool
         return f"{found}, {_future(module)}"
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
     since = f"{found}, after {then} at {_clock(module.seen_after)}"
-    if module.module is modules.GONE:
+    if type(module.module) is modules.Gone:
         return f"{since}, so something else may have been run; {_remedy(module)}"
     remedy = _remedy(module)
     if module.name not in _PROGRAM:
@@ -355,8 +374,14 @@ def _future(module: LoadedModule) -> str:
 
 
 def _unknown_module(module: LoadedModule, reason: str) -> Unknown:
-    key = id(module.module) if module.spec is None else id(module.spec)
-    return _unknown((module.name, key), reason)
+    return _unknown((module.name, _identity(module)), reason)
+
+
+def _identity(module: LoadedModule) -> str:
+    """What no other load or run has, as long as the process lives."""
+    if type(module.module) is modules.Gone and module.spec is None:
+        return module.module.__name__  # it may be gone itself, and another have its id
+    return str(id(module.module if module.spec is None else module.spec))
 
 
 _unknown_ids: dict[tuple[Any, ...], str] = {}

@@ -19,6 +19,7 @@ from pyrepro._code.git import run_git
 from pyrepro._code.links import leads_out
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.porcelain import Entry
+from pyrepro._code.runs import running
 from pyrepro._code.sources import Sources, left_behind, links_of
 from pyrepro._code.start import real_path
 from pyrepro._paths import is_inside, relative_to
@@ -174,6 +175,7 @@ def read_code(
     files: Iterable[str | None],
     repo: str | None = None,
     typed: TypedCode | None = None,
+    ran: Sequence[LoadedModule] = (),
 ) -> Reading:
     """The state of the repository that holds the first of some files, or that is named.
 
@@ -181,6 +183,7 @@ def read_code(
         files: the file of the function's module, then the one that applies the decorator.
         repo: a path in the work tree, instead of them.
         typed: the code, where it was typed in an interactive session.
+        ran: what has made the function in no module that is there.
 
     Raises:
         CodeStateError: the state cannot be determined, or is not the declared one.
@@ -194,7 +197,7 @@ def read_code(
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     try:
-        reading = _read_work_tree(top, known, inputs)
+        reading = _read_work_tree(top, known, inputs, ran)
     except CodeStateError as error:
         return _declared_instead(declared, typed, error)
     if declared not in (None, reading.state):
@@ -335,7 +338,7 @@ def _is_of_environment(file: str) -> bool:
     return modules.is_installed(file) and not leads_out(file)
 
 
-def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) -> Reading:
+def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None, ran: Sequence[LoadedModule]) -> Reading:
     loaded: list[LoadedModule] = []
     files_of_copies: dict[bytes, str] = {}
     real = modules.real_files(file for file in files if not _is_of_environment(file))
@@ -349,6 +352,8 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None) ->
         _add_links(top, loaded, found)
         files_of_copies.clear()
         files_of_copies.update(_files_of_copies(found))
+        for path, some in _by_path(top, [run for run in (*ran, *running()) if is_inside(run.file, top)]).items():
+            found.setdefault(path, []).extend(some)
         for path, file in own.items():
             if path not in found:
                 found[path] = [modules.unseen_run(file)]

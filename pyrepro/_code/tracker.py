@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyrepro import _environ
 from pyrepro._code import imports, modules
 from pyrepro._code.modules import LoadedModule
+from pyrepro._code.runs import runs_of
 from pyrepro._code.state import (
     CodeState,
     Reading,
@@ -57,7 +58,7 @@ class _ModulesThen:
         # By identity: specs may be equal. The specs are kept alive, so that no other one gets the same id.
         self._loads = {module.name: (id(module.spec), type(module.module)) for module in loaded}
         self._kept_alive = loaded
-        present = [module for module in loaded if module.module is not modules.GONE]
+        present = [module for module in loaded if type(module.module) is not modules.Gone]
         self._names = [module.name for module in present]
         self._modules = [module.module for module in present]
         self._specs = [module.spec for module in present]
@@ -147,6 +148,7 @@ class Tracker:
         self._spec = self._current_spec()
         file = modules.function_file(function)
         self._files = (file, modules.caller_file())
+        self._runs = runs_of(function)
         self._repo = repo
         self._records = records
         self._code = code
@@ -175,13 +177,14 @@ class Tracker:
         if self._is_interactive:
             self._reading, _, self._patch = self._observe()
         reading = self._reading._replace(loaded=()) if isinstance(self._reading, Reading) else self._reading
-        elsewhere = {
+        elsewhere: dict[str, Any] = {
             "_reading": reading,
             "_modules": _NO_MODULES,
             "_spec": None,
             "_is_interactive": False,
             "_guarded": None,
             "_typed": None,
+            "_runs": [],
         }
         return self.__dict__ | elsewhere
 
@@ -327,7 +330,7 @@ class Tracker:
     def _observe(self) -> _Observation:
         keys = _keys_of_modules()
         try:
-            reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed))
+            reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed, self._runs))
             warn_of_uncovered_code(reading)
             return _Observation(reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch)
         except CodeStateError as error:

@@ -620,11 +620,11 @@ def fake_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize("before", ["", "exec >&- 2>&-; "])
+@pytest.mark.parametrize("first", ["", "exec >&- 2>&-; "])
 def test_a_git_that_hangs_is_stopped(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    fake_git(tmp_path, monkeypatch, f'case "$*" in *status*) {before}exec sleep 600;; esac; exec $real "$@"')
+    fake_git(tmp_path, monkeypatch, f'case "$*" in *status*) {first}exec sleep 600;; esac; exec $real "$@"')
     monkeypatch.setenv("PYREPRO_GIT_TIMEOUT", "2")
     before = time.monotonic()
     message = error_of(repository.path)

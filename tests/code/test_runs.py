@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Repository
 from test_session import EMPTY, execute, loaded_tag
-from test_what_runs import WAITS, Alive, tag, timeless
+from test_what_runs import WAITS, Alive, tag, timeless, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
 
@@ -169,3 +169,157 @@ def test_a_library_function_of_an_environment_in_the_work_tree_is_no_change(repo
     repository.git("commit", "-q", "-m", "forget the environment")
     done = repository.run("train.py", env={"PYTHONPATH": os.path.join(repository.path, "venv/lib/site-packages")})
     assert done.stdout == f"foo-{tag(repository.head)}\n", done.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- run again
+
+EXEC = "path = os.path.abspath('plain.py')\nexec(compile(open(path).read(), path, 'exec'), {'__name__': 'x', '__file__': path})"
+RUNS = {
+    "run_path": "runpy.run_path('plain.py')",
+    "exec": EXEC,
+    "exec in a new main module": (
+        "path = os.path.abspath('plain.py'); main = types.ModuleType('__main__'); main.__file__ = path\n"
+        "own, sys.modules['__main__'] = sys.modules['__main__'], main\n"
+        "exec(compile(open(path).read(), path, 'exec'), vars(main)); sys.modules['__main__'] = own"
+    ),
+    "run_module": "runpy.run_module('plain')",
+    "spec_from_file_location": (
+        "spec = importlib.util.spec_from_file_location('other', 'plain.py')\n"
+        "spec.loader.exec_module(importlib.util.module_from_spec(spec))"
+    ),
+}
+TWICE = "import importlib.util, os, pyrepro, runpy, sys, types\n{first}\n{waits}\n{second}\n"
+SHOWS = f"{DECORATED}print(*save('foo'), flush=True)\n"
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_script_that_is_run_again_after_an_edit_has_the_name_of_the_edit(repository: Repository, run: str) -> None:
+    repository.commit(plain=SHOWS, main=TWICE.format(first=RUNS[run], waits=WAITS, second=RUNS[run]))
+    alive = Alive(repository, "main.py")
+    edited = SHOWS.replace("LR = 1", "LR = 2")
+    repository.write("plain.py", edited)
+    assert alive.line == f"foo-{tag(repository.head)} 1\n"
+    assert alive.go_on()[0].removeprefix("waiting\n") == f"foo-{tag(repository.head, plain=edited)} 2\n"
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_script_that_is_run_again_and_nobody_edits_is_clean(repository: Repository, run: str) -> None:
+    shows = SHOWS.replace(", allow_dirty=True", "")
+    repository.commit(plain=shows, main=TWICE.format(first=f"import plain\n{RUNS[run]}", waits="", second=RUNS[run]))
+    done = repository.run("main.py")
+    assert (done.stdout, done.stderr) == (3 * f"foo-{tag(repository.head)} 1\n", "")
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_script_that_is_edited_while_it_runs_counts_as_it_was_run(repository: Repository, run: str) -> None:
+    shows = f"{SHOWS}{WAITS}@Artifact('p')\ndef more(p): return p\nprint(more('bar'))\n"
+    repository.commit(plain=shows, main=TWICE.format(first="", waits="", second=RUNS[run]))
+    alive = Alive(repository, "main.py")
+    repository.write("plain.py", "LR = 2\n")
+    stdout, stderr = alive.go_on()
+    name = tag(repository.head)
+    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"bar-{name}\n", "")
+
+
+def edited_and_run_again(repository: Repository, run: str, plain: str, rest: str = "") -> tuple[Alive, str]:
+    """A program that has imported a module, which is then edited, and goes on to run it."""
+    main = TWICE.format(first="import plain", waits=WAITS, second=f"names = {run}\n{rest}")
+    repository.commit(plain=plain, main=main)
+    alive = Alive(repository, "main.py")
+    edited = plain.replace("LR = 1", "LR = 2")
+    repository.write("plain.py", edited)
+    return alive, edited
+
+
+def test_a_module_that_is_run_after_it_was_imported_and_edited_is_what_runs(repository: Repository) -> None:
+    alive, edited = edited_and_run_again(repository, "runpy.run_module('plain', alter_sys=True)", SHOWS)
+    assert alive.line == f"foo-{tag(repository.head)} 1\n"
+    assert alive.go_on()[0].removeprefix("waiting\n") == f"foo-{tag(repository.head, plain=edited)} 2\n"
+
+
+SAVES = "print(*pyrepro.Artifact('outpath', allow_dirty=True)(names['save'])('foo'))"
+
+
+@pytest.mark.parametrize("plain", [DECORATED + "if __name__ == 'again':\n    print(*save('foo'))\n", PLAIN])
+def test_a_module_that_is_edited_between_its_import_and_its_run_is_unknown(repository: Repository, plain: str) -> None:
+    call = "runpy.run_module('plain', run_name='again')"
+    alive, _ = edited_and_run_again(repository, call, plain, SAVES if plain == PLAIN else "")
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+    found = "/plain.py and plain were loaded from" if plain != PLAIN else ", so something else may have been run"
+    assert found in stderr.splitlines()[1]
+
+
+def test_a_module_that_is_edited_before_it_is_run_and_while_it_runs_is_unknown(repository: Repository) -> None:
+    plain = f"import sys\nif 'again' in sys.argv:\n    print('again', flush=True)\n    input()\n{SHOWS}"
+    call = "sys.argv.append('again'); runpy.run_module('plain', alter_sys=True)"
+    alive, edited = edited_and_run_again(repository, call, plain)
+    assert alive.process.stdin is not None and alive.process.stdout is not None
+    assert alive.line == f"foo-{tag(repository.head)} 1\n"
+    alive.process.stdin.write("\n")
+    alive.process.stdin.flush()
+    while alive.line != "again\n":
+        alive.line = alive.process.stdout.readline()
+    repository.write("plain.py", edited.replace("LR = 2", "LR = 3"))
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert timeless(stderr).splitlines()[1] == (
+        f"  plain.py: {repository.path}/plain.py was written at <time>, after the module plain was found at <time>, and "
+        f"something else runs in its place; start the program again, or in a session type importlib.reload(plain)"
+    )
+
+
+# ------------------------------------------------------------------------------- modules that nobody has registered
+
+BY_PATH = (
+    "import importlib.util\nspec = importlib.util.spec_from_file_location('by_path', 'helper.py')\n"
+    "helper = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(helper)"
+)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_module_that_is_in_no_sys_modules_counts_as_it_was_loaded(repository: Repository, place: str) -> None:
+    decorated = "@Artifact('p')\ndef early(p): pass\n"
+    script = train(**{place: BY_PATH}).replace("print(", f"{decorated}{WAITS}@Artifact('p')\ndef late(p): pass\nprint(")
+    repository.commit(helper="LR = 1\n", train=script)
+    alive = Alive(repository, "train.py")
+    repository.commit(helper="LR = 2\n")
+    stdout, _ = alive.go_on()
+    name = f"foo-{tag(repository.git('rev-parse', 'HEAD~1'))}.txt"
+    assert stdout == f"{name}\n"
+    assert (repository.path / name).read_text() == "1"
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_module_that_is_in_no_sys_modules_and_was_written_since_the_start_is_unknown_without_its_cache(
+    repository: Repository, place: str
+) -> None:
+    script = train(**{place: f"{BY_PATH}\n{WAITS}"})
+    repository.commit(helper="LR = 1\n", train=script)
+    alive = Alive(repository, "train.py")
+    repository.commit(helper="LR = 2\n")
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert (
+        timeless(stderr).splitlines()[1].startswith(f"  helper.py: {repository.path}/helper.py was written at <time>, ")
+    )
+
+
+def test_a_module_that_a_session_loads_by_its_path_after_an_edit_is_clean_once_it_is_committed(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+    repository.write(".gitignore", "__pycache__/\n")
+    steps = f"{BY_PATH}\nimport pyrepro\n@pyrepro.Artifact('p')\ndef save(p): return p, helper.LR\n"
+    repository.commit(helper="LR = 1\n", steps=steps)
+    edit = edit_of("helper.py", "LR = 1", "LR = 22")
+    printed = execute(
+        repository.path, "import pyrepro", edit, COMMIT, "import steps", CALL.replace("save", "steps.save")
+    )
+    assert printed[-1] == f"foo-{tag(repository.head)} 22"
+
+
+def test_a_module_that_is_in_no_sys_modules_and_not_in_git_is_a_change(repository: Repository) -> None:
+    repository.commit(train=train(after=BY_PATH))
+    repository.write("helper.py", "LR = 1\n")
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"

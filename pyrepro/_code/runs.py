@@ -1,0 +1,70 @@
+"""What runs, or has run, in no module that is there: files under exec and runpy, and modules that nobody registered.
+
+Source: runpy, which asks no finder for a module that is loaded already, and runs what its file holds by then.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+from pyrepro._code import consoles, imports, modules
+from pyrepro._code.modules import LoadedModule
+from pyrepro._code.start import STARTED
+
+
+def running() -> list[LoadedModule]:
+    """The files whose bodies run now, in any thread, in a namespace that is of no module."""
+    found = (_unseen_run(namespace, code) for namespace, code in modules.module_bodies())
+    return [run for run in found if run is not None]
+
+
+def runs_of(function: object) -> list[LoadedModule]:
+    """What has run in no module and made a function, or the calling code; and what modules these hold unregistered."""
+    frame = modules.caller_frame()
+    function = modules.without_partials(function)
+    code: Any = getattr(function, "__code__", None)
+    makers = [(frame.f_globals, frame.f_code)]
+    if isinstance(code, types.CodeType):
+        makers.append((getattr(function, "__globals__", {}), code))
+    found = [run for maker in makers if (run := _unseen_run(*maker)) is not None]
+    return [*found, *(each for namespace, _ in makers for each in _unregistered_in(namespace))]
+
+
+def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule | None:
+    """The run of a file in a namespace that no load that was seen has made."""
+    # Made-up names, as those of doctests, are of no file.
+    file = None if code.co_filename.startswith("<") else modules.file_of_code(code, namespace)
+    real = next(modules.real_files([file]), None) if file else None
+    if real is None or modules.is_installed(real) or _is_of_module(namespace):
+        return None
+    spec = namespace.get("__spec__")
+    load = None if spec is None else imports.load_of(str(namespace.get("__name__")), None, spec)
+    is_seen = imports.is_run_seen(real) if load is None else load.is_run or not _is_of_another_module(namespace, spec)
+    # What %run has run counts as it was run last, wherever that was.
+    return None if is_seen else modules.unseen_run(real, None if real in consoles.files_run() else namespace)
+
+
+def _is_of_module(namespace: dict[str, Any]) -> bool:
+    return imports.namespace_of(sys.modules.get(str(namespace.get("__name__")))) is namespace
+
+
+def _is_of_another_module(namespace: dict[str, Any], spec: Any) -> bool:
+    """Whether the module that has a spec is there, and has another namespace: this one is of a later run."""
+    module = sys.modules.get(str(getattr(spec, "name", "")))
+    other = imports.namespace_of(module)
+    return other is not namespace and other.get("__spec__") is spec
+
+
+def _unregistered_in(namespace: dict[str, Any]) -> list[LoadedModule]:
+    """The modules in a namespace that are not in sys.modules, as those that are made from their spec by hand."""
+    held = [value for value in list(namespace.values()) if type(value) is types.ModuleType]
+    found = []
+    for module in held:
+        name = str(imports.namespace_of(module).get("__name__"))
+        if sys.modules.get(name) is not module and (file := modules.file_of_module(module)) is not None:
+            real = next(modules.real_files([file]))
+            if not modules.is_installed(real):
+                found.append(LoadedModule(name, module, modules.spec_of(module), real, STARTED))
+    return found

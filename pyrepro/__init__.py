@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyrepro._artifact import Artifact, tag
 from pyrepro._code.modules import modules_loaded_before_pyrepro as _modules_loaded_before_pyrepro
+from pyrepro._code.runs import replaced_before_pyrepro as _replaced_before_pyrepro
 from pyrepro._code.sources import note_loaded_modules as _note_loaded_modules
 from pyrepro._code.state import CodeState, code_state
 from pyrepro._config.forms import canonical_json, config_hash, to_json
@@ -70,7 +71,7 @@ __all__ = [
 
 
 # What is loaded later is seen by the finder of _code.imports; of what is loaded already, the files say it now or never.
-_note_loaded_modules(_modules_loaded_before_pyrepro())
+_note_loaded_modules([*_modules_loaded_before_pyrepro(), *_replaced_before_pyrepro()])
 
 # Imported when they are first asked for: what writes artifacts does not need them.
 _LATER = {

@@ -1,23 +1,49 @@
-"""What runs, or has run, in no module that is there: files under exec and runpy, and modules that nobody registered.
+"""What runs, or has run, in no module that is there: under exec and runpy, unregistered, with something in its place.
 
 Source: runpy, which asks no finder for a module that is loaded already, and runs what its file holds by then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
+from importlib.machinery import PathFinder
 from typing import Any
 
 from pyrepro._code import consoles, imports, modules
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.start import STARTED
+from pyrepro._paths import is_plainly_installed
+
+
+def replaced_before_pyrepro() -> list[LoadedModule]:
+    """The modules that have put something else in their place before pyrepro was imported.
+
+    Nothing of them is left to tell their files, but that import finds these by their names.
+    """
+    for name, module in list(sys.modules.items()):
+        if module is None or issubclass(type(module), types.ModuleType):
+            continue
+        package = imports.namespace_of(sys.modules.get(name.rpartition(".")[0]))
+        if "." in name and "__path__" not in package:
+            continue
+        with contextlib.suppress(Exception):  # the import never fails because of this
+            spec = PathFinder.find_spec(name, package.get("__path__"))
+            file = spec.origin if spec is not None and spec.has_location else None
+            if file is not None and not is_plainly_installed(file):
+                real = next(modules.real_files([file]))
+                _replaced.append(LoadedModule(name, modules.Gone(name), spec, real, STARTED))
+    return _replaced
+
+
+_replaced: list[LoadedModule] = []
 
 
 def running() -> list[LoadedModule]:
-    """The files whose bodies run now, in any thread, in a namespace that is of no module."""
+    """The files whose bodies run now, in any thread, in a namespace that is of no module; and what was replaced."""
     found = (_unseen_run(namespace, code) for namespace, code in modules.module_bodies())
-    return [run for run in found if run is not None]
+    return [*_replaced, *(run for run in found if run is not None)]
 
 
 def runs_of(function: object) -> list[LoadedModule]:

@@ -323,3 +323,58 @@ def test_a_module_that_is_in_no_sys_modules_and_not_in_git_is_a_change(repositor
     repository.commit(train=train(after=BY_PATH))
     repository.write("helper.py", "LR = 1\n")
     assert repository.run("train.py").stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+# ------------------------------------------------------------------------- modules with something else in their place
+
+IN_ITS_PLACE = {
+    "an object of its own": "import sys\nLR = 1\nclass Settings:\n    LR = LR\nsys.modules[__name__] = Settings()\n",
+    "a namespace": "import sys, types\nsys.modules[__name__] = types.SimpleNamespace(LR = 1)\n",
+    "another class": "import sys, types\nLR = 1\nsys.modules[__name__].__class__ = type('M', (types.ModuleType,), {})\n",
+}
+NAMES = {"helper": "import helper", "lib.helper": "from lib import helper"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", IN_ITS_PLACE)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_module_with_something_else_in_its_place_counts_as_it_was_loaded(
+    repository: Repository, name: str, kind: str, place: str
+) -> None:
+    file, source = f"{name.replace('.', '/')}.py", IN_ITS_PLACE[kind]
+    repository.write("lib/__init__.py", "")
+    repository.write(file, source)
+    repository.commit(train=train(**{"after": WAITS, place: f"{NAMES[name]}\n{WAITS if place == 'after' else ''}"}))
+    alive = Alive(repository, "train.py")
+    repository.write(file, source.replace("LR = 1", "LR = 2"))
+    repository.commit()
+    stdout, _ = alive.go_on()
+    assert stdout == f"foo-{tag(repository.head, **{name.replace('.', '__'): source})}.txt\n"
+
+
+@pytest.mark.parametrize("kind", IN_ITS_PLACE)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_module_with_something_else_in_its_place_that_nobody_edits_is_clean(
+    repository: Repository, kind: str, place: str
+) -> None:
+    repository.commit(helper=IN_ITS_PLACE[kind], train=train(**{place: "import helper"}, allow=False))
+    done = repository.run("train.py")
+    assert (done.stdout, done.stderr) == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
+def test_a_module_with_something_else_in_its_place_that_was_written_before_pyrepro_was_imported_is_unknown(
+    repository: Repository,
+) -> None:
+    source = IN_ITS_PLACE["a namespace"]
+    repository.commit(helper=source, train=train(before=f"import helper\n{WAITS}"))
+    alive = Alive(repository, "train.py")
+    repository.commit(helper=source.replace("LR = 1", "LR = 2"))
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert ", so something else may have been run; " in stderr
+
+
+def test_what_somebody_has_put_into_sys_modules_without_a_file_is_no_change(repository: Repository) -> None:
+    odd = "import sys\nsys.modules.update({'odd': 1, 'odd.part': 2, 'sys.part': 3, 'lib.model': 4, 'blocked': None})"
+    repository.commit(helper="LR = 1\n", train=train(before=odd, after="import helper", allow=False))
+    assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"

@@ -77,13 +77,45 @@ def files_run() -> set[str]:
 def watch_runs() -> None:
     """Note from now on what %run runs, just before: IPython reads the file at once, and keeps no module of it."""
     shell = ipython_shell()
+    if shell is not None:
+        _watch_patches(shell)
     if shell is None or isinstance(shell.safe_execfile, _Noting):
         return
+    # The extension that patches may be loaded in any cell, and patches before the next one.
+    shell.events.register("post_run_cell", lambda *_: _watch_patches(shell))
     shell.safe_execfile = _Noting(shell.safe_execfile)
     magics = shell.magics_manager.registry.get("ExecutionMagics")
     # %matplotlib has put a runner there that knows the method as it was.
     if getattr(magics, "default_runner", None) is not None:
         magics.default_runner = _Noting(magics.default_runner)
+
+
+def _watch_patches(shell: Any) -> None:
+    """Note from now on what %autoreload patches into modules, which it does without loading them again."""
+    reloader = getattr(shell.magics_manager.registry.get("AutoreloadMagics"), "_reloader", None)
+    patcher = getattr(reloader, "deduper_reloader", None)
+    if patcher is not None and not isinstance(patcher.maybe_reload_module, _NotingPatches):
+        patcher.maybe_reload_module = _NotingPatches(patcher)
+
+
+class _NotingPatches:
+    """What patches modules by the differences of two sources, which notes them afterwards.
+
+    The first of the two need not be what the module was loaded from: it is what the file held when the extension was
+    loaded, and then what it was patched with.
+    """
+
+    def __init__(self, patcher: Any) -> None:
+        self._patch, self._sources = patcher.maybe_reload_module, patcher.source_by_modname
+
+    def __call__(self, module: Any) -> Any:
+        before = self._sources.get(module.__name__)
+        is_done = self._patch(module)
+        if is_done:
+            # The session never fails because of this.
+            with contextlib.suppress(Exception):
+                imports.note_patch(module, before, self._sources[module.__name__])
+        return is_done
 
 
 class _Noting:

@@ -60,7 +60,7 @@ class Load:
 
     __slots__ = (
         *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_import", "is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
+        *("is_import", "is_mixed", "is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
     )
 
     def __init__(
@@ -71,6 +71,7 @@ class Load:
         self.found_at: str = getattr(spec, "origin", None) or file
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
+        self.is_mixed = False  # whether it was patched, and no source is known to hold all that runs
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
         self.thread = get_ident()
         self.order = _next_order(self.noted_at)
@@ -252,6 +253,23 @@ def note_run(file: Any, module: Any) -> None:
     if module is not None:
         keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
         _loads[module.__name__][-1].is_import = False
+
+
+def note_patch(module: types.ModuleType, before: str, after: str) -> None:
+    """Note that a module was patched in place with what differs between two sources.
+
+    Raises:
+        OSError: its file cannot be read.
+    """
+    name, spec = module.__name__, namespace_of(module).get("__spec__")
+    load = load_of(name, module, spec)
+    if load is None or load.content is None:
+        return  # a file that was written since it was loaded unseen counts as unknown
+    now = Load(load.file, load.spec, links=load.links)
+    now.is_reload = True
+    texts = (importlib.util.decode_source(content or b"") for content in (load.content, now.content))
+    now.is_mixed = load.is_mixed or tuple(texts) != (before, after)
+    keep_unseen(name, module, load.spec, now, now.order)
 
 
 def confirm_loads() -> None:

@@ -168,6 +168,8 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     load = _load_of(module, bodies)
     if isinstance(load, Unknown):
         return load
+    if load.is_mixed:
+        return _unknown_load(module, load, "and %autoreload patched only a part of it into the module")
     status = _status_of(module.file)
     if status is not None and fingerprint_of(status) == load.fingerprint:
         return None
@@ -206,7 +208,7 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     """The load that a module comes from: seen, or unseen and still known."""
     load = imports.load_of(module.name, module.module, module.spec)
     if load is not None:
-        return _run_anew(module, load, bodies) or _patched_in_place(module, load)
+        return _run_anew(module, load, bodies) or load
     cached = imports.cache_of(module.spec)
     try:
         load = Load(module.file, module.spec, cached=cached, links=_links_to(module))
@@ -248,30 +250,6 @@ def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeT
         return now
     # Of another run of the same module more may be unknown.
     return _unknown_load(module, load, "and something else runs in its place")._replace(id=os.urandom(20).hex())
-
-
-def _patched_in_place(module: LoadedModule, load: Load) -> Load | Unknown:
-    """What IPython's autoreload made of a module, which it can patch without loading it again."""
-    ipython = sys.modules.get("IPython")
-    shell: Any = getattr(ipython, "get_ipython", lambda: None)()
-    registry: Any = getattr(getattr(shell, "magics_manager", None), "registry", {})
-    magics = registry.get("AutoreloadMagics")
-    reloader: Any = getattr(magics, "_reloader", None)
-    times: dict[str, float] | None = getattr(reloader, "modules_mtimes", None)
-    if times is None or load.content is None:
-        return load
-    loaded = load.fingerprint[3] / 1e9
-    # A time that it does not know yet is set, so that what it finds later is an edit to it.
-    patched = times.setdefault(module.name, loaded)
-    if abs(patched - loaded) < 1e-5 or module.file in reloader.failed:
-        return load
-    status = _status_of(module.file)
-    if status is None or abs(status.st_mtime_ns / 1e9 - patched) > 1e-5:
-        return _unknown_load(module, load, "and %autoreload patched it with something else")
-    now = Load(module.file, load.spec, links=load.links)
-    now.is_reload = True
-    imports.keep_unseen(module.name, module.module, load.spec, now, now.order)
-    return now
 
 
 def _links_to(module: LoadedModule) -> dict[str, str]:

@@ -221,32 +221,71 @@ def test_a_session_with_autoreload_follows_an_edit_and_stays_with_it_where_the_n
     assert printed[1] == printed[0]
 
 
-PATCHED = """\
-import os, pathlib, pyrepro, steps
-reloader = get_ipython().magics_manager.registry["AutoreloadMagics"]._reloader
-pathlib.Path("steps.py").write_text("X = 2\\n")
-os.utime("steps.py", (2e9, 2e9))
-steps.X, reloader.modules_mtimes["steps"] = 2, 2e9
-print(f"foo-{pyrepro.code_state('.')}")
-pathlib.Path("steps.py").write_text("X = 3\\n")
-print(f"foo-{pyrepro.code_state('.')}")
-steps.X, reloader.modules_mtimes["steps"] = 3, 3e9
-pyrepro.code_state(".")
-"""
+PATCHED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, 'a', LR\n"
+RELOADS = "%load_ext autoreload\n%autoreload 2"
+CALL = "print(*steps.save('foo'))"
 
 
-def test_a_module_that_autoreload_has_patched_in_place_counts_as_the_file_that_it_was_patched_with(
+def edit_steps(old: str, new: str, *, second: int) -> str:
+    """The code that edits, and sets a time that autoreload finds to be another."""
+    text = f"open('steps.py').read().replace({old!r}, {new!r})"
+    return f"import os; text = {text}; open('steps.py', 'w').write(text); os.utime('steps.py', (2e9, 2e9 + {second}))"
+
+
+def dirty_tag(repository: Repository, content: str) -> str:
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content.encode()).hexdigest()
+    entries = json.dumps([["steps.py", "100644", blob]], separators=(",", ":"))
+    return f"{repository.head[:12]}-dirty-{hashlib.sha256(entries.encode()).hexdigest()[:12]}-{EMPTY}"
+
+
+def test_a_module_that_autoreload_has_patched_counts_as_what_it_was_patched_with(repository: Repository) -> None:
+    repository.commit(steps=PATCHED)
+    edits = [edit_steps("LR = 1", "LR = 2", second=1), edit_steps("'a'", "'bb'", second=2)]
+    printed = ipython(repository, RELOADS, "import steps", edits[0], CALL, edits[1], CALL)
+    once = PATCHED.replace("LR = 1", "LR = 2")
+    twice = once.replace("'a'", "'bb'")
+    assert printed == [f"foo-{dirty_tag(repository, once)} a 2", f"foo-{dirty_tag(repository, twice)} bb 2"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["import steps", edit_steps("LR = 1", "LR = 2", second=1), RELOADS],
+        [RELOADS, f"import steps; {edit_steps('LR = 1', 'LR = 2', second=1)}"],
+    ],
+    ids=["before it was switched on", "in the cell that imports"],
+)
+def test_an_edit_that_autoreload_does_not_notice_changes_no_name(repository: Repository, cells: list[str]) -> None:
+    repository.commit(steps=PATCHED)
+    assert ipython(repository, *cells, CALL) == [f"foo-{repository.head[:12]}-{EMPTY} a 1"]
+
+
+def test_a_module_that_autoreload_has_patched_with_a_part_of_the_edits_is_unknown_until_it_is_loaded_again(
     repository: Repository,
 ) -> None:
-    repository.commit(steps="X = 1\n")
-    entry = f'[["steps.py","100644","{hashlib.sha1(b"blob 6" + bytes(1) + b"X = 2" + bytes([10])).hexdigest()}"]]'
-    state = f"foo-{repository.head}-dirty-{hashlib.sha256(entry.encode()).hexdigest()}"
-    *names, error = ipython(repository, "%load_ext autoreload", PATCHED)
-    assert names == [state, state]
-    assert error.startswith(
-        f"CodeStateError: which code runs cannot be determined: {repository.path}/steps.py was written at "
+    repository.commit(steps=PATCHED)
+    cells = ["import steps", edit_steps("LR = 1", "LR = 2", second=1), RELOADS, edit_steps("'a'", "'bb'", second=2)]
+    state = "import pyrepro\ntry: print('foo-', pyrepro.code_state('.'))\nexcept Exception as e: print('CodeStateError: ', e)"
+    more = [edit_steps("'bb'", "'ccc'", second=3), state, "import importlib; _ = importlib.reload(steps)", CALL]
+    refused, again, known = ipython(repository, *cells, state, *more)
+    part = ", and %autoreload patched only a part of it into the module; start the program again, or in a session type "
+    for each in (refused, again):
+        assert each.startswith("CodeStateError:  which code runs cannot be determined: ")
+        assert each.endswith(f"{part}importlib.reload(steps)")
+    twice = PATCHED.replace("LR = 1", "LR = 2").replace("'a'", "'ccc'")
+    assert known == f"foo-{dirty_tag(repository, twice)} ccc 2"
+
+
+def test_a_module_that_was_edited_and_patched_before_pyrepro_is_unknown(repository: Repository) -> None:
+    repository.commit(steps="LR = 1\n")
+    edit = edit_steps("LR = 1", "LR = 2", second=1)
+    state = "import pyrepro\ntry: print('foo-', pyrepro.code_state('.'))\nexcept Exception as e: print('CodeStateError: ', e)"
+    [found] = ipython(repository, f"{RELOADS}\nimport steps", edit, "steps.LR", state)
+    assert found.startswith("CodeStateError:  which code runs cannot be determined: ")
+    later = ipython(
+        repository, f"{RELOADS}\nimport steps", edit, state, edit_steps("LR = 2", "LR = 3", second=2), state
     )
-    assert ", and %autoreload patched it with something else; start the program again" in error
+    assert [each.partition(":")[0] for each in later] == ["CodeStateError", "CodeStateError"]
 
 
 def test_a_module_whose_file_was_deleted_counts_as_it_was_loaded(repository: Repository) -> None:

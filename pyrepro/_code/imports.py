@@ -60,7 +60,7 @@ class Load:
 
     __slots__ = (
         *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_import", "is_mixed", "is_reload", "is_run", "links", "mode", "noted_at", "order", "spec", "thread"),
+        *("is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec", "thread"),
     )
 
     def __init__(
@@ -71,7 +71,7 @@ class Load:
         self.found_at: str = getattr(spec, "origin", None) or file
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
-        self.is_mixed = False  # whether it was patched, and no source is known to hold all that runs
+        self.mixed = ""  # why no source is known to hold all that runs
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
         self.thread = get_ident()
         self.order = _next_order(self.noted_at)
@@ -211,6 +211,8 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
             os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
         load.doubtful_cache = None
     load.is_reload = is_reload
+    if is_reload and type(spec.loader) is SourceFileLoader:
+        _watch_reload(load, _loads.get(name, [])[-1:], spec.loader)
     if name in _loads:
         load.during = _running_modules()
     _keep(name, load)
@@ -219,6 +221,21 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         _keep_run(copy.copy(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:
+    """Note whether a reload fails: its module stays, with a part of what was there before."""
+    is_the_same = any(one.content == load.content and not one.mixed for one in before)
+
+    def exec_module(module: types.ModuleType) -> None:
+        del loader.exec_module
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            load.mixed = "" if is_the_same else "and its reload failed"
+            raise
+
+    loader.exec_module = exec_module
 
 
 def name_of_run(path: str) -> str:
@@ -268,7 +285,9 @@ def note_patch(module: types.ModuleType, before: str, after: str) -> None:
     now = Load(load.file, load.spec, links=load.links)
     now.is_reload = True
     texts = (importlib.util.decode_source(content or b"") for content in (load.content, now.content))
-    now.is_mixed = load.is_mixed or tuple(texts) != (before, after)
+    if tuple(texts) != (before, after):
+        now.mixed = "and %autoreload patched only a part of it into the module"
+    now.mixed = load.mixed or now.mixed
     keep_unseen(name, module, load.spec, now, now.order)
 
 

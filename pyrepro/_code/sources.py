@@ -168,8 +168,8 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     load = _load_of(module, bodies)
     if isinstance(load, Unknown):
         return load
-    if load.is_mixed:
-        return _unknown_load(module, load, "and %autoreload patched only a part of it into the module")
+    if load.mixed:
+        return _unknown_load(module, load, load.mixed)
     status = _status_of(module.file)
     if status is not None and fingerprint_of(status) == load.fingerprint:
         return None

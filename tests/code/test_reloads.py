@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Repository
 from test_session import execute
+from test_what_runs import WAITS, Alive, tag, timeless
 
 from pyrepro._code import imports
 from pyrepro._code.reloads import History, SourceLoad, left_behind, read_body
@@ -404,3 +405,56 @@ def test_ten_thousand_loads_keep_the_first_and_the_last_few(tmp_path: Path, monk
 
 def test_nothing_is_behind_where_nothing_was_loaded_again() -> None:
     assert left_behind([history("helper", (2, "LR = 1")), history("steps", (1, "from helper import LR"))]) == {}
+
+
+# ----------------------------------------------------------------------------------------------- reloads that fail
+
+FAILS = """\
+import contextlib, importlib, pyrepro, helper
+{waits}
+for _ in range({times}):
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        importlib.reload(helper)
+@pyrepro.Artifact("p", allow_dirty=True)
+def save(p):
+    return p, helper.LR
+print(*save("foo"))
+"""
+BROKEN = {
+    "no Python": "LR = (\n",
+    "an error": "LR = 2\nraise ValueError\n",
+    "interrupted": "LR = 2\nraise KeyboardInterrupt\n",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_module_whose_reload_failed_after_an_edit_is_unknown(repository: Repository, kind: str, times: int) -> None:
+    repository.commit(helper="LR = 1\n", main=FAILS.format(waits=WAITS, times=times))
+    alive = Alive(repository, "main.py")
+    repository.commit(helper=BROKEN[kind])
+    stdout, stderr = alive.go_on()
+    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert timeless(stderr).splitlines()[1] == (
+        f"  helper.py: {repository.path}/helper.py was written at <time>, after the module helper was found at <time>, "
+        f"and its reload failed; start the program again, or in a session type importlib.reload(helper)"
+    )
+
+
+def test_a_module_whose_reload_failed_and_then_did_not_is_known(repository: Repository) -> None:
+    main = FAILS.format(waits=WAITS, times=1).replace("@pyrepro", f"{WAITS}importlib.reload(helper)\n@pyrepro")
+    repository.commit(helper="LR = 1\n", main=main)
+    alive = Alive(repository, "main.py")
+    repository.write("helper.py", "LR = 2\nraise ValueError\n")
+    assert alive.process.stdin is not None and alive.process.stdout is not None
+    alive.process.stdin.write("\n")
+    alive.process.stdin.flush()
+    assert alive.process.stdout.readline() == "waiting\n"
+    repository.commit(helper="LR = 3\n")
+    assert alive.go_on() == (f"foo-{tag(repository.head)} 3\n", "")
+
+
+def test_a_module_of_which_a_reload_of_the_same_failed_is_clean(repository: Repository) -> None:
+    helper = "import os\nif 'FAILS' in os.environ: raise ValueError\nLR = 1\n"
+    repository.commit(helper=helper, main=FAILS.format(waits="import os; os.environ['FAILS'] = '1'", times=2))
+    assert repository.run("main.py").stdout == f"foo-{tag(repository.head)} 1\n"

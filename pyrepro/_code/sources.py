@@ -236,10 +236,10 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
 
 
 def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> Load | Unknown | None:
-    """What runs now in the place of a module that was loaded, as runpy runs it by the same spec; None of most."""
-    code = bodies.get(id(imports.namespace_of(module.module)))
-    if code is None or not load.is_import or load.content is None or getattr(load.spec, "_initializing", False):
-        return None
+    """What runs now in the place of what a module was loaded from, as exec or runpy runs it; None of most."""
+    code = bodies.get(id(_namespace_of(module)))
+    if code is None or load.content is None or getattr(load.spec, "_initializing", False):
+        return None  # of a module that is imported, a loader may have made something else of its source
     if real_path(code.co_filename) != module.file:
         return None  # typed in a console, in whose namespace %run has left the spec
     status = _status_of(module.file)
@@ -247,7 +247,11 @@ def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeT
         return None
     now = None if status is None else Load(module.file, module.spec, links=load.links)
     if now is not None and now.content is not None and _compiles_to(now.content, code):
+        if module.spec is None:  # with a spec, the module itself may be another one
+            imports.keep_unseen(module.name, module.module, None, now, now.order)
         return now
+    if module.name in _PROGRAM or not (load.is_import or module.spec is None):
+        return None
     # Of another run of the same module more may be unknown.
     return _unknown_load(module, load, "and something else runs in its place")._replace(id=os.urandom(20).hex())
 
@@ -257,9 +261,14 @@ def _links_to(module: LoadedModule) -> dict[str, str]:
     return {} if file is None else followed(file)[1]
 
 
+def _namespace_of(module: LoadedModule) -> dict[str, Any] | None:
+    """Where the body of a module runs, None of one that is gone."""
+    return module.module.ran_in if type(module.module) is modules.Gone else imports.namespace_of(module.module)
+
+
 def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
-    namespace = module.module.ran_in if type(module.module) is modules.Gone else imports.namespace_of(module.module)
+    namespace = _namespace_of(module)
     codes = [code for code in [bodies.get(id(namespace))] if code is not None]
     if namespace is None:
         codes = [code for code in bodies.values() if real_path(code.co_filename) == module.file]

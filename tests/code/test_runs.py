@@ -182,6 +182,19 @@ RUNS = {
         "own, sys.modules['__main__'] = sys.modules['__main__'], main\n"
         "exec(compile(open(path).read(), path, 'exec'), vars(main)); sys.modules['__main__'] = own"
     ),
+    "exec in a module made by hand": (
+        "path = os.path.abspath('plain.py'); made = sys.modules.setdefault('made', types.ModuleType('made'))\n"
+        "made.__file__ = path; exec(compile(open(path).read(), path, 'exec'), vars(made))"
+    ),
+    "exec in the same namespace": (
+        "path = os.path.abspath('plain.py'); there = globals().setdefault('there', {'__name__': 'x', '__file__': path})\n"
+        "exec(compile(open(path).read(), path, 'exec'), there)"
+    ),
+    "exec_module of the same module": (
+        "spec = importlib.util.spec_from_file_location('other', os.path.abspath('plain.py'))\n"
+        "other = sys.modules.setdefault('other', importlib.util.module_from_spec(spec))\n"
+        "other.__loader__.exec_module(other)"
+    ),
     "run_module": "runpy.run_module('plain')",
     "spec_from_file_location": (
         "spec = importlib.util.spec_from_file_location('other', 'plain.py')\n"
@@ -216,6 +229,17 @@ def test_a_script_that_is_edited_while_it_runs_counts_as_it_was_run(repository: 
     repository.commit(plain=shows, main=TWICE.format(first="", waits="", second=RUNS[run]))
     alive = Alive(repository, "main.py")
     repository.write("plain.py", "LR = 2\n")
+    stdout, stderr = alive.go_on()
+    name = tag(repository.head)
+    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"bar-{name}\n", "")
+
+
+def test_a_program_that_is_transformed_as_it_is_run_may_be_edited(repository: Repository) -> None:
+    shows = f"{SHOWS}{WAITS}@Artifact('p')\ndef more(p): return p\nprint(more('bar'))\n".replace("LR = 1", "LR = ONE")
+    run = RUNS["exec in a new main module"].replace("open(path).read()", "open(path).read().replace('ONE', '1')")
+    repository.commit(plain=shows, main=TWICE.format(first="", waits="", second=run))
+    alive = Alive(repository, "main.py")
+    repository.write("plain.py", shows.replace("ONE", "TWO"))
     stdout, stderr = alive.go_on()
     name = tag(repository.head)
     assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"bar-{name}\n", "")

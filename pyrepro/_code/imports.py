@@ -2,7 +2,7 @@
 
 Git is asked about files; what runs is in memory. What ties the two is noted here, just before a module is loaded.
 
-Source: importlib.abc.MetaPathFinder.
+Sources: importlib.abc.MetaPathFinder; sys.path_hooks, which runpy.run_path asks, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import types
 from _thread import get_ident
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
-from typing import Any
+from typing import Any, NoReturn
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
 from pyrepro._code.links import are_plainly_installed, followed, leads_out
@@ -412,4 +412,16 @@ def _name_in(spec: object, name: str) -> str:
         return name
 
 
+def _note_run_path(path: str) -> NoReturn:
+    """Note a file that runpy.run_path is about to run: it asks first whether anything can import from there."""
+    asking = sys._getframe(1)
+    caller = asking.f_back
+    if asking.f_code.co_name == "get_importer" and caller is not None and caller.f_code.co_name == "run_path":
+        # The run never fails because of this.
+        with contextlib.suppress(Exception):
+            note_run(path, None)
+    raise ImportError(path)  # as path hooks say that they import nothing
+
+
 sys.meta_path.insert(0, Finder())
+sys.path_hooks.append(_note_run_path)  # behind those that take directories and archives

@@ -102,18 +102,41 @@ print(*pyrepro.Artifact("outpath", allow_dirty=True)(names["save"])("foo"))
 """
 
 
-@pytest.mark.parametrize("call", ["run_module('plain')", "run_module('plain', alter_sys=True)"])
-def test_what_runpy_has_run_from_a_module_counts_as_it_was_run(repository: Repository, call: str) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "run_module('plain')",
+        "run_module('plain', alter_sys=True)",
+        "run_path(__import__('os').path.abspath('plain.py'))",
+    ],
+)
+def test_what_runpy_has_run_counts_as_it_was_run(repository: Repository, call: str) -> None:
     repository.commit(plain=PLAIN, main=DRIVER.format(run=f"names = runpy.{call}", waits=WAITS))
     alive = Alive(repository, "main.py")
     repository.commit(plain="LR = 2\n")
     assert alive.go_on()[0] == f"foo-{tag(repository.head, plain=PLAIN)} 1\n"
 
 
-@pytest.mark.parametrize("run", ["runpy.run_path(path)", "{}\nexec(compile(text, path, 'exec'), names)"])
-def test_what_ran_from_a_path_and_was_written_since_is_unknown(repository: Repository, run: str) -> None:
+def test_a_configuration_that_runpy_has_read_counts_as_it_was_run(repository: Repository) -> None:
+    main = train(after=f"import runpy, types\nhelper = types.SimpleNamespace(**runpy.run_path('conf.py'))\n{WAITS}")
+    repository.commit(conf="LR = 1\n", train=main)
+    alive = Alive(repository, "train.py")
+    repository.commit(conf="LR = 2\n")
+    name = f"foo-{tag(repository.head, conf='LR = 1' + chr(10))}.txt"
+    assert alive.go_on()[0] == f"{name}\n"
+    assert (repository.path / name).read_text() == "1"
+
+
+def test_what_runpy_cannot_run_is_nobody_elses_error(repository: Repository) -> None:
+    run = "try: runpy.run_path('missing.py')\nexcept FileNotFoundError as error: print(error.strerror)"
+    repository.commit(plain=PLAIN, main=DRIVER.format(run=f"{run}\nnames = runpy.run_path('plain.py')", waits=""))
+    assert repository.run("main.py").stdout == f"No such file or directory\nfoo-{tag(repository.head)} 1\n"
+
+
+def test_what_exec_ran_and_was_written_since_is_unknown(repository: Repository) -> None:
     before = "import os; path = os.path.abspath('plain.py'); text = open(path).read()\n"
-    named = f"{before}names = {run}".replace("names = {}", "names = {'__file__': path, '__name__': 'plain'}")
+    run = "names = {'__file__': path, '__name__': 'plain'}\nexec(compile(text, path, 'exec'), names)"
+    named = f"{before}{run}"
     repository.commit(plain=PLAIN, main=DRIVER.format(run=named, waits=WAITS))
     alive = Alive(repository, "main.py")
     repository.commit(plain="LR = 2\n")

@@ -149,7 +149,9 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
             last = base
             while last + 1 < len(owner.loads) and owner.loads[last + 1].is_reload:
                 last += 1
-            taken = lost if lost and last == base else owner.loads[last]
+            # Also through the first that was seen, of which it is not known what was there before.
+            is_through = last > base or (owner.loads[base].order > load.order and owner.loads[base].is_reload)
+            taken = owner.loads[last] if is_through or lost is None else lost
             if taken == owner.now:
                 continue
         found.setdefault((owner.name, taken), f"{attribute} of {owner.name}" if attribute else owner.name)

@@ -458,3 +458,27 @@ def test_a_module_of_which_a_reload_of_the_same_failed_is_clean(repository: Repo
     helper = "import os\nif 'FAILS' in os.environ: raise ValueError\nLR = 1\n"
     repository.commit(helper=helper, main=FAILS.format(waits="import os; os.environ['FAILS'] = '1'", times=2))
     assert repository.run("main.py").stdout == f"foo-{tag(repository.head)} 1\n"
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize(("take", "value"), [("import helper", "helper.LR"), ("from helper import LR", "LR")])
+def test_a_module_from_before_pyrepro_that_was_edited_and_is_reloaded_leaves_behind_only_who_took_values(
+    repository: Repository, take: str, value: str
+) -> None:
+    repository.commit(helper="LR = 1\n", steps=SAVE.format(take=take, value=value))
+    show = "print(steps.save.tagged('foo'))"
+    cells = [f"{COMMIT}import helper", "commit('LR = 20\\n')", f"import steps\n{show}"]
+    *_, refused, reloaded, again = execute(
+        repository.path,
+        *cells,
+        f"import importlib; _ = importlib.reload(helper)\n{show}",
+        f"_ = importlib.reload(steps)\n{show}",
+    )
+    assert refused.startswith("CodeStateError: which code runs cannot be determined: ")
+    if take == "import helper":
+        assert clean(reloaded, repository)
+    else:
+        assert reloaded.splitlines()[1] == (
+            "  steps.py: took LR of helper before that was loaded again; type importlib.reload(steps)"
+        )
+    assert clean(again, repository)

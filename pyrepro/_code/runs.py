@@ -88,9 +88,9 @@ def _unregistered_in(namespace: dict[str, Any]) -> list[LoadedModule]:
     held = [value for value in list(namespace.values()) if type(value) is types.ModuleType]
     found = []
     for module in held:
-        name = str(imports.namespace_of(module).get("__name__"))
-        if sys.modules.get(name) is not module and (file := modules.file_of_module(module)) is not None:
-            real = next(modules.real_files([file]))
-            if not modules.is_installed(real):
-                found.append(LoadedModule(name, module, modules.spec_of(module), real, STARTED))
+        name, file = str(imports.namespace_of(module).get("__name__")), None
+        if sys.modules.get(name) is not module:
+            file = next(modules.real_files(filter(None, [modules.file_of_module(module)])), None)
+        if file is not None and not modules.is_installed(file):
+            found.append(LoadedModule(name, module, modules.spec_of(module), file, STARTED))
     return found

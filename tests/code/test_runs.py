@@ -94,7 +94,7 @@ def test_a_script_that_ran_before_pyrepro_counts_as_it_was_run(repository: Repos
 # ------------------------------------------------------------------------------------------------------- programs
 
 DRIVER = """\
-import importlib, runpy
+import importlib.util, runpy
 import pyrepro
 {run}
 {waits}
@@ -128,7 +128,10 @@ def test_a_configuration_that_runpy_has_read_counts_as_it_was_run(repository: Re
 
 
 def test_what_runpy_cannot_run_is_nobody_elses_error(repository: Repository) -> None:
-    run = "try: runpy.run_path('missing.py')\nexcept FileNotFoundError as error: print(error.strerror)"
+    run = (
+        "import sys; sys.path.append('missing'); assert importlib.util.find_spec('nothing') is None\n"
+        "try: runpy.run_path('missing.py')\nexcept FileNotFoundError as error: print(error.strerror)"
+    )
     repository.commit(plain=PLAIN, main=DRIVER.format(run=f"{run}\nnames = runpy.run_path('plain.py')", waits=""))
     assert repository.run("main.py").stdout == f"No such file or directory\nfoo-{tag(repository.head)} 1\n"
 
@@ -248,24 +251,24 @@ def test_a_script_that_is_run_again_and_nobody_edits_is_clean(repository: Reposi
 
 @pytest.mark.parametrize("run", RUNS)
 def test_a_script_that_is_edited_while_it_runs_counts_as_it_was_run(repository: Repository, run: str) -> None:
-    shows = f"{SHOWS}{WAITS}@Artifact('p')\ndef more(p): return p\nprint(more('bar'))\n"
+    shows = f"{SHOWS}{WAITS}import pyrepro\nprint(pyrepro.tag())\n"
     repository.commit(plain=shows, main=TWICE.format(first="", waits="", second=RUNS[run]))
     alive = Alive(repository, "main.py")
     repository.write("plain.py", "LR = 2\n")
     stdout, stderr = alive.go_on()
     name = tag(repository.head)
-    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"bar-{name}\n", "")
+    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"{name}\n", "")
 
 
 def test_a_program_that_is_transformed_as_it_is_run_may_be_edited(repository: Repository) -> None:
-    shows = f"{SHOWS}{WAITS}@Artifact('p')\ndef more(p): return p\nprint(more('bar'))\n".replace("LR = 1", "LR = ONE")
+    shows = f"{SHOWS}{WAITS}import pyrepro\nprint(pyrepro.tag())\n".replace("LR = 1", "LR = ONE")
     run = RUNS["exec in a new main module"].replace("open(path).read()", "open(path).read().replace('ONE', '1')")
     repository.commit(plain=shows, main=TWICE.format(first="", waits="", second=run))
     alive = Alive(repository, "main.py")
     repository.write("plain.py", shows.replace("ONE", "TWO"))
     stdout, stderr = alive.go_on()
     name = tag(repository.head)
-    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"bar-{name}\n", "")
+    assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"{name}\n", "")
 
 
 def edited_and_run_again(repository: Repository, run: str, plain: str, rest: str = "") -> tuple[Alive, str]:

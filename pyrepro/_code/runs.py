@@ -63,7 +63,10 @@ def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule
     # Made-up names, as those of doctests, are of no file.
     file = None if code.co_filename.startswith("<") else modules.file_of_code(code, namespace)
     real = next(modules.real_files([file]), None) if file else None
-    if real is None or modules.is_installed(real) or _is_of_module(namespace):
+    # A function that was pickled by value has a namespace of its own, in which no body ever ran.
+    name = getattr(code, "co_qualname", code.co_name).partition(".")[0]
+    is_by_value = name != "<module>" and name not in namespace
+    if real is None or is_by_value or modules.is_installed(real) or _is_of_module(namespace):
         return None
     spec = namespace.get("__spec__")
     load = None if spec is None else imports.load_of(str(namespace.get("__name__")), None, spec)
@@ -73,7 +76,9 @@ def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule
 
 
 def _is_of_module(namespace: dict[str, Any]) -> bool:
-    return imports.namespace_of(sys.modules.get(str(namespace.get("__name__")))) is namespace
+    name = str(namespace.get("__name__"))
+    # Multiprocessing copies the namespace in which a program has run, once, into a module.
+    return name == "__mp_main__" or imports.namespace_of(sys.modules.get(name)) is namespace
 
 
 def _is_of_another_module(namespace: dict[str, Any], spec: Any) -> bool:

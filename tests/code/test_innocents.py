@@ -305,6 +305,47 @@ def test_a_program_that_is_edited_before_its_next_workers_start_is_what_they_loa
     assert line in [f"foo-{tag(repository.head)}", *preloaded], stderr
 
 
+LATE = """\
+import multiprocessing, os, sys
+
+def work(number):
+    import pyrepro
+    print("waiting", flush=True)
+    while number and not os.path.exists("go.txt"):
+        pass
+    return str(pyrepro.tag())
+
+if __name__ == "__main__":
+    {start}
+"""
+STARTS = {
+    **{
+        method: f"with multiprocessing.get_context({method!r}).Pool(1) as pool: print(*pool.map(work, [1]))"
+        for method in multiprocessing.get_all_start_methods()
+    },
+    # Which pickles by value what the program defines, for the same worker both times.
+    "loky": (
+        "from joblib.externals import loky; pool = loky.get_reusable_executor(max_workers=1)\n"
+        "    pool.submit(work, 0).result(); print(pool.submit(work, 1).result())"
+    ),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_worker_that_asks_for_a_tag_has_the_program_that_it_has_loaded_whatever_is_edited(
+    repository: Repository, start: str
+) -> None:
+    repository.commit(main=LATE.format(start=STARTS[start]))
+    alive = Alive(repository, "main.py")
+    assert alive.process.stdout is not None
+    if start == "loky":
+        assert alive.process.stdout.readline() == "waiting\n"
+    repository.write("main.py", "this is no Python\n")
+    repository.write("go.txt", "")
+    stdout, stderr = alive.go_on()
+    assert stdout.splitlines()[-1:] == [tag(repository.head)], stderr
+
+
 # ----------------------------------------------------------------------------------------------------- containers
 
 

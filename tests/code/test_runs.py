@@ -271,6 +271,23 @@ def test_a_program_that_is_transformed_as_it_is_run_may_be_edited(repository: Re
     assert (alive.line, stdout.removeprefix("waiting\n"), stderr) == (f"foo-{name} 1\n", f"{name}\n", "")
 
 
+def test_a_function_that_was_copied_with_a_part_of_its_namespace_is_of_its_file(repository: Repository) -> None:
+    """As those are that were pickled by value."""
+    script = train(after=f"import helper\n{WAITS}", allow=False).replace(
+        "@Artifact", "def artifact(f): return f\n@artifact"
+    )
+    script = script.replace('@artifact("outpath", allow_dirty=False)', "@artifact")
+    copied = (
+        "import types\n"
+        "save = types.FunctionType(save.__code__, {'helper': helper, '__name__': '__main__', '__file__': __file__})\n"
+        "save = Artifact('outpath')(save)\nprint("
+    )
+    repository.commit(helper="LR = 1\n", train=script.replace("print(save", copied + "save"))
+    alive = Alive(repository, "train.py")
+    repository.write("train.py", "this is no Python\n")
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
 def edited_and_run_again(repository: Repository, run: str, plain: str, rest: str = "") -> tuple[Alive, str]:
     """A program that has imported a module, which is then edited, and goes on to run it."""
     main = TWICE.format(first="import plain", waits=WAITS, second=f"names = {run}\n{rest}")

@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from typing import Any
 
 from pyrepro._code import consoles, imports, modules
-from pyrepro._code.modules import LoadedModule
+from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import STARTED
 from pyrepro._paths import is_plainly_installed
 
@@ -42,7 +42,7 @@ _replaced: list[LoadedModule] = []
 
 def running() -> list[LoadedModule]:
     """The files whose bodies run now, in any thread, in a namespace that is of no module; and what was replaced."""
-    found = (_unseen_run(namespace, code) for namespace, code in modules.module_bodies())
+    found = (_unseen_run(namespace, code) for namespace, code in module_bodies())
     return [*_replaced, *(run for run in found if run is not None)]
 
 
@@ -65,7 +65,7 @@ def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule
     real = next(modules.real_files([file]), None) if file else None
     # A function that was pickled by value has a namespace of its own, in which no body ever ran.
     name = getattr(code, "co_qualname", code.co_name).partition(".")[0]
-    is_by_value = name != "<module>" and name not in namespace
+    is_by_value = name not in ("<module>", *namespace) and all(each is not namespace for each, _ in module_bodies())
     if real is None or is_by_value or modules.is_installed(real) or _is_of_module(namespace):
         return None
     spec = namespace.get("__spec__")

@@ -336,6 +336,21 @@ def test_a_module_that_is_edited_before_it_is_run_and_while_it_runs_is_unknown(r
     )
 
 
+@pytest.mark.parametrize("applies", ["import pyrepro", "import decorators"])
+def test_a_module_that_a_session_runs_after_it_was_imported_and_edited_is_unknown_until_it_is_reloaded(
+    repository: Repository, applies: str
+) -> None:
+    decorator = "import pyrepro\ndef artifact(function): return pyrepro.Artifact('p')(function)\n"
+    applied = {"import pyrepro": "pyrepro.Artifact('p')", "import decorators": "decorators.artifact"}[applies]
+    plain = f"{applies}\nLR = 1\n@{applied}\ndef save(p): return p, LR\n"
+    repository.commit(plain=plain, decorators=decorator)
+    run, call = "names = runpy.run_module('plain')", "print(*names['save']('foo'))"
+    cells = ["import importlib, plain, runpy", edit_of("plain.py", "LR = 1", "LR = 2"), COMMIT, run, call]
+    *_, refused, _, reloaded = execute(repository.path, *cells, f"_ = importlib.reload(plain)\n{run}", call)
+    assert refused.startswith("CodeStateError: which code runs cannot be determined: ")
+    assert reloaded == f"foo-{tag(repository.head)} 2"
+
+
 # ------------------------------------------------------------------------------- modules that nobody has registered
 
 BY_PATH = (

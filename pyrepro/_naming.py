@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pyrepro._binding import Binding, bound
 from pyrepro._call import Call, Configuration, tag_of
@@ -21,6 +21,7 @@ from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_url, paths_in, text_of
 from pyrepro._tag import Tag
+from pyrepro._value import Value
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in 
 to_json.register(CodeState)(str)
 
 
-class Options(NamedTuple):
+class Options(Value):
     """What a decorator was told, as :mod:`pyrepro._options` has checked it."""
 
     paths: tuple[str, ...]
@@ -132,7 +133,7 @@ class Naming:
         self._put_tag(known[2], arguments)
         for one in inputs:
             self._warn_of_outputs_in(one, arguments, directory)
-        return Call(self, arguments, state, configuration, inputs, started, clock, directory, os.getpid())
+        return Call(self, arguments, state, configuration, inputs, started, clock, directory)
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.

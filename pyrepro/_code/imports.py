@@ -7,17 +7,16 @@ Source: importlib.abc.MetaPathFinder.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import copy
 import functools
-import importlib.util
 import os
 import sys
 import time
 import types
 from _thread import get_ident
 from collections.abc import Mapping
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
@@ -213,9 +212,15 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
     _keep(name, load)
     _unconfirmed[name] = load
     if load.is_run:
-        _keep_run(copy.copy(load))
+        _keep_run(_copied(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def _copied(load: Load) -> Load:
+    import copy  # for what runpy and %run execute only
+
+    return copy.copy(load)
 
 
 def name_of_run(path: str) -> str:
@@ -227,7 +232,7 @@ def _keep_run(load: Load) -> None:
     """Keep what was run: what it has defined may live on, whatever becomes of the module that it ran in."""
     name = name_of_run(load.file)
     # A module is used again for the next run of the same script, so each run has a spec of its own.
-    load.spec = importlib.util.spec_from_loader(name, None, origin=load.file)
+    load.spec = ModuleSpec(name, None, origin=load.file)
     load.is_import = True
     _keep(name, load)
     _unconfirmed[name] = load
@@ -248,7 +253,7 @@ def note_run(file: Any, module: Any) -> None:
     load = Load(real, None, links=links)
     _keep_run(load)
     if module is not None:
-        keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
+        keep_unseen(module.__name__, module, None, _copied(load), load.order)
         _loads[module.__name__][-1].is_import = False
 
 
@@ -373,4 +378,15 @@ def _name_in(spec: object, name: str) -> str:
         return name
 
 
-sys.meta_path.insert(0, Finder())
+_finder = Finder()
+
+
+def _leave() -> None:
+    with contextlib.suppress(ValueError):  # somebody may have taken it out
+        sys.meta_path.remove(_finder)
+
+
+sys.meta_path.insert(0, _finder)
+# What a finder reaches outlives the garbage collection at the end of a process, and each module of it is then cleared
+# for itself, which takes longer than half of pyrepro took to import.
+atexit.register(_leave)

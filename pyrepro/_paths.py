@@ -170,7 +170,7 @@ def is_url(text: str) -> bool:
     return re.match(_URL, text) is not None
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)  # as many as there are markers that are kept
 def split_text(text: str) -> tuple[str, str, str]:
     """What stands before the last component of a path, the component, and the separators behind it."""
     url = re.match(_URL, text) if "://" in text else None

@@ -125,7 +125,7 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in options.paths}
-        targets = [target_of(path) for path in paths_in(self._paths)]
+        targets = [target_of(path) for argument in self._paths.values() for path in paths_in(argument)]
         maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
         if sidecar_suffix:
             _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)

@@ -200,6 +200,10 @@ class Artifact(Generic[_IsCached]):
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
+        if options.inputs:
+            from pyrepro._config.memo import prepare
+
+            prepare()
         return wrapper
 
 

@@ -282,7 +282,7 @@ class PublishedCall:
         known = self._known_origin
         # Asked for before the function runs and after it, and for a large configuration it takes time.
         if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
-            from pyrepro._record.secrets import clean_config  # as above
+            from pyrepro._record.cleaning import clean_config  # as above
 
             form = clean_config(configuration.form, self._naming.options.secret)
             known = origin_of(maker, reading, form, configuration.hash, code_key)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union
 import rfc8785
 
 from pyrepro._config.advice import advice, advice_on_more, is_data
-from pyrepro._config.arrays import LARGE, array_digest
+from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
 from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
@@ -264,7 +264,7 @@ def _is_array(value: Any, kind: type) -> bool:
     """Whether a value is an array, a tensor or one of NumPy's scalars, and of no type derived from these."""
     return (
         kind in (*loaded_classes("numpy", "ndarray"), *loaded_classes("torch", "Tensor"))
-        or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ == "numpy")
+        or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ in ("numpy", "ml_dtypes"))
         or (kind.__name__ == "ArrayImpl" and isinstance(value, loaded_classes("jax", "Array")))
     )
 
@@ -272,10 +272,9 @@ def _is_array(value: Any, kind: type) -> bool:
 def _form_of_array(value: Any, place: Place) -> JSON:
     try:
         size: Any = getattr(value, "numel", lambda: value.size)()
-        if size > LARGE and (digest := array_digest(value)) is not None:
-            return digest
-        is_time_in_bare_numbers = _counts_time_in_bare_numbers(value)
-        plain = value.tolist()
+        digest = array_digest(value) if size > LARGE or holds_nothing_in(value) else None
+        is_time_in_bare_numbers = digest is None and _counts_time_in_bare_numbers(value)
+        plain = digest or value.tolist()
     except Exception as error:
         raise place.error(
             f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
@@ -289,7 +288,9 @@ def _form_of_array(value: Any, place: Place) -> JSON:
         raise place.error(
             f"is {value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"
         )
-    return _form(plain, place.instead(value))
+    form: Any = _form(plain, place.instead(value))
+    head = None if digest else head_where_lists_forget(value)
+    return {**_form(head, place.instead(value)), "values": form} if head else form  # type: ignore[dict-item]
 
 
 def _counts_time_in_bare_numbers(value: Any) -> bool:

@@ -174,7 +174,16 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a NumPy datetime of microseconds", np.datetime64("2026-01-02T03:04:05", "us"), '"2026-01-02T03:04:05"'),
     ("a NumPy day", np.datetime64("2026-01-02"), '"2026-01-02"'),
     ("a NumPy array of objects", np.array([{"a": 1}, None], dtype=object), '[{"a":1},null]'),
-    ("a NumPy record", np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]), '[[1,"a"]]'),
+    (
+        "NumPy records",
+        np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]),
+        '{"__class__":"numpy:ndarray","dtype":[["n","<i4"],["s","<U1"]],"shape":[1],"values":[[1,"a"]]}',
+    ),
+    (
+        "a NumPy record",
+        np.array((1, "a"), dtype=[("n", "i4"), ("s", "U1")])[()],
+        '{"__class__":"numpy:ndarray","dtype":[["n","<i4"],["s","<U1"]],"shape":[],"values":[1,"a"]}',
+    ),
     ("an array.array", array.array("i", [1, 2]), "[1,2]"),
     ("str", 'é\u2028\x00"', '"é\u2028\\u0000\\""'),
     ("a subclass of str is its text", Text("a"), '"a"'),

@@ -29,6 +29,48 @@ def test_a_large_tensor_has_the_hash_of_the_array_of_its_numbers(dtype: str) -> 
     assert config_hash(tensor.T) == config_hash(tensor.T.contiguous()) == config_hash(array.T)
 
 
+BEYOND_NUMPY = ["bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"]
+
+
+@needs("ml_dtypes")
+@needs("torch")
+@pytest.mark.parametrize("dtype", BEYOND_NUMPY)
+def test_a_tensor_of_numbers_that_numpy_does_not_know_has_the_hash_of_the_array_of_its_numbers(dtype: str) -> None:
+    import ml_dtypes
+    import numpy
+    import torch
+
+    numbers = numpy.linspace(0.25, 3, 1200, dtype="float32").reshape(40, 30)
+    tensor = torch.from_numpy(numbers).to(getattr(torch, dtype))
+    array = tensor.to(torch.float32).numpy().astype(getattr(ml_dtypes, dtype))
+    form = form_of(tensor)
+    assert form == form_of(array)
+    assert (form["dtype"], form["shape"]) == (dtype, [40, 30])
+    assert config_hash(tensor.T) == config_hash(array.T) != config_hash(array)
+    assert config_hash(tensor[:3]) == config_hash(array[:3]) == config_hash(array[:3].tolist())
+    assert config_hash(tensor[3, 4]) == config_hash(array[3, 4]) == config_hash(float(array[3, 4]))
+
+
+@needs("torch")
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+def test_large_tensors_of_other_types_differ() -> None:
+    import torch
+
+    bits = torch.full((4800,), 0x3C, dtype=torch.uint8)
+    kinds = [torch.uint8, *[getattr(torch, name) for name in BEYOND_NUMPY], torch.complex32, torch.float16]
+    assert len({config_hash(bits.view(kind)) for kind in kinds}) == len(kinds)
+    assert form_of(torch.full((1200,), 1 + 2j, dtype=torch.complex32).conj())["dtype"] == "complex32"
+
+
+@needs("torch")
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 2)])
+def test_a_tensor_of_no_elements_has_the_hash_of_the_array(shape: tuple[int, ...]) -> None:
+    import numpy
+    import torch
+
+    assert config_hash(torch.zeros(shape)) == config_hash(numpy.zeros(shape, "f4")) != config_hash([])
+
+
 @needs("torch")
 def test_a_tensor_is_its_numbers_whatever_it_remembers_of_how_they_were_made() -> None:
     import torch

@@ -1,4 +1,4 @@
-"""Arrays -> digest: what a value is whose elements are too many to be written one by one."""
+"""Arrays -> JSON, where a list would say too much, or forget too much."""
 
 from __future__ import annotations
 

@@ -372,7 +372,9 @@ def of_main(name: str) -> Any:
     return made
 
 
-REGISTER = "which has no stable JSON form; pass plain values, or register the type with pyrepro.to_json.register"
+NO_FORM = "which has no stable JSON form"
+REGISTER = f"{NO_FORM}; pass plain values, or register the type with pyrepro.to_json.register"
+NO_NAME = f"{NO_FORM}; pass plain values, or name it in ignore= if it does not change the artifact"
 FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
 MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
 KEYS = "use str, int, float, bool or None as keys"
@@ -387,9 +389,9 @@ REFUSED: list[Any] = [
     (types.SimpleNamespace(a=1j), f"config.a is 1j of type builtins.complex, {REGISTER}(complex)"),
     ({1j}, f"config<element> is 1j of type builtins.complex, {REGISTER}(complex)"),
     (functools.partial(len, 1j), f"config.args[0] is 1j of type builtins.complex, {REGISTER}(complex)"),
-    ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
+    ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {NO_FORM}; pass list() of it"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
-    (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
+    (math, f"config is {{value}} of type builtins.module, {NO_FORM}; pass its .__name__"),
     (
         WithUnit(5.0, "km"),
         f"config is 5.0 of type {HERE}.WithUnit, which carries more than its number; "
@@ -516,15 +518,15 @@ REFUSED: list[Any] = [
         "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
         "its workers; move it into a module",
     ),
-    (of_main("gone"), f"config is {{value}} of type builtins.function, {REGISTER}(function)"),
-    (Outer().method, f"config is {{value}} of type builtins.method, {REGISTER}(method)"),
+    (of_main("gone"), f"config is {{value}} of type builtins.function, {NO_NAME}"),
+    (Outer().method, f"config is {{value}} of type builtins.method, {NO_NAME}"),
     (
         functools.lru_cache(local()),
-        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+        f"config is {{value}} of type functools._lru_cache_wrapper, {NO_NAME}",
     ),
     (
         functools.lru_cache(of_main("__main__")),
-        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+        f"config is {{value}} of type functools._lru_cache_wrapper, {NO_NAME}",
     ),
     (
         omegaconf.OmegaConf.create({"a": "???"}),

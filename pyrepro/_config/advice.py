@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import io
 import os
 import sys
 import types
-from collections.abc import Awaitable, Iterator, MappingView, Set
+from collections.abc import Awaitable, Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
 from pyrepro._config.fields import is_secret
@@ -142,15 +143,22 @@ def _is_installed(kind: type) -> bool:
 
 
 _PLAIN = {int: "number", float: "number", str: "text", bytes: "bytes", bytearray: "bytes"}
-_PLAIN |= dict.fromkeys((list, tuple, set, frozenset, dict), "items")
+_PLAIN |= dict.fromkeys((list, tuple, set, frozenset), "items")
 
 
 def advice_on_more(value: object, beyond: list[str]) -> tuple[str, str]:
     """What is said of a value of a type derived from a built-in one that has attributes of its own."""
-    kind = next((kind for kind in type(value).__mro__ if kind in _PLAIN), str)
-    parts = ["**value" if kind is dict else f'"value": {kind.__name__}(value)']
+    if isinstance(value, Mapping):
+        plain, parts = "items", ["**value"]
+    elif isinstance(value, functools.partial):
+        plain, parts = "function and arguments", [f'"{name}": value.{name}' for name in ("func", "args", "keywords")]
+    else:
+        is_text = isinstance(value, loaded_classes("collections", "UserString"))
+        other = list if isinstance(value, Sequence) and not is_text else str
+        kind = next((kind for kind in type(value).__mro__ if kind in _PLAIN), other)
+        plain = _PLAIN[kind] if isinstance(value, kind) or other is list else "value"
+        parts = [f'"value": {kind.__name__}(value)']
     parts += [f'"{name}": value.{name}' for name in beyond]
-    plain = _PLAIN[kind] if isinstance(value, kind) else "value"
     return f"is {value_and_type_of(value)}, which carries more than its {plain}", f"pass {{{', '.join(parts)}}}"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyrepro._config.loaded import loaded_classes
@@ -90,12 +91,39 @@ def own_attributes_of(value: object) -> list[str]:
     file = getattr(sys.modules.get(type(value).__module__), "__file__", None)
     if isinstance(file, str) and is_plainly_installed(file):
         return []
-    times = loaded_classes("datetime", "date", "time", "timedelta")
     # A mapping or sequence of another kind keeps its items in an attribute.
-    if not isinstance(value, (*_BUILTIN, *times, *loaded_classes("pathlib", "PurePath"))):
+    if not isinstance(value, (*_BUILTIN, *_of_standard_library())):
         return []
-    keys = value if isinstance(value, dict) else ()
-    return [name for name in attributes_of(value) if name not in keys and not callable(getattr(value, name))]
+    known = {name for base in type(value).__mro__ for name in _KEPT.get(base.__name__, ())}
+    keys: Any = value if isinstance(value, Mapping) else ()
+    return [
+        name
+        for name in attributes_of(value)
+        if name not in known and name not in keys and not callable(getattr(value, name))
+    ]
+
+
+_KEPT = {
+    "UserDict": ["data"],
+    "UserList": ["data"],
+    "UserString": ["data"],
+    "ChainMap": ["maps"],
+    "UUID": ["int", "is_safe"],
+}
+"""Where classes of the standard library keep what they hold."""
+
+
+def _of_standard_library() -> Any:
+    return (
+        *loaded_classes("datetime", "date", "time", "timedelta"),
+        *loaded_classes("pathlib", "PurePath"),
+        *loaded_classes("collections", "deque", "UserDict", "UserList", "UserString", "ChainMap"),
+        *loaded_classes("array", "array"),
+        *loaded_classes("decimal", "Decimal"),
+        *loaded_classes("fractions", "Fraction"),
+        *loaded_classes("uuid", "UUID"),
+        functools.partial,
+    )
 
 
 def _is_derived(kind: type, name: str) -> bool:

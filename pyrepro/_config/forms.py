@@ -173,6 +173,7 @@ def _form(value: Any, place: Place) -> JSON:
         _refuse_more(value, place)
         return form_of_text(str.__str__(value), place)
     if isinstance(value, loaded_classes("collections", "UserString")):  # a sequence of such, without end
+        _refuse_more(value, place)
         return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
         if beyond := [*attributes_of(value)]:  # a unit, maybe, whoever wrote its class
@@ -222,10 +223,12 @@ def _form(value: Any, place: Place) -> JSON:
             *loaded_classes("uuid", "UUID"),
         ),
     ):
+        _refuse_more(value, place)
         return str(value)
     if (name := import_name(value, place)) is not None:
         return form_of_text(name, place)
     if isinstance(value, functools.partial):
+        _refuse_more(value, place)
         at = place.inside(value)
         return {
             "func": _form(value.func, at(".func")),

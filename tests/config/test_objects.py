@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import configparser
 import dataclasses
 import datetime
+import decimal
+import fractions
 import functools
 import importlib
 import json
 import pathlib
 import sys
+import uuid
 import zoneinfo
 from pathlib import Path
 from types import ModuleType
@@ -372,14 +376,30 @@ DERIVED = [
     (datetime.date, datetime.date(2026, 1, 2), "value", "str"),
     (datetime.timedelta, datetime.timedelta(1), "value", "str"),
     (pathlib.PurePosixPath, pathlib.PurePosixPath("a"), "value", "str"),
+    (decimal.Decimal, decimal.Decimal("0.1"), "value", "str"),
+    (fractions.Fraction, fractions.Fraction(1, 2), "value", "str"),
+    (uuid.UUID, uuid.UUID(int=1), "value", "str"),
+    (array.array, array.array("i", [1, 2]), "items", "list"),
+    (collections.deque, collections.deque([1]), "items", "list"),
+    (collections.UserList, collections.UserList([1]), "items", "list"),
+    (collections.UserString, collections.UserString("a"), "value", "str"),
+    (collections.UserDict, collections.UserDict(a=1), "items", "dict"),
+    (collections.ChainMap, collections.ChainMap({"a": 1}), "items", "dict"),
+    (functools.partial, functools.partial(len, [1]), "function and arguments", "partial"),
 ]
 
 
 def derived_from(base: Any, plain: Any) -> Any:
     class Derived(base):  # type: ignore[misc]
-        pass
+        __setattr__ = object.__setattr__  # which UUID forbids
 
-    known = {datetime.date: (2026, 1, 2), datetime.timedelta: (1,)}
+    known: dict[Any, Any] = {
+        datetime.date: (2026, 1, 2),
+        datetime.timedelta: (1,),
+        uuid.UUID: (str(uuid.UUID(int=1)),),
+        array.array: ("i", [1, 2]),
+        functools.partial: (len, [1]),
+    }
     return Derived(*known.get(base, (plain,)))
 
 
@@ -389,7 +409,8 @@ def test_what_carries_more_than_its_row_writes_is_refused(base: Any, plain: Any,
     value.revision = 1
     with pytest.raises(ConfigError) as error:
         config_hash({"a": value})
-    plain_part = "**value" if base is dict else f'"value": {call}(value)'
+    parts = {"dict": "**value", "partial": '"func": value.func, "args": value.args, "keywords": value.keywords'}
+    plain_part = parts.get(call, f'"value": {call}(value)')
     assert str(error.value) == (
         f"config['a'] is {value!r} of type {HERE}.{type(value).__qualname__}, which carries more than its {noun}; "
         f'pass {{{plain_part}, "revision": value.revision}}'

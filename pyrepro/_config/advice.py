@@ -19,10 +19,10 @@ from pyrepro._paths import is_plainly_installed
 
 
 def is_data(kind: type) -> bool:
-    """Whether values of a type are pandas' own; its times are like those of the standard library."""
+    """Whether values of a type are pandas' or xarray's own; times of pandas are like those of the standard library."""
     is_time = kind.__name__ in ("Timestamp", "Timedelta")
     # As text: the type of Cython's functions has a descriptor there.
-    return not is_time and any(str(base.__module__).partition(".")[0] == "pandas" for base in kind.__mro__)
+    return not is_time and any(str(base.__module__).partition(".")[0] in ("pandas", "xarray") for base in kind.__mro__)
 
 
 def advice(value: object) -> tuple[str, str]:
@@ -105,6 +105,7 @@ def _remedies() -> Iterator[tuple[Any, str]]:
     yield Set, "pass set() of it"
     yield loaded_classes("_ctypes", "_SimpleCData"), "pass its .value"
     yield loaded_classes("datetime", "timezone"), "pass its .utcoffset(None)"
+    yield loaded_classes("cloudpathlib", "CloudPath"), "pass str() of it"  # os.fspath() would download it
     yield os.PathLike, "pass os.fspath() of it"
     names = (*loaded_classes("torch", "layout", "memory_format"), *loaded_classes("polars", "DataType"))
     yield (*names, *loaded_classes("upath", "UPath")), "pass str() of it"

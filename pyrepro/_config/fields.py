@@ -37,6 +37,12 @@ def is_secret(value: object) -> bool:
     )
 
 
+def is_unset(value: object) -> bool:
+    """Whether a value is one of those that msgspec and pydantic do not write, as if there were no such field."""
+    missing = getattr(sys.modules.get("pydantic_core"), "MISSING", None)
+    return isinstance(value, loaded_classes("msgspec", "UnsetType")) or (value is missing is not None)
+
+
 def _declared(instance: object) -> Iterable[str] | None:
     """The names of the fields of a dataclass, attrs or pydantic instance, a named tuple or a msgspec struct."""
     value: Any = instance

@@ -7,7 +7,6 @@ import enum
 import functools
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union
 
@@ -15,11 +14,12 @@ import rfc8785
 
 from pyrepro._config.advice import advice, advice_on_more, is_data
 from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
-from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, own_attributes_of
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, is_unset, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
-from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_text
+from pyrepro._config.resolved import referred_to, resolved, unset_placeholder
+from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_key, form_of_text
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
@@ -188,7 +188,9 @@ def _form(value: Any, place: Place) -> JSON:
     if is_namespace(value):
         return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
-        return _form(_resolved(value, place), place)
+        return _form(resolved(value, place), place)
+    if isinstance(value, loaded_classes("ml_collections", "FieldReference")):
+        return _form(referred_to(value, place), place.instead(value))
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
         _refuse_more(value, place)
         return _form_of_mapping(value, place)
@@ -327,27 +329,13 @@ def _parameters(estimator: Any, place: Place) -> Any:
 
 
 def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:
-    """An object of named parts, which is of a class; pydantic's secrets do not enter."""
+    """An object of named parts, which is of a class; pydantic's secrets and what is not set do not enter."""
     at = place.inside(container)
     form: dict[str, Any] = {"__class__": form_of_text(class_name(kind), place)}
     for name in _kept(parts, place):
-        if not is_secret(parts[name]):
+        if not (is_secret(parts[name]) or is_unset(parts[name])):
             form[name] = _form(parts[name], at(f".{name}", place.below(name)))
     return form
-
-
-def _resolved(value: Any, place: Place) -> Any:
-    omegaconf = sys.modules["omegaconf"]
-    try:
-        if place.ignored is not None and isinstance(value, omegaconf.DictConfig) and value:
-            # Key by key: what is ignored may not resolve, and others may refer to it.
-            return {key: value[key] for key in value if not place.leaves_out(_key(key, place))}
-        # A single value resolves in a container only.
-        container = value if omegaconf.OmegaConf.is_config(value) else omegaconf.OmegaConf.create([value])
-        plain = omegaconf.OmegaConf.to_container(container, resolve=True, throw_on_missing=True)
-        return plain if container is value else plain[0]
-    except omegaconf.errors.OmegaConfBaseException as error:
-        raise place.error(f"does not resolve: {error}", "set the value that it needs") from error
 
 
 def _form_of_sequence(sequence: Sequence[Any], place: Place) -> JSON:
@@ -360,28 +348,17 @@ def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
     at = place.inside(mapping if owner is None else owner)
     form: dict[str, Any] = {}
     for key in mapping:
-        name = _key(key, place)
+        name = form_of_key(key, place)
         if place.leaves_out(name):
             continue
         if name in form:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         try:
             item = mapping[key]
-        except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
+        except unset_placeholder() as error:
             raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
         form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form
-
-
-def _key(key: object, place: Place) -> str:
-    """What a key of a mapping is in JSON."""
-    if isinstance(key, str):
-        return form_of_text(str.__str__(key), place)
-    if key is None or isinstance(key, (bool, int, float)):
-        import json  # seldom needed, and slow to import
-
-        return json.dumps(key)
-    raise place.error(f"has the key {value_and_type_of(key)}", "use str, int, float, bool or None as keys")
 
 
 _BUILTIN: dict[type, Callable[[Any, Place], JSON]] = {

@@ -18,7 +18,7 @@ import uuid
 import zoneinfo
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, Union
 
 import attrs
 import ml_collections
@@ -27,6 +27,7 @@ import numpy as np
 import pydantic
 import pydantic.dataclasses
 import pydantic.v1
+import pydantic_core
 import pytest
 import sklearn.base
 import sklearn.linear_model
@@ -298,6 +299,30 @@ def test_a_field_that_is_excluded_for_its_value_does_not_enter() -> None:
     assert [form_of(Optional()), form_of(Optional(depth=1))] == [{"__class__": name}, {"__class__": name, "depth": 1}]
 
 
+def test_what_is_not_set_does_not_enter_as_it_is_not_written() -> None:
+    class Patch(msgspec.Struct):
+        depth: Union[int, msgspec.UnsetType, None] = msgspec.UNSET
+
+    name = f"{HERE}:{Patch.__qualname__}"
+    assert [form_of(Patch(*depth)) for depth in ((), (None,), (1,))] == [
+        {"__class__": name},
+        {"__class__": name, "depth": None},
+        {"__class__": name, "depth": 1},
+    ]
+
+
+@pytest.mark.skipif(not hasattr(pydantic_core, "MISSING"), reason="this pydantic has none")
+def test_a_field_that_pydantic_calls_missing_does_not_enter() -> None:
+    class Optional(pydantic.BaseModel):
+        depth: Any = getattr(pydantic_core, "MISSING", None)
+
+    name = f"{HERE}:{Optional.__qualname__}"
+    assert [form_of(Optional()), form_of(Optional(depth=None))] == [
+        {"__class__": name},
+        {"__class__": name, "depth": None},
+    ]
+
+
 def test_a_secret_of_a_dataclass_does_not_enter() -> None:
     @dataclasses.dataclass
     class Service:
@@ -363,6 +388,21 @@ def test_a_placeholder_of_ml_collections_needs_its_value() -> None:
     assert str(error.value) == "config['a'] has a placeholder at 'seed' that needs a value; set it"
     config.a.seed = 3
     assert form_of(config) == {"a": {"seed": 3}}
+
+
+def test_a_reference_of_ml_collections_is_what_it_refers_to_wherever_it_stands() -> None:
+    width = ml_collections.FieldReference(3)
+    config = ml_collections.ConfigDict({"width": width, "layers": [width, (width * 2,)]})
+    assert form_of(config) == form_of({"width": width, "layers": [width, [width + 3]]})
+    assert form_of(config) == {"width": 3, "layers": [3, [6]]}
+    width.set(4)
+    assert form_of(config) == {"width": 4, "layers": [4, [8]]}
+
+
+def test_a_reference_to_a_placeholder_needs_its_value() -> None:
+    with pytest.raises(ConfigError) as error:
+        config_hash([ml_collections.config_dict.required_placeholder(int)])
+    assert str(error.value) == "config[0] is a placeholder that needs a value; set it"
 
 
 DERIVED = [

@@ -14,6 +14,7 @@ import rfc8785
 
 from pyrepro._config.advice import advice, advice_on_more, is_data
 from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
+from pyrepro._config.estimators import distribution_of, is_estimator, is_made_from_parameters, parameters_of
 from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, is_unset, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
@@ -140,7 +141,8 @@ _not_registered = to_json.dispatch(object)
 def is_configuration(value: object) -> bool:
     """Whether a value is a configuration in its own right, so that it is never called for one."""
     return (
-        isinstance(value, (Mapping, *loaded_classes("absl.flags", "FlagValues"), *_estimators()))
+        isinstance(value, (Mapping, *loaded_classes("absl.flags", "FlagValues")))
+        or is_estimator(value)
         or fields_of(value) is not None
         or is_namespace(value)
         or type(value) in _registered
@@ -183,8 +185,8 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
-    if isinstance(value, _estimators()):
-        return _form_of_object(kind, _parameters(value, place), value, place)
+    if is_made_from_parameters(value):
+        return _form_of_object(kind, parameters_of(value, place), value, place)
     if is_namespace(value):
         return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
@@ -237,6 +239,8 @@ def _form(value: Any, place: Place) -> JSON:
             "args": _form(value.args, at(".args")),
             "keywords": _form(value.keywords, at(".keywords", place.below("keywords"))),
         }
+    if (distribution := distribution_of(value)) is not None:
+        return _form(distribution, place.instead(value))
     registered = to_json.dispatch(kind)
     if registered is _not_registered:
         raise place.error(*advice(value))
@@ -247,10 +251,6 @@ def _refuse_more(value: object, place: Place) -> None:
     """Refuse a value of a class of the user's own that carries more than its row writes, such as a unit."""
     if beyond := _kept(own_attributes_of(value), place):
         raise place.error(*advice_on_more(value, beyond))
-
-
-def _estimators() -> Any:
-    return loaded_classes("sklearn.base", "BaseEstimator")
 
 
 def _named_values() -> Any:
@@ -318,14 +318,6 @@ def _field(value: Any, name: str, place: Place) -> Any:
         return getattr(value, name)
     except AttributeError:
         raise place.error(f"is {type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
-
-
-def _parameters(estimator: Any, place: Place) -> Any:
-    try:
-        return estimator.get_params(deep=False)
-    except Exception as error:  # an estimator of one's own, which does not keep what it was given
-        found = f"is {type_of(estimator)[8:]}, whose get_params() failed: {error}"
-        raise place.error(found, "keep each parameter of __init__ as an attribute of its name") from error
 
 
 def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:

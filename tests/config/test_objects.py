@@ -29,12 +29,16 @@ import pydantic.dataclasses
 import pydantic.v1
 import pydantic_core
 import pytest
+import scipy.stats
 import sklearn.base
 import sklearn.linear_model
+import sklearn.model_selection
 import sklearn.pipeline
 import sklearn.preprocessing
 import sklearn.utils
 from conftest import Repository
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
+from sklearn.model_selection import KFold, PredefinedSplit, RepeatedKFold, ShuffleSplit
 
 from pyrepro import ConfigError, canonical_json, config_hash
 from pyrepro._config.forms import json_form_without
@@ -376,6 +380,74 @@ def test_an_estimator_that_does_not_keep_its_parameters_is_refused() -> None:
         f"config['model'] is {HERE}.{Forgetful.__qualname__}, whose get_params() failed: {error.value.__cause__}; "
         "keep each parameter of __init__ as an attribute of its name"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (KFold(3), {"__class__": "KFold", "n_splits": 3, "shuffle": False, "random_state": None}),
+        (
+            RepeatedKFold(n_splits=3, random_state=7),
+            {"__class__": "RepeatedKFold", "n_splits": 3, "n_repeats": 10, "random_state": 7},
+        ),
+        (
+            ShuffleSplit(3),
+            {"__class__": "ShuffleSplit", "n_splits": 3, "test_size": None, "train_size": None, "random_state": None},
+        ),
+        (PredefinedSplit([0, 1]), {"__class__": "PredefinedSplit", "test_fold": [0, 1]}),
+    ],
+)
+def test_a_splitter_is_what_it_was_made_from(value: Any, form: dict[str, Any]) -> None:
+    assert form_of(value) == form | {"__class__": f"sklearn.model_selection:{form['__class__']}"}
+    search = sklearn.model_selection.GridSearchCV(sklearn.linear_model.Ridge(), {"alpha": [1]}, cv=value)
+    assert form_of(search)["cv"] == form_of(value)
+
+
+def test_a_splitter_that_does_not_keep_its_parameters_is_refused() -> None:
+    class Purged(sklearn.model_selection.BaseCrossValidator):  # type: ignore[misc]
+        def __init__(self, gap: int) -> None:
+            self._gap = gap
+
+        def get_n_splits(self, *data: Any) -> int:
+            return 3
+
+    with pytest.raises(ConfigError) as error:
+        config_hash({"cv": Purged(3)})
+    assert str(error.value) == (
+        f"config['cv'] is {HERE}.{Purged.__qualname__}, which does not keep its parameter 'gap'; "
+        "keep each parameter of __init__ as an attribute of its name"
+    )
+
+
+def test_a_kernel_is_its_parameters_and_those_of_its_parts() -> None:
+    kernels = "sklearn.gaussian_process.kernels"
+    assert form_of(ConstantKernel(2.0) * RBF(3.0, "fixed")) == {
+        "__class__": f"{kernels}:Product",
+        "k1": {"__class__": f"{kernels}:ConstantKernel", "constant_value": 2, "constant_value_bounds": [1e-5, 1e5]},
+        "k2": {"__class__": f"{kernels}:RBF", "length_scale": 3, "length_scale_bounds": "fixed"},
+    }
+    assert config_hash(RBF(3.0)) != config_hash(Matern(3.0))
+
+
+def test_a_distribution_is_its_name_and_its_parameters() -> None:
+    search = sklearn.model_selection.RandomizedSearchCV(
+        sklearn.linear_model.Ridge(),
+        {"alpha": scipy.stats.loguniform(1, 10), "seed": scipy.stats.randint(low=0, high=9)},
+    )
+    assert form_of(search)["param_distributions"] == {
+        "alpha": {"__class__": "scipy.stats:loguniform", "args": [1, 10], "kwds": {}},
+        "seed": {"__class__": "scipy.stats:randint", "args": [], "kwds": {"low": 0, "high": 9}},
+    }
+
+
+def test_a_distribution_of_ones_own_is_not_that_of_its_name() -> None:
+    class Uniform(scipy.stats.rv_continuous):  # type: ignore[misc]
+        def _pdf(self, x: Any) -> Any:
+            return 2 * x
+
+    for made in (Uniform(name="uniform", a=0, b=1), type(scipy.stats.norm)(name="norm", a=0)):
+        with pytest.raises(ConfigError, match="no stable JSON form"):
+            config_hash(made())
 
 
 # Values that are not there yet

@@ -8,23 +8,36 @@ from typing import Any
 from pyrepro._config.names import class_name
 
 
-def put_class_of_self(form: Any, function: Any, arguments: Mapping[str, Any]) -> None:
-    """Put the class of an object into the form of a call's arguments, unless its own form says it.
+def with_class_of_self(form: Any, config: object, function: Any, arguments: Mapping[str, Any]) -> Any:
+    """The form of a configuration, with the class of the object in it, where the object's own form does not say it.
 
     A method that stands in the class itself is told from others by what makes artifacts: the function.
 
     Args:
-        form: the arguments that count, by name, in JSON.
+        form: the form; an object of it is changed in place.
+        config: the configuration that was made of the arguments.
         function: what is called.
-        arguments: all its arguments by name, in their order.
+        arguments: its arguments by name, in their order.
     """
     name = next(iter(arguments), "")
-    if name not in form or not _inherits(type(arguments[name]), name, function):
-        return
-    known, cls = form[name], class_name(type(arguments[name]))
-    if not isinstance(known, dict) or known.get("__class__", cls) != cls:
-        known = {"value": known}
-    form[name] = {"__class__": cls, **known}
+    instance = arguments.get(name)
+    if not _inherits(type(instance), name, function):
+        return form
+    if config is instance:
+        return _with_class(form, instance)
+    if isinstance(config, Mapping) and isinstance(form, dict):
+        for key in config:
+            # What is ignored is not in the form.
+            if key in form and config[key] is instance:
+                form[key] = _with_class(form[key], instance)
+    return form
+
+
+def _with_class(form: Any, instance: object) -> dict[str, Any]:
+    name = class_name(type(instance))
+    if not isinstance(form, dict) or form.get("__class__", name) != name:
+        form = {"value": form}
+    return {"__class__": name, **form}
 
 
 def _inherits(kind: type, parameter: str, function: Any) -> bool:

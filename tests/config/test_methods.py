@@ -209,6 +209,22 @@ def test_the_class_stands_where_that_of_an_object_with_fields_does(
     assert of_registered == f"foo-{name(self=said({'value': {'__class__': 'Registered', 'rate': 0.5}}))}"
 
 
+@pytest.mark.parametrize(
+    ("config", "form"),
+    [
+        (lambda call: call, lambda said: {"self": said}),
+        (lambda call: {"step": call["self"], "rate": 1}, lambda said: {"step": said, "rate": 1}),
+        (lambda call: call["self"], lambda said: said),
+        (lambda call: {"a": call["self"]["a"]}, lambda said: {"a": 1}),
+    ],
+)
+def test_a_function_of_the_arguments_that_passes_the_object_passes_its_class(
+    config: Any, form: Any, repository: Repository, out: pathlib.Path, name: Callable[..., str]
+) -> None:
+    path = classes(dict, repository, config=config)[1]({"a": 1}).save("foo")
+    assert path == f"foo-{name(form({'__class__': f'{HERE}:classes.<locals>.Clean', 'a': 1}))}"
+
+
 def test_a_function_that_two_classes_take_as_a_method_makes_two_artifacts(
     repository: Repository, out: pathlib.Path
 ) -> None:

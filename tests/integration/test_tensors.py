@@ -99,6 +99,33 @@ def test_a_tensor_that_is_more_or_less_than_its_numbers_is_refused(kind: str, am
     assert error.value.place == "config['weights']"
 
 
+def remedy_for(value: object) -> str:
+    with pytest.raises(ConfigError) as error:
+        config_hash(value)
+    return str(error.value).rpartition("; ")[2]
+
+
+@needs("torch")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_parameter_is_passed_as_the_message_says(dtype: str) -> None:
+    import torch
+
+    parameter = torch.nn.Parameter(torch.tensor([0.5, 2.0], dtype=getattr(torch, dtype)))
+    assert remedy_for(parameter) == "pass .as_subclass(torch.Tensor) of it, and what it carries besides"
+    assert form_of(parameter.as_subclass(torch.Tensor)) == [0.5, 2]
+    assert remedy_for(torch.channels_last) == "pass str() of it"
+    assert remedy_for(torch.Generator()) == "pass the seed that it was made from"
+
+
+@needs("jax")
+def test_a_key_of_jax_is_passed_as_the_message_says() -> None:
+    import jax
+
+    key = jax.random.key(7)
+    assert remedy_for(key) == "pass jax.random.key_data() of it"
+    assert form_of(jax.random.key_data(key)) == [0, 7]
+
+
 @needs("torch")
 def test_the_names_of_pytorch_are_text() -> None:
     import torch
@@ -149,6 +176,7 @@ def test_what_jax_is_still_tracing_has_no_numbers(amount: int) -> None:
         with pytest.raises(ConfigError) as error:
             config_hash({"value": value})
         assert error.value.place == "config['value']"
+        assert str(error.value).endswith("; pass it from outside of what JAX transforms")
         return value
 
     step(jax.numpy.zeros(amount))

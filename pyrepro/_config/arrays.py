@@ -66,12 +66,17 @@ def _name_beyond_numpy(dtype: Any) -> str | None:
 def _is_its_bytes(dtype: Any) -> bool:
     if dtype.fields:
         return all(_is_its_bytes(dtype.fields[name][0].base) for name in dtype.names)
-    kind, size = dtype.kind, dtype.itemsize
-    is_padded = kind in "fc" and size > 8 * (1 + (kind == "c"))
-    return (kind in _KINDS or _is_of_ml_dtypes(dtype)) and size > 0 and not dtype.hasobject and not is_padded
+    is_known = dtype.kind in _KINDS or is_of_ml_dtypes(dtype)
+    return is_known and dtype.itemsize > 0 and not dtype.hasobject and not is_padded(dtype)
 
 
-def _is_of_ml_dtypes(dtype: Any) -> bool:
+def is_padded(dtype: Any) -> bool:
+    """Whether numbers of a type have bytes that are anything, as long doubles do."""
+    return bool(dtype.kind in "fc" and dtype.itemsize > 8 * (1 + (dtype.kind == "c")))
+
+
+def is_of_ml_dtypes(dtype: Any) -> bool:
+    """Whether a type is one of those that JAX adds to NumPy's, such as bfloat16."""
     return bool(dtype.type.__module__ == "ml_dtypes")
 
 
@@ -83,7 +88,7 @@ def _dtype_name(dtype: Any) -> Any:
     """The type of the elements as NumPy's descriptions have it; types of other packages by their names."""
     if dtype.fields:
         return [_field(name, *dtype.fields[name]) for name in dtype.names]
-    return dtype.name if dtype.kind == "V" or _is_of_ml_dtypes(dtype) else dtype.str
+    return dtype.name if dtype.kind == "V" or is_of_ml_dtypes(dtype) else dtype.str
 
 
 def _field(name: str, dtype: Any, offset: int, title: Any = None) -> list[Any]:

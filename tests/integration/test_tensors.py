@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from conftest import Repository
 from systems import needs
 
-from pyrepro import ConfigError, canonical_json, config_hash
+from pyrepro import Artifact, ConfigError, canonical_json, config_hash
 
 
 def form_of(value: object) -> Any:
@@ -49,6 +50,38 @@ def test_a_tensor_of_numbers_that_numpy_does_not_know_has_the_hash_of_the_array_
     assert config_hash(tensor.T) == config_hash(array.T) != config_hash(array)
     assert config_hash(tensor[:3]) == config_hash(array[:3]) == config_hash(array[:3].tolist())
     assert config_hash(tensor[3, 4]) == config_hash(array[3, 4]) == config_hash(float(array[3, 4]))
+
+
+@needs("ml_dtypes")
+def test_an_input_of_numbers_that_numpy_does_not_know_counts_by_kind_and_values(repository: Repository) -> None:
+    import ml_dtypes
+    import numpy
+
+    @Artifact("outpath", inputs="weights", repo=repository.path)
+    def save(outpath: str, weights: Any) -> str:
+        return outpath
+
+    def name(dtype: str, *values: float) -> str:
+        return save("foo", numpy.array(values, getattr(ml_dtypes, dtype, dtype)))
+
+    names = [name(dtype, 0, 1) for dtype in ("bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "float16")]
+    assert len({*names}) == len(names)
+    assert name("bfloat16", 0, 1) == name("bfloat16", -0.0, 1) != name("bfloat16", 0, 2)
+
+
+@needs("torch")
+def test_a_tensor_is_an_input_as_the_message_says(repository: Repository) -> None:
+    import torch
+
+    @Artifact("outpath", inputs="weights", repo=repository.path)
+    def save(outpath: str, weights: Any) -> str:
+        return outpath
+
+    weights = torch.zeros(3, requires_grad=True)
+    with pytest.raises(TypeError) as error:
+        save("foo", weights)
+    assert "; pass .numpy(force=True) of it; " in str(error.value)
+    assert save("foo", weights.numpy(force=True)) != "foo"
 
 
 @needs("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import sys
 import types
@@ -97,16 +98,18 @@ def own_attributes_of(value: object) -> list[str]:
     file = getattr(sys.modules.get(type(value).__module__), "__file__", None)
     if isinstance(file, str) and is_plainly_installed(file):
         return []
-    # A mapping or sequence of another kind keeps its items in an attribute.
-    if not isinstance(value, (*_BUILTIN, *_of_standard_library())):
-        return []
-    known = {name for base in type(value).__mro__ for name in _KEPT.get(base.__name__, ())}
     keys: Any = value if isinstance(value, Mapping) else ()
-    return [
-        name
-        for name in attributes_of(value)
-        if name not in known and name not in keys and not callable(getattr(value, name))
-    ]
+    names = [name for name in attributes_of(value) if name not in keys and not callable(getattr(value, name))]
+    if isinstance(value, (*_BUILTIN, *_of_standard_library())):
+        known = {name for base in type(value).__mro__ for name in _KEPT.get(base.__name__, ())}
+        return [name for name in names if name not in known]
+    # A mapping or sequence of another kind keeps its items in an attribute, and maybe how many there are.
+    items: Any = value
+    return [name for name in names if _is_single(getattr(items, name)) and getattr(items, name) != len(items)]
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, (str, bytes, int, float, complex, enum.Enum))
 
 
 _KEPT = {

@@ -216,6 +216,7 @@ def test_the_class_stands_where_that_of_an_object_with_fields_does(
         (lambda call: {"step": call["self"], "rate": 1}, lambda said: {"step": said, "rate": 1}),
         (lambda call: call["self"], lambda said: said),
         (lambda call: {"a": call["self"]["a"]}, lambda said: {"a": 1}),
+        (lambda call: [call["self"]["a"], b""], lambda said: [1, b""]),
     ],
 )
 def test_a_function_of_the_arguments_that_passes_the_object_passes_its_class(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import array
 import collections
 import configparser
+import copy
 import dataclasses
 import datetime
 import decimal
+import enum
 import fractions
 import functools
 import importlib
@@ -16,6 +18,7 @@ import pathlib
 import sys
 import uuid
 import zoneinfo
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar, Union
@@ -477,6 +480,10 @@ def test_a_reference_to_a_placeholder_needs_its_value() -> None:
     assert str(error.value) == "config[0] is a placeholder that needs a value; set it"
 
 
+class Unit(enum.Enum):
+    KM = "km"
+
+
 DERIVED = [
     (str, "km", "text", "str"),
     (bytes, b"km", "bytes", "bytes"),
@@ -528,6 +535,55 @@ def test_what_carries_more_than_its_row_writes_is_refused(base: Any, plain: Any,
         f'pass {{{plain_part}, "revision": value.revision}}'
     )
     assert json_form_without({"a": value}, ["a.revision"]) == (json_form_without({"a": plain}, [])[0], [])
+
+
+class Steps(Sequence[int]):
+    def __init__(self, *steps: int) -> None:
+        self.steps = steps
+        self.size = len(steps)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.steps[index]
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class Rates(Mapping[str, float]):
+    def __init__(self, **rates: float) -> None:
+        self.rates = rates
+        self.parent = None
+
+    def __getitem__(self, key: str) -> float:
+        return self.rates[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rates)
+
+    def __len__(self) -> int:
+        return len(self.rates)
+
+
+def test_a_mapping_or_sequence_of_ones_own_is_its_items_wherever_it_keeps_them() -> None:
+    assert [form_of(Steps(1, 2)), form_of(Rates(a=0.5))] == [[1, 2], {"a": 0.5}]
+
+
+@pytest.mark.parametrize("unit", ["km", b"km", 2.5, 3, Unit.KM])
+@pytest.mark.parametrize(
+    ("value", "plain"), [(Steps(1, 2), '"value": list(value)'), (Rates(a=0.5), "**value")], ids=["sequence", "mapping"]
+)
+def test_a_mapping_or_sequence_of_ones_own_that_carries_more_than_its_items_is_refused(
+    value: Any, plain: str, unit: object
+) -> None:
+    measured = copy.copy(value)
+    measured.unit = unit
+    with pytest.raises(ConfigError) as error:
+        config_hash(measured)
+    assert str(error.value) == (
+        f"config is {measured!r} of type {HERE}.{type(value).__name__}, which carries more than its items; "
+        f'pass {{{plain}, "unit": value.unit}}'
+    )
+    assert json_form_without(measured, ["unit"]) == json_form_without(value, []) == (form_of(value), [])
 
 
 @pytest.mark.parametrize(("base", "plain"), [row[:2] for row in DERIVED])

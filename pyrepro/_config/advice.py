@@ -43,6 +43,8 @@ def advice(value: object) -> tuple[str, str]:
             "pass config=lambda call: FLAGS.flag_values_dict()",
         )
     found = f"is {value_and_type_of(value)}, which has no stable JSON form"
+    if issubclass(kind, type):  # not isinstance(), which older Pythons answer for list[int]
+        return found, "pass its .__qualname__"
     known = next((remedy for kinds, remedy in _remedies() if isinstance(value, kinds)), None)
     if known is not None or str(kind.__module__).lstrip("_").partition(".")[0] in _HANDLES:
         return found, known or _IGNORE

@@ -18,6 +18,8 @@ def is_estimator(value: object) -> bool:
 
 def is_made_from_parameters(value: object) -> bool:
     """Whether a value is an estimator, kernel or splitter of scikit-learn."""
+    if "sklearn" not in sys.modules:
+        return False
     kernels = loaded_classes("sklearn.gaussian_process.kernels", "Kernel")
     return is_estimator(value) or isinstance(value, (*kernels, *_splitters()))
 

@@ -122,6 +122,7 @@ class Quantity:
 
 PASSED: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: json, "pass its .__name__", '"json"'),
+    (lambda: type(None), "pass its .__qualname__", '"NoneType"'),
     (numbers, "pass list() of it", "[1,2]"),
     (lambda: map(str, [1]), "pass list() of it", '["1"]'),
     (lambda: zip("a", "b", strict=True), "pass list() of it", '[["a","b"]]'),

@@ -165,6 +165,15 @@ def advice_on_more(value: object, beyond: list[str]) -> tuple[str, str]:
     return f"is {value_and_type_of(value)}, which carries more than its {plain}", f"pass {{{', '.join(parts)}}}"
 
 
+def advice_on_time(value: Any) -> str:
+    """How to pass times of NumPy that Python's do not hold, to the last digit and with their unit."""
+    if value.dtype.kind == "V":
+        return "pass its fields one by one"
+    if value.dtype.kind == "M":
+        return "pass numpy.datetime_as_string() of it"
+    return 'pass {"value": value.astype("int64"), "unit": numpy.datetime_data(value.dtype)}'
+
+
 _PLAIN_OF_PANDAS = (("to_dict", "to_dict()"), ("tolist", "tolist()"))
 _PLAIN_OF_POLARS = (
     ("collect", "collect().to_dict(as_series=False)"),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, advice_on_more, is_data
+from pyrepro._config.advice import advice, advice_on_more, advice_on_time, is_data
 from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
 from pyrepro._config.estimators import distribution_of, is_estimator, is_made_from_parameters, parameters_of
 from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, is_unset, own_attributes_of
@@ -285,10 +285,7 @@ def _form_of_array(value: Any, place: Place) -> JSON:
             f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
         ) from error
     if is_time_in_bare_numbers:
-        raise place.error(
-            f"is {value_and_type_of(value)}, whose tolist() is a bare number",
-            "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
-        )
+        raise place.error(f"is {value_and_type_of(value)}, whose tolist() is a bare number", advice_on_time(value))
     if type(plain) is type(value):
         raise place.error(
             f"is {value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"

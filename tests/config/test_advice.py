@@ -120,6 +120,9 @@ class Quantity:
         raise AssertionError("is not called")
 
 
+TIMES = "pass numpy.datetime_as_string() of it"
+DURATIONS = 'pass {"value": value.astype("int64"), "unit": numpy.datetime_data(value.dtype)}'
+
 PASSED: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: json, "pass its .__name__", '"json"'),
     (lambda: type(None), "pass its .__qualname__", '"NoneType"'),
@@ -144,6 +147,11 @@ PASSED: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: pl.Datetime("us", "UTC"), "pass str() of it", """"Datetime(time_unit='us', time_zone='UTC')\""""),
     (lambda: np.ma.array([[1]]), "pass numpy.asarray() of it, and what it carries besides", "[[1]]"),
     (lambda: np.rec.array([(1,)]), "pass numpy.asarray() of it, and what it carries besides", ""),
+    (lambda: np.array(["2026-01-02"], "M8[ns]"), TIMES, '["2026-01-02T00:00:00.000000000"]'),
+    (lambda: np.datetime64("12026"), TIMES, '"12026"'),
+    (lambda: np.array([5], "m8[ns]"), DURATIONS, '{"unit":["ns",1],"value":[5]}'),
+    (lambda: np.array([5], "m8[M]"), DURATIONS, '{"unit":["M",1],"value":[5]}'),
+    (lambda: np.timedelta64(5, "Y"), DURATIONS, '{"unit":["Y",1],"value":5}'),
     (lambda: pd.NaT, "pass None", "null"),
     (lambda: pd.Series([1, 2]), "pass its .to_dict(), or name it in inputs=", '{"0":1,"1":2}'),
     (lambda: pd.Index(["a"]), "pass its .tolist(), or name it in inputs=", '["a"]'),
@@ -181,6 +189,13 @@ def test_what_a_message_says_to_pass_has_a_form(make: Callable[[], Any], remedy:
     value = make()
     assert remedy_for(value) == remedy
     assert canonical_json(typed(remedy, value)).decode() == form or not form
+
+
+def test_fields_that_are_passed_one_by_one_say_what_to_pass_themselves() -> None:
+    records = np.zeros(1, [("n", "i4"), ("t", "M8[ns]")])
+    assert remedy_for(records) == "pass its fields one by one"
+    assert canonical_json(records["n"]) == b"[0]"
+    assert remedy_for(records["t"]) == TIMES
 
 
 def test_a_result_that_is_awaited_is_passed() -> None:

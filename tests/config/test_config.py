@@ -376,7 +376,8 @@ NO_FORM = "which has no stable JSON form"
 REGISTER = f"{NO_FORM}; pass plain values, or register the type with pyrepro.to_json.register"
 NO_NAME = f"{NO_FORM}; pass plain values, or name it in ignore= if it does not change the artifact"
 FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
-MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
+BARE = "whose tolist() is a bare number"
+DURATION = f'{BARE}; pass {{"value": value.astype("int64"), "unit": numpy.datetime_data(value.dtype)}}'
 KEYS = "use str, int, float, bool or None as keys"
 NO_TEXT = "which holds a lone surrogate and is not Unicode text; pass bytes instead"
 
@@ -428,11 +429,15 @@ REFUSED: list[Any] = [
         pd.NA,
         f"config is <NA> of type {type(pd.NA).__module__}.NAType, a missing value that only pandas knows; pass None",
     ),
-    (np.datetime64(0, "ns"), f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {MICRO}"),
-    (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {MICRO}"),
+    (
+        np.datetime64(0, "ns"),
+        f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {BARE}; pass numpy.datetime_as_string() of it",
+    ),
+    (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {DURATION}"),
     (
         np.zeros(1, [("t", "M8[ns]")]),
-        f"config is array([('1970-01-01T00:00:00.000000000',)], dtype=[('t', '<M8[ns]')]) of type numpy.ndarray, {MICRO}",
+        f"config is array([('1970-01-01T00:00:00.000000000',)], dtype=[('t', '<M8[ns]')]) of type numpy.ndarray, {BARE}; "
+        "pass its fields one by one",
     ),
     (
         np.longdouble(1),

@@ -17,7 +17,6 @@ from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
-from pyrepro._config.methods import with_class_of_self
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_url, paths_in, text_of
@@ -221,6 +220,8 @@ class Naming:
             found = [self._found_input(name, arguments, config) for name in options.inputs]
             form = self._form_without_inputs(config, [".".join(keys) for keys, _ in found])
             if options.reads_call:
+                from pyrepro._config.methods import with_class_of_self  # where the arguments are the configuration
+
                 form = with_class_of_self(form, config, self.function, arguments)
             inputs = [self._read(keys, value, directory) for keys, value in found]
             for one in inputs:

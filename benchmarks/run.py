@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -509,8 +510,37 @@ def _known_input(tree: Path, directory: Path, file: Path) -> list[Row]:
         return lambda: save(str(directory / "known.txt"), table)
 
     median = side_by_side({"with": hit(file), "without": hit(None)}, rounds=40, number=10)
-    more = 1000 * (median["with"] - median["without"])
-    return [Row("milliseconds more of a cache hit with an unchanged input of 2 GB", "none", more, "≤ 1")]
+    what = "milliseconds more of a cache hit with an unchanged input of 2 GB"
+    first = _first_hits(tree, directory, file)
+    return [
+        Row(what, "none", 1000 * (median["with"] - median["without"]), "≤ 1"),
+        Row(f"{what}, the first of a process", "none", 1000 * (first["with"] - first["without"]), "≤ 1"),
+    ]
+
+
+def _first_hits(tree: Path, directory: Path, file: Path) -> dict[str, float]:
+    """The median seconds of the first hit of a process, with an input and without."""
+    program = directory / "first_hit.py"
+    program.write_text(
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from pyrepro import Artifact\n"
+        f"options = {{'inputs': 'table'}} if sys.argv[1] == 'with' else {{'ignore': 'table'}}\n"
+        f"@Artifact('outpath', repo={str(tree)!r}, cache=True, **options)\n"
+        "def save(outpath, table):\n"
+        "    Path(outpath).write_text('good job')\n"
+        "started = time.perf_counter()\n"
+        f"save(str(Path({str(directory)!r}, sys.argv[1])), sys.argv[2])\n"
+        "print(time.perf_counter() - started)\n"
+    )
+    seconds: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(22):
+        for kind, each in seconds.items():
+            command = [sys.executable, str(program), kind, str(file)]
+            each.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return {
+        kind: statistics.median(each[2:]) for kind, each in seconds.items()
+    }  # the first two make it and remember it
 
 
 def memory(tree: Path, directory: Path) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._call import tag_of
 from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
@@ -31,11 +31,10 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _IsCached = TypeVar("_IsCached", bound=bool)
-_Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
+if TYPE_CHECKING:
+    _Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes], None]
 # What a function may return whose calls need not run: nothing, its path, or its paths.
-_Paths = TypeVar(
-    "_Paths", bound=Union[_Path, Sequence["_Path | Sequence[_Path]"], Mapping[Any, "_Path | Sequence[_Path]"]]
-)
+_Paths = TypeVar("_Paths", bound="_Path | Sequence[_Path | Sequence[_Path]] | Mapping[Any, _Path | Sequence[_Path]]")
 
 
 class Artifact(Generic[_IsCached]):
@@ -202,6 +201,10 @@ class Artifact(Generic[_IsCached]):
         naming = Naming(function, signature, options, tracker)
         wrapper = wrap(function, naming, publishes=options.publishes)
         wrapper.code_state = tracker.at_decoration
+        if options.inputs:
+            from pyrepro._config.memo import prepare
+
+            prepare()
         return wrapper
 
 

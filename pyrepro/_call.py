@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import first_ten
@@ -72,18 +72,41 @@ class Configuration:
         return json.loads(self._canonical)  # type: ignore[no-any-return]
 
 
-class Call(NamedTuple):
-    """A call under way: what is passed to the function, and what its paths say."""
+class Call:
+    """A call under way: what is passed to the function, and what its paths say.
 
-    naming: _Naming
-    arguments: dict[str, Any]
-    state: CodeState
-    configuration: Configuration
-    inputs: list[Input]
-    started: int
-    clock: float
-    directory: str
-    process: int
+    Args:
+        naming: how the calls of the function are named.
+        arguments: what is passed, by name, with the tagged paths.
+        state: the state of the code that the paths name.
+        configuration: the configuration that they name.
+        inputs: what the function reads, as it was hashed.
+        started: when the call began, in nanoseconds on the clock of files.
+        clock: the same in seconds on the clock that nobody sets.
+        directory: the working directory then.
+    """
+
+    # As plain as it can be: every hit makes one.
+    def __init__(
+        self,
+        naming: _Naming,
+        arguments: dict[str, Any],
+        state: CodeState,
+        configuration: Configuration,
+        inputs: list[Input],
+        started: int,
+        clock: float,
+        directory: str,
+    ) -> None:
+        self.naming = naming
+        self.arguments = arguments
+        self.state = state
+        self.configuration = configuration
+        self.inputs = inputs
+        self.started = started
+        self.clock = clock
+        self.directory = directory
+        self.process = os.getpid()
 
     def run(self) -> Any:
         """Call the function with the tagged paths."""

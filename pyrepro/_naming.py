@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pyrepro._binding import Binding, bound
 from pyrepro._call import Call, Configuration, tag_of
@@ -21,6 +21,7 @@ from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_url, paths_in, text_of
 from pyrepro._tag import Tag
+from pyrepro._value import Value
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from pyrepro._config.inputs import Input
 
 _logger = logging.getLogger("pyrepro")
+_known_plain_bytes: Callable[[object], bytes | None] | None = None
 _warned_of: set[tuple[str, str]] = set()  # functions, and what is ephemeral in their configurations
 
 # Here the configuration meets the code, which do not know each other: a state in a configuration is its text.
 to_json.register(CodeState)(str)
 
 
-class Options(NamedTuple):
+class Options(Value):
     """What a decorator was told, as :mod:`pyrepro._options` has checked it."""
 
     paths: tuple[str, ...]
@@ -71,7 +73,8 @@ class Naming:
         self._reads_call = options.reads_call
         self._left_out = frozenset((*options.paths, *options.inputs, *options.ignore))
         self._last: tuple[KnownConfig, Configuration] | None = None
-        self._tag: tuple[CodeState, Configuration, Tag] | None = None
+        self._last_tag: tuple[CodeState, Configuration, Tag] | None = None
+        self._last_path: tuple[Tag, str, str] | None = None
 
     def _maker(self) -> str:
         """The function, as the markers of its artifacts name it."""
@@ -96,7 +99,8 @@ class Naming:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "binding"} | {
             "_last": None,
-            "_tag": None,
+            "_last_tag": None,
+            "_last_path": None,
         }
 
     @functools.cached_property
@@ -126,13 +130,13 @@ class Naming:
             raise without_inner_frames(error)  # noqa: B904
         if plain is not None:
             plain.update({name: arguments[name] for name in self._paths})
-        known = self._tag
+        known = self._last_tag
         if known is None or known[0] is not state or known[1] is not configuration:
-            self._tag = known = state, configuration, tag_of(state, configuration.hash)
+            self._last_tag = known = state, configuration, tag_of(state, configuration.hash)
         self._put_tag(known[2], arguments)
         for one in inputs:
             self._warn_of_outputs_in(one, arguments, directory)
-        return Call(self, arguments, state, configuration, inputs, started, clock, directory, os.getpid())
+        return Call(self, arguments, state, configuration, inputs, started, clock, directory)
 
     def tagged(self, *args: Any, **kwargs: Any) -> Any:
         """The path that a call with these arguments would write; for several keywords, a dict of paths.
@@ -175,11 +179,17 @@ class Naming:
 
     def _put_tag(self, tag: Tag, arguments: dict[str, Any]) -> None:
         for name in self._paths:
-            try:
-                arguments[name] = tag.put(arguments[name])
-            except (TypeError, ValueError) as error:
-                error.args = (f"{error}; it is the argument {name!r} of {self.name}",)
-                raise
+            path, last = arguments[name], self._last_path
+            if last is not None and last[0] is tag and last[1] is path:
+                arguments[name] = last[2]
+            else:
+                try:
+                    arguments[name] = tagged = tag.put(path)
+                except (TypeError, ValueError) as error:
+                    error.args = (f"{error}; it is the argument {name!r} of {self.name}",)
+                    raise
+                # A list may be another one at the next call.
+                self._last_path = (tag, path, tagged) if type(path) is str else None
             if REPRODUCTION is not None:
                 from pyrepro._record.replay import in_scratch  # where an artifact is made again
 
@@ -202,16 +212,17 @@ class Naming:
         options = self.options
         inputs: list[Input] = []
         canonical = None
-        # To import json takes as long as what it saves in some thirty calls.
-        if "json" in sys.modules and not options.inputs and not options.ignore:
-            from pyrepro._config.plain import plain_bytes
-
+        if not options.inputs and not options.ignore and (plain_bytes := _plain_bytes()) is not None:
             canonical = plain_bytes(config)
         # What differs at each call is not worth keeping.
         known_config = KnownConfig.of(config) if canonical is None or not options.reads_call else None
         if canonical is None:
             found = [self._found_input(name, arguments, config) for name in options.inputs]
             form = self._form_without_inputs(config, [".".join(keys) for keys, _ in found])
+            if options.reads_call:
+                from pyrepro._config.methods import with_class_of_self  # where the arguments are the configuration
+
+                form = with_class_of_self(form, config, self.function, arguments)
             inputs = [self._read(keys, value, directory) for keys, value in found]
             for one in inputs:
                 self._check_is_no_part(one.keys)
@@ -318,6 +329,16 @@ class Naming:
                 ", and ".join(f"{name} = {text!r}, {what}" for name, text, what in found),
                 [*dict.fromkeys(name for name, _, _ in found)],
             )
+
+
+def _plain_bytes() -> Callable[[object], bytes | None] | None:
+    """The quick way to the canonical JSON, None where json was not imported: that takes as long as thirty calls."""
+    global _known_plain_bytes
+    if _known_plain_bytes is None and "json" in sys.modules:
+        from pyrepro._config.plain import plain_bytes
+
+        _known_plain_bytes = plain_bytes
+    return _known_plain_bytes
 
 
 def _working_directory() -> str:

@@ -10,7 +10,9 @@ import operator
 import os
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from pyrepro._value import Value, replaced
 
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is not one: markers, locks, and what is staged."""
@@ -46,7 +48,7 @@ def _with_separator(directory: str) -> str:
     return os.path.join(directory, "")
 
 
-class SplitPath(NamedTuple):
+class SplitPath(Value):
     """A path as its last component and what stands around it."""
 
     path: Any
@@ -64,7 +66,7 @@ class SplitPath(NamedTuple):
     def inside(self, *directories: str) -> Any:
         """The path with directories put before its last component, in the type that was given."""
         if not hasattr(self.path, "with_name"):
-            return self._replace(head=os.path.join(self.head, *directories, "")).joined(self.name)
+            return replaced(self, head=os.path.join(self.head, *directories, "")).joined(self.name)
         first, *others = (*directories, self.name)
         return functools.reduce(operator.truediv, others, self.path.with_name(first))
 
@@ -105,12 +107,11 @@ def split_path(path: object, accepted: str) -> SplitPath:
     Raises:
         TypeError: what was passed is not a path; the message names what is accepted.
     """
-    if isinstance(path, (str, bytes)):
-        return SplitPath(path, *split_text(os.fsdecode(path)))
     if callable(getattr(type(path), "with_name", None)):
-        return SplitPath(path, "", path.name, "")  # type: ignore[attr-defined]
-    if isinstance(path, os.PathLike):
-        return SplitPath(path, *split_text(os.fsdecode(path)))
+        return SplitPath(path=path, head="", name=path.name, tail="")  # type: ignore[attr-defined]
+    if isinstance(path, (str, bytes, os.PathLike)):
+        head, name, tail = split_text(os.fsdecode(path))
+        return SplitPath(path=path, head=head, name=name, tail=tail)
     raise TypeError(f"an artifact path is {accepted}, not {_described(path)}; pass the path as it stands on disk")
 
 
@@ -169,7 +170,7 @@ def is_url(text: str) -> bool:
     return re.match(_URL, text) is not None
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)  # as many as there are markers that are kept
 def split_text(text: str) -> tuple[str, str, str]:
     """What stands before the last component of a path, the component, and the separators behind it."""
     url = re.match(_URL, text) if "://" in text else None

@@ -26,6 +26,7 @@ from pyrepro._publish.staging import Staging
 from pyrepro._record.record import SUFFIX, Record, read_record, record_of
 from pyrepro._stores import Told
 from pyrepro._tag import DIGITS, Tag, plain_name
+from pyrepro._value import replaced
 from pyrepro.errors import NotTaggedError, RecordError
 
 _logger = logging.getLogger("pyrepro")
@@ -79,7 +80,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
     progress = _Progress("removed %d of %d artifacts", len(targets))
     patches: dict[tuple[str, str], Any] = {}
     for target, one in targets.items():
-        split = split_path(one, accepted="a path")._replace(tail="")
+        split = replaced(split_path(one, accepted="a path"), tail="")
         removal = _Removal(directories[target.directory], target)
         removed += [split.joined(name) for name in removal.carry_out()]
         if removal.patch is not None:

@@ -241,6 +241,13 @@ def repository(template: Path, tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kernel of this Python, and no history of the person who runs the tests."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+
+
+@pytest.fixture
 def guide(repository: Repository) -> Callable[..., Repository]:
     """Commits programs of the how-to guides to a repository that ignores what they write."""
 

@@ -363,11 +363,23 @@ class Remote:
     __repr__ = __str__
 
 
+class Tensor:
+    """As those of PyTorch, which NumPy cannot read where they have a gradient."""
+
+    def __array__(self) -> None:
+        raise AssertionError("is not called")
+
+    def detach(self) -> None:
+        raise AssertionError("is not called")
+
+
 NOT_PATHS: list[tuple[Any, str]] = [
     (3, f"3 of type int; {PATH}"),
     ({"a"}, f"{{'a'}} of type set; {PATH}, or list() of them"),
     (pl.LazyFrame({"a": [1]}), "{0!r} of type LazyFrame; pass .collect() of it"),
     (Remote(), f"s3://bucket/raw.csv of type Remote; {URL}"),
+    (pd.array([1]), "{0!r} of type IntegerArray; pass numpy.asarray() of it"),
+    (Tensor(), "{0!r} of type Tensor; pass .numpy(force=True) of it"),
 ]
 
 

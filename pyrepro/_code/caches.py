@@ -5,7 +5,6 @@ Source: PEP 552.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import types
 from typing import Any
@@ -40,10 +39,11 @@ def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
 
 def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
     """Whether a compiled cache of this version of Python is what a source compiles to."""
+    import importlib.util
+    import marshal
+
     if cache[4] & 1:
         return bool(importlib.util.source_hash(source) == cache[8:16])
-
-    import marshal
 
     try:
         taken, fresh = marshal.loads(cache[16:]), compiled(source, file, loader)
@@ -56,6 +56,8 @@ def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
 
 def is_magic(cache: bytes) -> bool:
     """Whether a compiled cache is of this version of Python."""
+    import importlib.util  # for modules of one's own only
+
     return cache[:4] == importlib.util.MAGIC_NUMBER
 
 

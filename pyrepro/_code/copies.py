@@ -46,7 +46,7 @@ def with_copies(
                 found.append(module)
         elif holder is not None:
             original = _original(top, os.path.join(top, relative_to(module.file, holder)))
-            found.append(module._replace(original=original))
+            found.append(module.standing_for(module.file, original=original))
     return found + _installed(top, tuple(others), is_tracked)
 
 

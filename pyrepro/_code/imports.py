@@ -7,17 +7,16 @@ Sources: importlib.abc.MetaPathFinder; sys.path_hooks, which runpy.run_path asks
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import copy
 import functools
-import importlib.util
 import os
 import sys
 import time
 import types
 from _thread import get_ident
 from collections.abc import Mapping
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
@@ -218,7 +217,7 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
     _keep(name, load)
     _unconfirmed[name] = load
     if load.is_run:
-        _keep_run(copy.copy(load))
+        _keep_run(_copied(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
 
@@ -238,6 +237,12 @@ def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:
     loader.exec_module = exec_module
 
 
+def _copied(load: Load) -> Load:
+    import copy  # for what runpy and %run execute only
+
+    return copy.copy(load)
+
+
 def name_of_run(path: str) -> str:
     """What the run of a file that is in no module is called, as IPython calls it."""
     return f"%run {path}"
@@ -247,7 +252,7 @@ def _keep_run(load: Load) -> None:
     """Keep what was run: what it has defined may live on, whatever becomes of the module that it ran in."""
     name = name_of_run(load.file)
     # A module is used again for the next run of the same script, so each run has a spec of its own.
-    load.spec = importlib.util.spec_from_loader(name, None, origin=load.file)
+    load.spec = ModuleSpec(name, None, origin=load.file)
     load.is_import = True
     _keep(name, load)
     _unconfirmed[name] = load
@@ -268,7 +273,7 @@ def note_run(file: Any, module: Any) -> None:
     load = Load(real, None, links=links)
     _keep_run(load)
     if module is not None:
-        keep_unseen(module.__name__, module, None, copy.copy(load), load.order)
+        keep_unseen(module.__name__, module, None, _copied(load), load.order)
         _loads[module.__name__][-1].is_import = False
 
 
@@ -278,13 +283,15 @@ def note_patch(module: types.ModuleType, before: str, after: str) -> None:
     Raises:
         OSError: its file cannot be read.
     """
+    from importlib.util import decode_source  # for sessions only
+
     name, spec = module.__name__, namespace_of(module).get("__spec__")
     load = load_of(name, module, spec)
     if load is None or load.content is None:
         return  # a file that was written since it was loaded unseen counts as unknown
     now = Load(load.file, load.spec, links=load.links)
     now.is_reload = True
-    texts = (importlib.util.decode_source(content or b"") for content in (load.content, now.content))
+    texts = (decode_source(content or b"") for content in (load.content, now.content))
     if tuple(texts) != (before, after):
         now.mixed = "and %autoreload patched only a part of it into the module"
     now.mixed = load.mixed or now.mixed
@@ -423,5 +430,17 @@ def _note_run_path(path: str) -> NoReturn:
     raise ImportError(path)  # as path hooks say that they import nothing
 
 
-sys.meta_path.insert(0, Finder())
+_finder = Finder()
+
+
+def _leave() -> None:
+    with contextlib.suppress(ValueError):  # somebody may have taken it out
+        sys.meta_path.remove(_finder)
+        sys.path_hooks.remove(_note_run_path)
+
+
+sys.meta_path.insert(0, _finder)
 sys.path_hooks.append(_note_run_path)  # behind those that take directories and archives
+# What a finder reaches outlives the garbage collection at the end of a process, and each module of it is then cleared
+# for itself, which takes longer than half of pyrepro took to import.
+atexit.register(_leave)

@@ -15,7 +15,7 @@ import time
 import types
 import zipimport
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyrepro._code import consoles, imports
 from pyrepro._code.caches import holds
@@ -229,16 +229,38 @@ def spec_of(module: object) -> object:
     return imports.namespace_of(module).get("__spec__")
 
 
-class LoadedModule(NamedTuple):
-    """A loaded module outside installed environments."""
+class LoadedModule:
+    """A loaded module outside installed environments.
 
-    name: str
-    module: types.ModuleType
-    spec: object  # a new one after the module was loaded again
-    file: str  # the real one; of a module in an archive, the archive
-    seen_after: int  # what was written later than this, in nanoseconds, may not be what was loaded
-    original: str | None = None  # the file in the work tree that is read, where this is another copy of it
-    target: str | None = None  # of a link over which the module was found, what the link said; the file is the link
+    Args:
+        name: its name in sys.modules.
+        module: the module.
+        spec: its spec, a new one after it was loaded again.
+        file: the real one; of a module in an archive, the archive.
+        seen_after: what was written later than this, in nanoseconds, may not be what was loaded.
+        original: the file in the work tree that is read, where this is another copy of it.
+        target: of a link over which the module was found, what the link said; the file is the link.
+    """
+
+    # Not a Value, which takes five times as long to make: they are many.
+    __slots__ = ("file", "module", "name", "original", "seen_after", "spec", "target")
+
+    def __init__(
+        self,
+        name: str,
+        module: types.ModuleType,
+        spec: object,
+        file: str,
+        seen_after: int,
+        original: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        self.name, self.module, self.spec, self.file = name, module, spec, file
+        self.seen_after, self.original, self.target = seen_after, original, target
+
+    def standing_for(self, file: str, *, original: str | None = None, target: str | None = None) -> LoadedModule:
+        """The module in another place of the work tree: that of a copy, or of a link over which it was found."""
+        return LoadedModule(self.name, self.module, self.spec, file, self.seen_after, original, target)
 
 
 class Gone(types.ModuleType):
@@ -253,17 +275,12 @@ class Gone(types.ModuleType):
 _GONE = Gone("gone")
 
 
-class _Look(NamedTuple):
-    """The modules of the last look, and the positions of those to look at again: most are installed, and stay so."""
-
-    modules: list[Any]
-    open: list[int]
-
-
 _bodies_at_import: list[tuple[dict[str, Any], str]] = []
 """The files of the bodies that ran when pyrepro was imported, whatever has become of them, and of the directory."""
 
-_last_look = _Look([], [])
+_last_look: tuple[list[Any], list[int]] = [], []
+"""The modules of the last look, and the positions of those to look at again: most are installed, and stay so."""
+
 _time_of_last_look = STARTED
 _seen_after: dict[str, tuple[object, object, int]] = {}
 
@@ -303,7 +320,7 @@ def loaded_modules() -> list[LoadedModule]:
             still_open.append(position)
         elif not _is_settled(module, spec):
             still_open.append(position)
-    _last_look = _Look(modules, still_open)
+    _last_look = modules, still_open
     _time_of_last_look = now
     gone = [(name, load) for name, load in imports.loads_without_module() if not is_installed(load.file)]
     ran = [path for path in consoles.files_run() if not imports.is_run_seen(path) and not is_installed(path)]

@@ -13,7 +13,7 @@ import sys
 import time
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._code import consoles, imports, modules
 from pyrepro._code.caches import compiled, is_magic
@@ -21,6 +21,7 @@ from pyrepro._code.imports import TICK, Load, fingerprint_of
 from pyrepro._code.links import followed, is_any_behind_links
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import IMPORTED, STARTED, real_path
+from pyrepro._value import Value
 
 if TYPE_CHECKING:
     from pyrepro._code.reloads import Behind, SourceLoad
@@ -29,14 +30,14 @@ _MARGIN_OF_LOAD = 5_000_000
 """Nanoseconds after the note of an import in which its file was perhaps written before Python read it."""
 
 
-class Kept(NamedTuple):
+class Kept(Value):
     """A file as it was loaded, which the disk no longer holds."""
 
     mode: int | None  # as os.stat gives it; None of another copy, whose mode says nothing
     content: bytes
 
 
-class Unknown(NamedTuple):
+class Unknown(Value):
     """What runs is unknown."""
 
     reason: str
@@ -87,7 +88,7 @@ def links_of(loaded: Iterable[LoadedModule]) -> list[LoadedModule]:
     for module in loaded if is_any_behind_links() else ():  # as in few programs, of which some load thousands
         load = imports.load_of(module.name, module.module, module.spec)
         for link, target in () if load is None else load.links.items():
-            found.append(module._replace(file=link, original=None, target=target))
+            found.append(module.standing_for(link, target=target))
     return found
 
 
@@ -102,7 +103,7 @@ def _counted_link(module: LoadedModule) -> Kept | None:
     with contextlib.suppress(OSError):
         if os.readlink(module.file) == module.target:
             return None
-    return Kept(stat.S_IFLNK, os.fsencode(module.target))
+    return Kept(mode=stat.S_IFLNK, content=os.fsencode(module.target))
 
 
 def left_behind() -> dict[str, Behind]:
@@ -143,7 +144,7 @@ def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) ->
         return found
     content = _content_of(module.file) if found is None else found.content
     gone = f"{module.file} can no longer be read; start the program again"
-    return _unknown_module(module, gone) if content is None else Kept(None, content)
+    return _unknown_module(module, gone) if content is None else Kept(mode=None, content=content)
 
 
 def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -> Counted:
@@ -187,7 +188,7 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     is_close = status is not None and status.st_ctime_ns <= load.noted_at + _MARGIN_OF_LOAD
     if content != load.content and not load.is_confirmed and (is_close or not load.is_import):
         return _unknown_load(module, load, "and when Python read it is not known")
-    return Kept(load.mode, load.content)
+    return Kept(mode=load.mode, content=load.content)
 
 
 def _content_of(file: str) -> bytes | None:
@@ -253,7 +254,8 @@ def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeT
     if module.name in _PROGRAM or not (load.is_import or module.spec is None):
         return None
     # Of another run of the same module more may be unknown.
-    return _unknown_load(module, load, "and something else runs in its place")._replace(id=os.urandom(20).hex())
+    unknown = _unknown_load(module, load, "and something else runs in its place")
+    return Unknown(reason=unknown.reason, id=os.urandom(20).hex())
 
 
 def _links_to(module: LoadedModule) -> dict[str, str]:
@@ -376,4 +378,4 @@ _unknown_ids: dict[tuple[Any, ...], str] = {}
 
 def _unknown(key: tuple[Any, ...], reason: str) -> Unknown:
     # One load has one id as long as the process lives, so that its artifacts match each other.
-    return Unknown(reason, _unknown_ids.setdefault(key, os.urandom(20).hex()))
+    return Unknown(reason=reason, id=_unknown_ids.setdefault(key, os.urandom(20).hex()))

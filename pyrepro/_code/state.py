@@ -9,7 +9,7 @@ import shlex
 import time
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import rfc8785
 
@@ -22,8 +22,9 @@ from pyrepro._code.porcelain import Entry
 from pyrepro._code.runs import running
 from pyrepro._code.sources import Sources, left_behind, links_of
 from pyrepro._code.start import real_path
+from pyrepro._code.work_tree import Snapshot
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._value import Value, is_hex
+from pyrepro._value import Value, is_hex, replaced
 from pyrepro.errors import CodeStateError
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ class CodeState(Value):
         return f"{self.commit}" if self.changes is None else f"{self.commit}-dirty-{self.changes}"
 
 
-class Reading(NamedTuple):
+class Reading(Value):
     """A code state, and what it was read from: nothing of a declared one."""
 
     state: CodeState
     work_tree: str | None
-    snapshot: work_tree.Snapshot
+    snapshot: Snapshot
     loaded: Sequence[LoadedModule]
     copies: dict[bytes, str]  # the files that modules of other copies of the work tree are loaded from, by path
     own: frozenset[bytes]  # the files of the function and of what decorates it, which count also where they are ignored
@@ -158,7 +159,8 @@ def unknown_reading(reading: Reading, reason: str) -> Reading:
     snapshot = reading.snapshot
     return _with_snapshot(
         reading,
-        snapshot._replace(
+        replaced(
+            snapshot,
             changes=snapshot.changes | {_UNKNOWN_PATH: ("100644", os.urandom(20).hex())},
             unknown=snapshot.unknown | {_UNKNOWN_PATH: reason},
         ),
@@ -234,7 +236,7 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
         return reading
     files = {path: file for path, file in reading.copies.items() if path not in sources} | _files_of_copies(sources)
     snapshot = work_tree.update_snapshot(top, reading.snapshot, sources, reading.own)
-    return _with_snapshot(reading._replace(copies=files), snapshot)
+    return _with_snapshot(replaced(reading, copies=files), snapshot)
 
 
 def changed_on_disk(reading: Reading, counts: Callable[[bytes], bool] | None = None) -> tuple[str, ...]:
@@ -290,9 +292,8 @@ def _declared_instead(declared: CodeState | None, typed: TypedCode | None, error
             f"{typed.name} was typed, so PYREPRO_CODE_STATE={declared} does not say what makes its output; "
             f"put it in a file"
         )
-    return Reading(
-        declared, None, work_tree.Snapshot(declared.commit, {}, {}, {}, {}, {}, set()), (), {}, frozenset(), 0
-    )
+    snapshot = Snapshot(commit=declared.commit, changes={}, contents={}, unknown={}, behind={}, disk={}, ignored=set())
+    return Reading(state=declared, work_tree=None, snapshot=snapshot, loaded=(), copies={}, own=frozenset(), seconds=0)
 
 
 def _declared() -> CodeState | None:
@@ -364,13 +365,21 @@ def _read_work_tree(top: str, files: Iterable[str], inputs: list[str] | None, ra
     seconds = time.perf_counter() - started
     if inputs is not None:
         typed = hashlib.sha256(rfc8785.dumps(list(inputs))).hexdigest()
-        snapshot = snapshot._replace(changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
+        snapshot = replaced(snapshot, changes=snapshot.changes | {_SESSION_PATH: ("100644", typed)})
     state = CodeState(snapshot.commit, _digest(snapshot.changes))
-    return Reading(state, top, snapshot, loaded, files_of_copies, frozenset(own), seconds)
+    return Reading(
+        state=state,
+        work_tree=top,
+        snapshot=snapshot,
+        loaded=loaded,
+        copies=files_of_copies,
+        own=frozenset(own),
+        seconds=seconds,
+    )
 
 
-def _with_snapshot(reading: Reading, snapshot: work_tree.Snapshot) -> Reading:
-    return reading._replace(state=CodeState(snapshot.commit, _digest(snapshot.changes)), snapshot=snapshot)
+def _with_snapshot(reading: Reading, snapshot: Snapshot) -> Reading:
+    return replaced(reading, state=CodeState(snapshot.commit, _digest(snapshot.changes)), snapshot=snapshot)
 
 
 def _digest(changes: dict[bytes, Entry]) -> str | None:

@@ -9,7 +9,7 @@ import operator
 import sys
 import types
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pyrepro import _environ
 from pyrepro._code import imports, modules
@@ -27,6 +27,7 @@ from pyrepro._code.state import (
 )
 from pyrepro._code.uncovered import warn_of_uncovered
 from pyrepro._paths import is_inside
+from pyrepro._value import replaced
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
 if TYPE_CHECKING:
@@ -106,13 +107,8 @@ def _modules_inside(top: str | None, loaded: Sequence[LoadedModule]) -> list[Loa
 _NO_MODULES = _ModulesThen((0, None, 0), [])
 
 
-class _Observation(NamedTuple):
-    """What was read, and the modules that were loaded before it was."""
-
-    reading: Reading | CodeStateError
-    modules: _ModulesThen
-    patch: Patch | None  # None where there are no changes, or no records are kept
-
+_Observation = tuple["Reading | CodeStateError", _ModulesThen, "Patch | None"]
+"""What was read, the modules that were loaded before it was, and the patch: None without changes or records."""
 
 _observations_of_bodies: dict[types.FrameType, dict[tuple[object, ...], _Observation]] = {}
 """What the decorations of one run of a module's body share, by the frame of the body."""
@@ -176,7 +172,7 @@ class Tracker:
         """What a worker needs, which has modules of its own and was not typed into."""
         if self._is_interactive:
             self._reading, _, self._patch = self._observe()
-        reading = self._reading._replace(loaded=()) if isinstance(self._reading, Reading) else self._reading
+        reading = replaced(self._reading, loaded=()) if isinstance(self._reading, Reading) else self._reading
         elsewhere: dict[str, Any] = {
             "_reading": reading,
             "_modules": _NO_MODULES,
@@ -332,9 +328,9 @@ class Tracker:
         try:
             reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed, self._runs))
             warn_of_uncovered_code(reading)
-            return _Observation(reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch)
+            return reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch
         except CodeStateError as error:
-            return _Observation(error, _NO_MODULES, None)
+            return error, _NO_MODULES, None
 
     def _with_patch(self, read: Callable[[], Reading]) -> tuple[Reading, Patch | None]:
         """A reading, and the patch of the changes that it found, where that is kept."""
@@ -381,7 +377,7 @@ class Tracker:
                 "modules whose code no commit holds were loaded, too late to refuse: %s", uncommitted(reading)
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
-        self._reading, self._patch = reading._replace(loaded=loaded), patch
+        self._reading, self._patch = replaced(reading, loaded=loaded), patch
         self._modules = _ModulesThen(keys, inside)
         warn_of_uncovered_code(self._reading)
 

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Set
-from typing import NamedTuple
 
 from pyrepro._code import repository
 from pyrepro._code.modules import LoadedModule, is_linked_alone
@@ -20,13 +19,6 @@ _NEVER = ("pyrepro", "__main__", "__mp_main__", "conftest", "sitecustomize", "us
 _TOOLS = ("debugpy", "pydev", "_pydev")
 
 _warned_of: set[str] = set()
-
-
-class _Uncovered(NamedTuple):
-    module: str
-    package: str
-    file: str
-    work_tree: str | None  # None in no repository
 
 
 def know_work_tree(top: str) -> None:
@@ -84,7 +76,10 @@ def _is_of_tool(name: str, file: str) -> bool:
     )
 
 
-def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[bytes]) -> Iterator[_Uncovered]:
+def _uncovered(
+    top: str | None, loaded: Iterable[LoadedModule], ignored: Set[bytes]
+) -> Iterator[tuple[str, str, str, str | None]]:
+    """Each with its name, its package, its file, and its work tree: None in no repository."""
     if top is None:
         return
     known: dict[str, str | None] = {}
@@ -101,4 +96,4 @@ def _uncovered(top: str | None, loaded: Iterable[LoadedModule], ignored: Set[byt
             except CodeStateError:
                 known[directory] = ""  # what git cannot read there must not stop a call here
         if known[directory] != "":
-            yield _Uncovered(module.name, package, file, known[directory])
+            yield module.name, package, file, known[directory]

@@ -10,7 +10,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Set
-from typing import NamedTuple
 
 from pyrepro._code.entries import (
     changes_in_files,
@@ -36,6 +35,7 @@ from pyrepro._code.porcelain import (
 )
 from pyrepro._code.repository import bytes_of, git_directories
 from pyrepro._code.sources import Sources, Unknown, are_links_as_then, counted, left_behind, running_bodies
+from pyrepro._value import Value, replaced
 from pyrepro.errors import CodeStateError
 
 _ATTEMPTS = 10
@@ -48,7 +48,7 @@ _STATUS = (
 )
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Value):
     """A commit, and what the work tree holds in place of what the commit holds."""
 
     commit: str
@@ -92,11 +92,8 @@ def read_snapshot(top: str, loaded: Callable[[], Sources], own: Set[bytes] = fro
     )
 
 
-class _GitStamp(NamedTuple):
-    """What differs when HEAD or the index is another than before."""
-
-    head: tuple[object, ...]
-    index_file: tuple[int, int, int] | None
+_GitStamp = tuple[tuple[object, ...], "tuple[int, int, int] | None"]
+"""What differs when HEAD or the index file is another than before."""
 
 
 def _git_stamp(top: str) -> _GitStamp:
@@ -110,7 +107,7 @@ def _git_stamp(top: str) -> _GitStamp:
         *(bytes_of(os.path.join(directory, "reftable", "tables.list")) for directory in directories),
         _stat_of(os.path.join(common_dir, "packed-refs")),
     )
-    return _GitStamp(state, _stat_of(os.path.join(git_dir, "index")))
+    return state, _stat_of(os.path.join(git_dir, "index"))
 
 
 def _stat_of(path: str) -> tuple[int, int, int] | None:
@@ -148,7 +145,15 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
     ignored = _ignored(top, outside - own, index)
     outside -= ignored
     changes = changes_in_files(top, commit, committed, outside, hidden, honours_modes=honours_modes)
-    snapshot = Snapshot(commit, changes, {}, {}, {}, dict(changes), ignored)
+    snapshot = Snapshot(
+        commit=commit,
+        changes=changes,
+        contents={},
+        unknown={},
+        behind={},
+        disk=dict(changes),
+        ignored=ignored,
+    )
     # Also what HEAD alone holds, the index not: a file that was moved away after it was loaded.
     counting = tracked | outside | (loaded & committed.keys())
     _put_what_was_loaded(top, snapshot, {path: sources[path] for path in counting}, honours_modes=honours_modes)
@@ -300,14 +305,14 @@ def changed_paths(top: str, before: Snapshot, after: Snapshot) -> set[bytes]:
 
 def _without(snapshot: Snapshot, is_left_out: Callable[[bytes], bool]) -> Snapshot:
     """A snapshot whose changes are without some paths."""
-    return Snapshot(
-        snapshot.commit,
-        {path: entry for path, entry in snapshot.changes.items() if not is_left_out(path)},
-        {path: content for path, content in snapshot.contents.items() if not is_left_out(path)},
-        {path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
-        {path: remark for path, remark in snapshot.behind.items() if not is_left_out(path)},
-        dict(snapshot.disk),
-        set(snapshot.ignored),
+    return replaced(
+        snapshot,
+        changes={path: entry for path, entry in snapshot.changes.items() if not is_left_out(path)},
+        contents={path: content for path, content in snapshot.contents.items() if not is_left_out(path)},
+        unknown={path: reason for path, reason in snapshot.unknown.items() if not is_left_out(path)},
+        behind={path: remark for path, remark in snapshot.behind.items() if not is_left_out(path)},
+        disk=dict(snapshot.disk),
+        ignored=set(snapshot.ignored),
     )
 
 
@@ -320,13 +325,13 @@ def _below(snapshot: Snapshot, prefix: bytes, commit: str) -> Snapshot:
     inside = _without(snapshot, lambda path: not path.startswith(prefix))
     start = len(prefix)
     return Snapshot(
-        commit,
-        {path[start:]: entry for path, entry in inside.changes.items()},
-        {path[start:]: content for path, content in inside.contents.items()},
-        {path[start:]: reason for path, reason in inside.unknown.items()},
-        {path[start:]: remark for path, remark in inside.behind.items()},
-        {path[start:]: entry for path, entry in inside.disk.items() if path.startswith(prefix)},
-        {path[start:] for path in inside.ignored if path.startswith(prefix)},
+        commit=commit,
+        changes={path[start:]: entry for path, entry in inside.changes.items()},
+        contents={path[start:]: content for path, content in inside.contents.items()},
+        unknown={path[start:]: reason for path, reason in inside.unknown.items()},
+        behind={path[start:]: remark for path, remark in inside.behind.items()},
+        disk={path[start:]: entry for path, entry in inside.disk.items() if path.startswith(prefix)},
+        ignored={path[start:] for path in inside.ignored if path.startswith(prefix)},
     )
 
 
@@ -352,9 +357,10 @@ def _touched_since(top: str, moment: _GitStamp, paths: Iterable[bytes]) -> Itera
     Git compares whole seconds, and takes an edit of the same size for none when
     its times were set back within the second in which the index was written.
     """
+    _, index_file = moment
     for path in paths:
         try:
-            if moment.index_file is None or os.lstat(on_disk(top, path)).st_ctime_ns >= moment.index_file[0]:
+            if index_file is None or os.lstat(on_disk(top, path)).st_ctime_ns >= index_file[0]:
                 yield path
         except OSError:
             continue  # deleted, which status reports

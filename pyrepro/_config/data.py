@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pyrepro._config.arrays import is_of_ml_dtypes, is_padded
 from pyrepro.errors import ConfigError
 
 _CHUNK = 1 << 20
@@ -205,11 +206,13 @@ class _Content:
             self._times(array, mask, kind)
         elif code in "OUST":
             self.objects(array.reshape(-1).tolist(), array.dtype.kind == "O")
-        elif code not in "biufc" or array.dtype.itemsize > 8 * (1 + (code == "c")):
+        elif not (is_of_ml_dtypes(array.dtype) or code in "biufcV") or is_padded(array.dtype):
             raise self._error(f"holds {array.dtype}, whose bytes are not its value", 'pass .astype("float64") of it')
         else:
             self._head(f"{array.dtype.name} {array.size}", mask)
-            for chunk in _chunks(array):
+            # These fit into numbers of NumPy, which have one zero and one NaN.
+            wide = "c16" if "complex" in array.dtype.name else "f8"
+            for chunk in _chunks(array.astype(wide) if is_of_ml_dtypes(array.dtype) else array):
                 self._digest.update(chunk.data)
 
     def _times(self, array: Any, mask: Any, kind: str | None) -> None:

@@ -19,11 +19,10 @@ def may_be_nowhere_else(canonical: bytes) -> bool:
     Args:
         canonical: the configuration in canonical JSON.
     """
-    # Where a path begins, behind a drive too. Only what may be the end of a date is searched with a pattern, which most
-    # processes need not compile then.
+    # Where a path begins, behind a drive too. First for single bytes, which is quicker; only what may be the end of a
+    # date is searched with a pattern, which most processes need not compile then.
     return (
-        b'"/' in canonical
-        or b":/" in canonical
+        (b"/" in canonical and (b'"/' in canonical or b":/" in canonical))
         or b"\\" in canonical
         or (b"-" in canonical and re.search(rb"-\d\d[/_T-]", canonical) is not None)
     )

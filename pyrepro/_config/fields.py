@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
+import functools
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyrepro._config.loaded import loaded_classes
@@ -34,6 +36,12 @@ def is_secret(value: object) -> bool:
     return isinstance(
         value, (*loaded_classes("pydantic.types", *secrets), *loaded_classes("pydantic.v1.types", *secrets))
     )
+
+
+def is_unset(value: object) -> bool:
+    """Whether a value is one of those that msgspec and pydantic do not write, as if there were no such field."""
+    missing = getattr(sys.modules.get("pydantic_core"), "MISSING", None)
+    return isinstance(value, loaded_classes("msgspec", "UnsetType")) or (value is missing is not None)
 
 
 def _declared(instance: object) -> Iterable[str] | None:
@@ -90,12 +98,41 @@ def own_attributes_of(value: object) -> list[str]:
     file = getattr(sys.modules.get(type(value).__module__), "__file__", None)
     if isinstance(file, str) and is_plainly_installed(file):
         return []
-    times = loaded_classes("datetime", "date", "time", "timedelta")
-    # A mapping or sequence of another kind keeps its items in an attribute.
-    if not isinstance(value, (*_BUILTIN, *times, *loaded_classes("pathlib", "PurePath"))):
-        return []
-    keys = value if isinstance(value, dict) else ()
-    return [name for name in attributes_of(value) if name not in keys and not callable(getattr(value, name))]
+    keys: Any = value if isinstance(value, Mapping) else ()
+    names = [name for name in attributes_of(value) if name not in keys and not callable(getattr(value, name))]
+    if isinstance(value, (*_BUILTIN, *_of_standard_library())):
+        known = {name for base in type(value).__mro__ for name in _KEPT.get(base.__name__, ())}
+        return [name for name in names if name not in known]
+    # A mapping or sequence of another kind keeps its items in an attribute, and maybe how many there are.
+    items: Any = value
+    return [name for name in names if _is_single(getattr(items, name)) and getattr(items, name) != len(items)]
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, (str, bytes, int, float, complex, enum.Enum))
+
+
+_KEPT = {
+    "UserDict": ["data"],
+    "UserList": ["data"],
+    "UserString": ["data"],
+    "ChainMap": ["maps"],
+    "UUID": ["int", "is_safe"],
+}
+"""Where classes of the standard library keep what they hold."""
+
+
+def _of_standard_library() -> Any:
+    return (
+        *loaded_classes("datetime", "date", "time", "timedelta"),
+        *loaded_classes("pathlib", "PurePath"),
+        *loaded_classes("collections", "deque", "UserDict", "UserList", "UserString", "ChainMap"),
+        *loaded_classes("array", "array"),
+        *loaded_classes("decimal", "Decimal"),
+        *loaded_classes("fractions", "Fraction"),
+        *loaded_classes("uuid", "UUID"),
+        functools.partial,
+    )
 
 
 def _is_derived(kind: type, name: str) -> bool:

@@ -7,19 +7,20 @@ import enum
 import functools
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, advice_on_more, is_data
-from pyrepro._config.arrays import LARGE, array_digest
-from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, own_attributes_of
+from pyrepro._config.advice import advice, advice_on_more, advice_on_time, is_data
+from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
+from pyrepro._config.estimators import distribution_of, is_estimator, is_made_from_parameters, parameters_of
+from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, is_unset, own_attributes_of
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
-from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_text
+from pyrepro._config.resolved import referred_to, resolved, unset_placeholder
+from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_key, form_of_text
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
@@ -140,7 +141,8 @@ _not_registered = to_json.dispatch(object)
 def is_configuration(value: object) -> bool:
     """Whether a value is a configuration in its own right, so that it is never called for one."""
     return (
-        isinstance(value, (Mapping, *loaded_classes("absl.flags", "FlagValues"), *_estimators()))
+        isinstance(value, (Mapping, *loaded_classes("absl.flags", "FlagValues")))
+        or is_estimator(value)
         or fields_of(value) is not None
         or is_namespace(value)
         or type(value) in _registered
@@ -173,6 +175,7 @@ def _form(value: Any, place: Place) -> JSON:
         _refuse_more(value, place)
         return form_of_text(str.__str__(value), place)
     if isinstance(value, loaded_classes("collections", "UserString")):  # a sequence of such, without end
+        _refuse_more(value, place)
         return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
         if beyond := [*attributes_of(value)]:  # a unit, maybe, whoever wrote its class
@@ -182,12 +185,14 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
-    if isinstance(value, _estimators()):
-        return _form_of_object(kind, _parameters(value, place), value, place)
+    if is_made_from_parameters(value):
+        return _form_of_object(kind, parameters_of(value, place), value, place)
     if is_namespace(value):
         return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
-        return _form(_resolved(value, place), place)
+        return _form(resolved(value, place), place)
+    if isinstance(value, loaded_classes("ml_collections", "FieldReference")):
+        return _form(referred_to(value, place), place.instead(value))
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
         _refuse_more(value, place)
         return _form_of_mapping(value, place)
@@ -222,16 +227,20 @@ def _form(value: Any, place: Place) -> JSON:
             *loaded_classes("uuid", "UUID"),
         ),
     ):
+        _refuse_more(value, place)
         return str(value)
     if (name := import_name(value, place)) is not None:
         return form_of_text(name, place)
     if isinstance(value, functools.partial):
+        _refuse_more(value, place)
         at = place.inside(value)
         return {
             "func": _form(value.func, at(".func")),
             "args": _form(value.args, at(".args")),
             "keywords": _form(value.keywords, at(".keywords", place.below("keywords"))),
         }
+    if (distribution := distribution_of(value)) is not None:
+        return _form(distribution, place.instead(value))
     registered = to_json.dispatch(kind)
     if registered is _not_registered:
         raise place.error(*advice(value))
@@ -242,10 +251,6 @@ def _refuse_more(value: object, place: Place) -> None:
     """Refuse a value of a class of the user's own that carries more than its row writes, such as a unit."""
     if beyond := _kept(own_attributes_of(value), place):
         raise place.error(*advice_on_more(value, beyond))
-
-
-def _estimators() -> Any:
-    return loaded_classes("sklearn.base", "BaseEstimator")
 
 
 def _named_values() -> Any:
@@ -264,7 +269,7 @@ def _is_array(value: Any, kind: type) -> bool:
     """Whether a value is an array, a tensor or one of NumPy's scalars, and of no type derived from these."""
     return (
         kind in (*loaded_classes("numpy", "ndarray"), *loaded_classes("torch", "Tensor"))
-        or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ == "numpy")
+        or (isinstance(value, loaded_classes("numpy", "generic")) and kind.__module__ in ("numpy", "ml_dtypes"))
         or (kind.__name__ == "ArrayImpl" and isinstance(value, loaded_classes("jax", "Array")))
     )
 
@@ -272,24 +277,22 @@ def _is_array(value: Any, kind: type) -> bool:
 def _form_of_array(value: Any, place: Place) -> JSON:
     try:
         size: Any = getattr(value, "numel", lambda: value.size)()
-        if size > LARGE and (digest := array_digest(value)) is not None:
-            return digest
-        is_time_in_bare_numbers = _counts_time_in_bare_numbers(value)
-        plain = value.tolist()
+        digest = array_digest(value) if size > LARGE or holds_nothing_in(value) else None
+        is_time_in_bare_numbers = digest is None and _counts_time_in_bare_numbers(value)
+        plain = digest or value.tolist()
     except Exception as error:
         raise place.error(
             f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
         ) from error
     if is_time_in_bare_numbers:
-        raise place.error(
-            f"is {value_and_type_of(value)}, whose tolist() is a bare number",
-            "pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()",
-        )
+        raise place.error(f"is {value_and_type_of(value)}, whose tolist() is a bare number", advice_on_time(value))
     if type(plain) is type(value):
         raise place.error(
             f"is {value_and_type_of(value)}, which has no Python equivalent", "pass float() or str() of it"
         )
-    return _form(plain, place.instead(value))
+    form: Any = _form(plain, place.instead(value))
+    head = None if digest else head_where_lists_forget(value)
+    return {**_form(head, place.instead(value)), "values": form} if head else form  # type: ignore[dict-item]
 
 
 def _counts_time_in_bare_numbers(value: Any) -> bool:
@@ -314,36 +317,14 @@ def _field(value: Any, name: str, place: Place) -> Any:
         raise place.error(f"is {type_of(value)[8:]}, whose field {name!r} has no value", "set it") from None
 
 
-def _parameters(estimator: Any, place: Place) -> Any:
-    try:
-        return estimator.get_params(deep=False)
-    except Exception as error:  # an estimator of one's own, which does not keep what it was given
-        found = f"is {type_of(estimator)[8:]}, whose get_params() failed: {error}"
-        raise place.error(found, "keep each parameter of __init__ as an attribute of its name") from error
-
-
 def _form_of_object(kind: type, parts: Mapping[str, Any], container: object, place: Place) -> JSON:
-    """An object of named parts, which is of a class; pydantic's secrets do not enter."""
+    """An object of named parts, which is of a class; pydantic's secrets and what is not set do not enter."""
     at = place.inside(container)
     form: dict[str, Any] = {"__class__": form_of_text(class_name(kind), place)}
     for name in _kept(parts, place):
-        if not is_secret(parts[name]):
+        if not (is_secret(parts[name]) or is_unset(parts[name])):
             form[name] = _form(parts[name], at(f".{name}", place.below(name)))
     return form
-
-
-def _resolved(value: Any, place: Place) -> Any:
-    omegaconf = sys.modules["omegaconf"]
-    try:
-        if place.ignored is not None and isinstance(value, omegaconf.DictConfig) and value:
-            # Key by key: what is ignored may not resolve, and others may refer to it.
-            return {key: value[key] for key in value if not place.leaves_out(_key(key, place))}
-        # A single value resolves in a container only.
-        container = value if omegaconf.OmegaConf.is_config(value) else omegaconf.OmegaConf.create([value])
-        plain = omegaconf.OmegaConf.to_container(container, resolve=True, throw_on_missing=True)
-        return plain if container is value else plain[0]
-    except omegaconf.errors.OmegaConfBaseException as error:
-        raise place.error(f"does not resolve: {error}", "set the value that it needs") from error
 
 
 def _form_of_sequence(sequence: Sequence[Any], place: Place) -> JSON:
@@ -356,28 +337,17 @@ def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
     at = place.inside(mapping if owner is None else owner)
     form: dict[str, Any] = {}
     for key in mapping:
-        name = _key(key, place)
+        name = form_of_key(key, place)
         if place.leaves_out(name):
             continue
         if name in form:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         try:
             item = mapping[key]
-        except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
+        except unset_placeholder() as error:
             raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
         form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form
-
-
-def _key(key: object, place: Place) -> str:
-    """What a key of a mapping is in JSON."""
-    if isinstance(key, str):
-        return form_of_text(str.__str__(key), place)
-    if key is None or isinstance(key, (bool, int, float)):
-        import json  # seldom needed, and slow to import
-
-        return json.dumps(key)
-    raise place.error(f"has the key {value_and_type_of(key)}", "use str, int, float, bool or None as keys")
 
 
 _BUILTIN: dict[type, Callable[[Any, Place], JSON]] = {

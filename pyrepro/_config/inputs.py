@@ -204,6 +204,8 @@ def _remedy_for(value: Any) -> str:
         return f"pass the path {value.name!r}"
     if hasattr(value, "collect"):
         return "pass .collect() of it"
+    if hasattr(value, "__array__"):  # tensors and arrays of other libraries
+        return f"pass {'.numpy(force=True)' if hasattr(value, 'detach') else 'numpy.asarray()'} of it"
     return f"{_PASS}, or list() of them" if isinstance(value, (Iterator, set, frozenset)) else _PASS
 
 

@@ -5,6 +5,7 @@ It is an aid and never an authority: whatever goes wrong with it, the file is re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -34,6 +35,14 @@ _NAME = "files-1.sqlite"
 
 _in_process: dict[str, tuple[str, str]] = {}
 _reported: set[str] = set()
+
+
+def prepare() -> None:
+    """Import what the memo needs, where inputs are declared: a hit takes less than that."""
+    # Whatever it is, the files are read.
+    with contextlib.suppress(Exception):
+        if _environ.cache_directory() is not None:
+            import sqlite3  # noqa: F401
 
 
 class Memo:

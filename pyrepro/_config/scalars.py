@@ -1,4 +1,4 @@
-"""Texts, numbers and durations -> JSON: exact, or as text."""
+"""Texts, keys, numbers and durations -> JSON: exact, or as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import os
 from typing import Any
 
-from pyrepro._config.place import Place
+from pyrepro._config.place import Place, value_and_type_of
 
 _MAX_SAFE = 2**53 - 1
 
@@ -25,6 +25,17 @@ def form_of_text(text: str, place: Place) -> str:
             f"is {text!r}, the file name {name!r}, which is not UTF-8", "rename the file, or pass os.fsencode() of it"
         ) from None
     return text
+
+
+def form_of_key(key: object, place: Place) -> str:
+    """What a key of a mapping is in JSON."""
+    if isinstance(key, str):
+        return form_of_text(str.__str__(key), place)
+    if key is None or isinstance(key, (bool, int, float)):
+        import json  # seldom needed, and slow to import
+
+        return json.dumps(key)
+    raise place.error(f"has the key {value_and_type_of(key)}", "use str, int, float, bool or None as keys")
 
 
 def form_of_integer(number: int, place: Place) -> int | str:

@@ -125,7 +125,7 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in options.paths}
-        targets = [target_of(path) for path in paths_in(self._paths)]
+        targets = [target_of(path) for argument in self._paths.values() for path in paths_in(argument)]
         maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
         if sidecar_suffix:
             _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)
@@ -282,7 +282,7 @@ class PublishedCall:
         known = self._known_origin
         # Asked for before the function runs and after it, and for a large configuration it takes time.
         if known is None or (known.state, known.code_key) != (str(reading.state), code_key):
-            from pyrepro._record.secrets import clean_config  # as above
+            from pyrepro._record.cleaning import clean_config  # as above
 
             form = clean_config(configuration.form, self._naming.options.secret)
             known = origin_of(maker, reading, form, configuration.hash, code_key)

@@ -25,6 +25,7 @@ from pyrepro._publish.marker_files import (
     marker_file,
     newest_file,
     pointed_name,
+    put_names,
     read_whole,
 )
 from pyrepro._value import is_hex
@@ -284,13 +285,13 @@ class StagedContents(NamedTuple):
         with contextlib.suppress(OSError):
             newest = newest_file(target.directory, plain)
             if pointed_name(newest) != target.name:
-                _put_names([target.name], newest, target.directory)
+                put_names([target.name], newest, target.directory)
         with contextlib.suppress(OSError):
             if origin.code_key is not None:
                 keyed = key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)
                 names = [name for name in listed_names(keyed) if name != target.name]
                 # The others are looked at where this one was removed.
-                _put_names([target.name, *names[: _KEPT - 1]], keyed, target.directory)
+                put_names([target.name, *names[: _KEPT - 1]], keyed, target.directory)
 
     def _files_in_place(self) -> dict[str, tuple[Fingerprint, str | None]] | None:
         """The files with the fingerprints that they have now; None if one is not what was staged."""
@@ -307,13 +308,6 @@ class StagedContents(NamedTuple):
                 return None
             files[name] = found, held
         return files if self.files.keys() <= files.keys() else None
-
-
-def _put_names(names: list[str], path: str, directory: str) -> None:
-    # Some file systems write the content of what replaces a file to the disk at once; it is but a hint.
-    unlink_if_possible(path)
-    with NewStateFile(directory) as new_file:
-        new_file.put(os.fsencode(os.sep.join(names)), path)
 
 
 def marker_of(target: Target) -> Marker | None:
@@ -338,7 +332,7 @@ def remove_marker(target: Target) -> bool:
             names = [name for name in listed_names(keyed) if name != target.name]
             # OSError: there is none, or it is another user's, and what it leads to is looked at before it is used.
             with contextlib.suppress(OSError):
-                _put_names(names, keyed, target.directory) if names else os.unlink(keyed)
+                put_names(names, keyed, target.directory) if names else os.unlink(keyed)
     try:
         os.unlink(marker_file(target))
     except OSError:  # there is none, or it is another user's; then it says what something else was

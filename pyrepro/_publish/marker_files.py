@@ -14,6 +14,7 @@ from pyrepro._paths import STATE_DIRECTORY
 from pyrepro._publish.files import MARKERS, Target, share_like, unlink_if_possible
 
 _O_BINARY = getattr(os, "O_BINARY", 0)
+_O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither this nor such links
 
 
 def markers_directory(directory: str) -> str:
@@ -70,6 +71,36 @@ def listed_names(path: str) -> list[str]:
     """The names in a file that leads to markers, the newest first."""
     # No name of a file holds what stands between them.
     return [name for name in pointed_name(path).split(os.sep) if name]
+
+
+def put_names(names: list[str], path: str, directory: str) -> None:
+    """Write the names of artifacts into a file that leads to their markers.
+
+    In place, since whoever follows them looks at the markers: what replaces a file as a whole takes ten steps, and some
+    file systems write its content to the disk at once.
+
+    Raises:
+        OSError: that was not possible.
+    """
+    content = os.fsencode(os.sep.join(names))
+    # OSError: it is another user's, or a link, or has another name in a copy of the directory.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _O_BINARY | _O_NOFOLLOW, 0o666)
+        try:
+            before = os.fstat(descriptor)
+            if before.st_nlink == 1:
+                os.write(descriptor, content)
+                # Not to nothing before it is written, after which file systems write it to the disk, too.
+                if before.st_size > len(content):
+                    os.ftruncate(descriptor, len(content))
+                if not before.st_size:
+                    share_like(markers_directory(directory), path, 0o666)
+                return
+        finally:
+            os.close(descriptor)
+    unlink_if_possible(path)
+    with NewStateFile(directory) as new_file:
+        new_file.put(content, path)
 
 
 def read_whole(path: str) -> bytes:

@@ -23,9 +23,10 @@ from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._config.inputs import Input, flat
 from pyrepro._paths import is_inside, paths_in, relative_to, text_of
+from pyrepro._record.cleaning import clean
 from pyrepro._record.environment import lock_file, packages_of_process, python_now
 from pyrepro._record.record import SUFFIX, RecordedInput
-from pyrepro._record.secrets import clean, without_credentials, without_home
+from pyrepro._record.secrets import without_credentials, without_home
 from pyrepro._stores import is_in_store, store_of
 from pyrepro.errors import CodeStateError, ConfigError
 

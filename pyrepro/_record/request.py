@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from pyrepro._code.git import run_git
 from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.checkout import reproduce_error
+from pyrepro._record.cleaning import with_home
 from pyrepro._record.inputs import Inputs
 from pyrepro._record.record import Record, printable
-from pyrepro._record.secrets import WITHHELD, with_home
+from pyrepro._record.secrets import WITHHELD
 from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
 
 CALL, PROGRAM = "call", "program"

@@ -160,9 +160,10 @@ def test_nothing_is_read_after_a_short_call(repository: Repository, tmp_path: Pa
     wrapper.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shutil.which("git")} "$@"\n')
     wrapper.chmod(0o755)
     long = (
+        "from pyrepro._value import replaced\n"
         "def pretend(seconds):\n"
         "    tracker = save._naming.tracker\n"
-        "    tracker._reading = tracker._reading._replace(seconds=seconds)\n"
+        "    tracker._reading = replaced(tracker._reading, seconds=seconds)\n"
     )
     inside = f"open({str(log)!r}, 'w').close()"
     script = train(long=long, options=options, inside=inside).replace(

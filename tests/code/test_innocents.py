@@ -367,13 +367,6 @@ def test_an_image_without_git_and_some_tracked_files_has_the_declared_name_and_w
 # ------------------------------------------------------------------------------------------------------ notebooks
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel of this Python, and no history of the person who runs the tests."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-
-
 COMMIT = "!git -c user.name=A -c user.email=a@example.org commit -qam edited"
 
 

@@ -26,12 +26,6 @@ def commit(content, file="helper.py"):
 """
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-
-
 def clean(printed: str, repository: Repository) -> bool:
     return printed == f"foo-{repository.head[:12]}-44136fa355b3"
 

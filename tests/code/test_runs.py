@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 from conftest import Repository
 from test_session import EMPTY, execute, loaded_tag
 from test_what_runs import WAITS, Alive, tag, timeless, train
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # those of the kernel's client are not ours
+    pytest.mark.usefixtures("kernel"),
+]
 
 # What was read last is known to have been read once Python looks for another module, one that no IPython has loaded.
 PLAIN = "LR = 1\ndef save(outpath): return outpath, LR\nimport zipapp\n"
 DECORATED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n"
 COMMIT = "!git -c user.name=A -c user.email=a@example.org commit -qam edited"
 CALL = "print(*save('foo'))"
-
-
-@pytest.fixture(autouse=True)
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel of this Python, and no history of the person who runs the tests."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
 
 
 def edit_of(path: str, old: str, new: str) -> str:

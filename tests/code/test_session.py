@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import nbclient
 import nbformat
 import pytest
 from conftest import PATIENCE, Repository
+from jupyter_client import AsyncKernelManager
 
 EMPTY = "44136fa355b3"
 DEFINE = """\
@@ -34,14 +36,16 @@ def session_tag(repository: Repository, *inputs: str) -> str:
 def execute(directory: Path, *cells: str) -> list[str]:
     """What each cell of a notebook printed, or the last line of its error."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbclient.NotebookClient(
-        notebook,
-        allow_errors=True,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(directory)}},
-        startup_timeout=PATIENCE,
-        iopub_timeout=PATIENCE,
-    ).execute()
+    with tempfile.TemporaryDirectory() as sockets:
+        nbclient.NotebookClient(
+            notebook,
+            # No ports, which other kernels that start at the same moment may take first.
+            km=AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel"),
+            allow_errors=True,
+            resources={"metadata": {"path": str(directory)}},
+            startup_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
+        ).execute()
     printed = []
     for cell in notebook.cells:
         texts = []
@@ -54,14 +58,10 @@ def execute(directory: Path, *cells: str) -> list[str]:
     return printed
 
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
-
-
-@pytest.fixture(autouse=True)
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel of this Python, and no history of the person who runs the tests."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # those of the kernel's client are not ours
+    pytest.mark.usefixtures("kernel"),
+]
 
 
 def test_a_function_typed_in_a_notebook_is_named_after_the_inputs_so_far(repository: Repository) -> None:

@@ -69,7 +69,7 @@ def test_arrays_that_differ_in_one_element_type_or_shape_differ() -> None:
 
 def test_what_is_between_the_fields_of_records_is_not_part_of_them() -> None:
     padded = np.dtype([("n", "u1"), ("x", "<f8", (2,)), ("in", [("a", ">i4")])], align=True)
-    array = np.frombuffer(bytes(range(padded.itemsize)) * LARGE, padded).copy()
+    array = np.frombuffer(bytes(range(padded.itemsize)) * LARGE, padded)
     other = np.zeros(LARGE, padded)
     for name in ("n", "x", "in"):
         other[name] = array[name]
@@ -77,6 +77,91 @@ def test_what_is_between_the_fields_of_records_is_not_part_of_them() -> None:
     form = form_of(array)
     assert form == form_of(other)
     assert form["dtype"] == [["n", "|u1"], ["x", "<f8", [2]], ["in", [["a", "<i4"]]]]
+
+
+def records(dtype: Any, amount: int = 2) -> Any:
+    return np.ones(amount, np.dtype(dtype))
+
+
+@pytest.mark.parametrize("amount", [1, LARGE])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        [("x", "<i4"), ("z", "<i4")],
+        [("y", "<i4"), ("x", "<i4")],
+        [("x", "<i4"), ("y", "<i8")],
+        [("x", "<i4"), ("y", "<f4")],
+        [("x", "<i4"), ("y", "O")],
+        [("x", "<i4"), ("y", "<i4", (1,))],
+        [("x", "<i4"), ("y", [("y", "<i4")])],
+        [(("abscissa", "x"), "<i4"), ("y", "<i4")],
+        [("x", "<i4"), ("y", "<i4"), ("z", "<i4")],
+    ],
+)
+def test_records_whose_fields_differ_differ(dtype: Any, amount: int) -> None:
+    known = records([("x", "<i4"), ("y", "<i4")], amount)
+    assert config_hash(records(dtype, amount)) not in {config_hash(known), config_hash(known.tolist())}
+    if amount == 1:
+        assert config_hash(records(dtype)[0]) not in {config_hash(known[0]), config_hash(known[0].item())}
+
+
+@pytest.mark.parametrize("objects", [{"formats": ["<i4", "<f8"]}, {"formats": ["<i4", "O"]}])
+@pytest.mark.parametrize("amount", [1, LARGE])
+def test_the_layout_of_records_is_not_part_of_them(objects: dict[str, list[str]], amount: int) -> None:
+    plain = records({"names": ["a", "b"], **objects}, amount)
+    padded = records({"names": ["a", "b"], **objects, "offsets": [8, 16], "itemsize": 40}, amount)
+    turned = records({"names": ["a", "b"], **objects}, 2 * amount)[::-2]
+    big = plain.astype([("a", ">i4"), ("b", objects["formats"][1].replace("<", ">"))])
+    read_only = np.asarray(plain.view(np.recarray))
+    assert {config_hash(one) for one in (padded, turned, big, read_only)} == {config_hash(plain)}
+
+
+def test_the_title_of_a_field_stands_beside_its_name() -> None:
+    array = records([(("abscissa", "x"), ">i4"), ("in", [(("of it", "y"), "O")], (2,))], 1)
+    assert form_of(array) == {
+        "__class__": "numpy:ndarray",
+        "dtype": [[["abscissa", "x"], "<i4"], ["in", [[["of it", "y"], "|O"]], [2]]],
+        "shape": [1],
+        "values": [
+            [
+                1,
+                {
+                    "__class__": "numpy:ndarray",
+                    "dtype": [[["of it", "y"], "|O"]],
+                    "shape": [2],
+                    "values": [[1], [1]],
+                },
+            ]
+        ],
+    }
+
+
+@pytest.mark.parametrize("amount", [1, LARGE])
+def test_a_title_without_a_form_is_refused(amount: int) -> None:
+    with pytest.raises(ConfigError) as error:
+        config_hash({"table": records([((object, "x"), "i4"), ((object(), "y"), "i4")], amount)})
+    assert error.value.place == "config['table']['dtype'][1][0][0]"
+
+
+def test_many_records_with_padded_numbers_are_refused_as_one_is() -> None:
+    if np.dtype("g").itemsize == 8:
+        pytest.skip("no number is padded on this platform")
+    with pytest.raises(ConfigError) as error:
+        config_hash(records([("a", "i4"), ("b", [("c", "g")])], LARGE))
+    assert error.value.place == "config[0][1][0]"
+
+
+def test_arrays_of_no_elements_differ_by_shape_where_their_lists_do_not() -> None:
+    shapes = [(0, 3), (0, 5), (0, 3, 2), (2, 0, 3), (0,)]
+    assert len({config_hash(np.zeros(shape)) for shape in shapes}) == len(shapes)
+    assert form_of(np.zeros((0, 3), ">f8")) == digest("<f8", [0, 3], b"")
+    assert form_of(np.zeros((0, 3), object)) == {
+        "__class__": "numpy:ndarray",
+        "dtype": "|O",
+        "shape": [0, 3],
+        "values": [],
+    }
+    assert [form_of(np.zeros(shape)) for shape in ((0,), (2, 0), (1, 2, 0))] == [[], [[], []], [[[], []]]]
 
 
 def test_many_objects_are_written_out() -> None:
@@ -111,6 +196,35 @@ def test_a_tensor_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch
         f"config[0] is tensor(...) of type {__name__}.{Tensor.__qualname__}, which cannot be read: "
         "on the meta device; pass plain values"
     )
+
+
+class Numbers:
+    """What PyTorch's tensors of bfloat16 are to NumPy: it can read their bytes alone."""
+
+    dtype = type("dtype", (), {"is_floating_point": True, "__str__": lambda self: "torch.bfloat16"})()
+    shape = (LARGE,)
+
+    def __init__(self, value: int) -> None:
+        self.bits = np.full(LARGE, value, "i2")
+
+    def numel(self) -> int:
+        return LARGE
+
+    def contiguous(self) -> Numbers:
+        return self
+
+    def element_size(self) -> int:
+        return 2
+
+    def view(self, dtype: str) -> Any:
+        return self.bits.view(dtype)
+
+
+def test_a_large_tensor_of_numbers_that_numpy_does_not_know_is_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch: Any = ModuleType("torch")
+    torch.Tensor, torch.int16 = Numbers, "i2"
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert form_of(Numbers(16256)) == digest("bfloat16", [LARGE], b"\x80\x3f" * LARGE)
 
 
 def test_a_zone_without_a_name_is_refused() -> None:

@@ -174,7 +174,16 @@ ROWS: list[tuple[str, Any, str]] = [
     ("a NumPy datetime of microseconds", np.datetime64("2026-01-02T03:04:05", "us"), '"2026-01-02T03:04:05"'),
     ("a NumPy day", np.datetime64("2026-01-02"), '"2026-01-02"'),
     ("a NumPy array of objects", np.array([{"a": 1}, None], dtype=object), '[{"a":1},null]'),
-    ("a NumPy record", np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]), '[[1,"a"]]'),
+    (
+        "NumPy records",
+        np.array([(1, "a")], dtype=[("n", "i4"), ("s", "U1")]),
+        '{"__class__":"numpy:ndarray","dtype":[["n","<i4"],["s","<U1"]],"shape":[1],"values":[[1,"a"]]}',
+    ),
+    (
+        "a NumPy record",
+        np.array((1, "a"), dtype=[("n", "i4"), ("s", "U1")])[()],
+        '{"__class__":"numpy:ndarray","dtype":[["n","<i4"],["s","<U1"]],"shape":[],"values":[1,"a"]}',
+    ),
     ("an array.array", array.array("i", [1, 2]), "[1,2]"),
     ("str", 'é\u2028\x00"', '"é\u2028\\u0000\\""'),
     ("a subclass of str is its text", Text("a"), '"a"'),
@@ -363,9 +372,12 @@ def of_main(name: str) -> Any:
     return made
 
 
-REGISTER = "which has no stable JSON form; pass plain values, or register the type with pyrepro.to_json.register"
+NO_FORM = "which has no stable JSON form"
+REGISTER = f"{NO_FORM}; pass plain values, or register the type with pyrepro.to_json.register"
+NO_NAME = f"{NO_FORM}; pass plain values, or name it in ignore= if it does not change the artifact"
 FRAME = "which is data, not configuration; pass its .to_dict(), or name it in inputs="
-MICRO = "whose tolist() is a bare number; pass .astype('datetime64[us]') or .astype('timedelta64[us]'), or str()"
+BARE = "whose tolist() is a bare number"
+DURATION = f'{BARE}; pass {{"value": value.astype("int64"), "unit": numpy.datetime_data(value.dtype)}}'
 KEYS = "use str, int, float, bool or None as keys"
 NO_TEXT = "which holds a lone surrogate and is not Unicode text; pass bytes instead"
 
@@ -378,9 +390,9 @@ REFUSED: list[Any] = [
     (types.SimpleNamespace(a=1j), f"config.a is 1j of type builtins.complex, {REGISTER}(complex)"),
     ({1j}, f"config<element> is 1j of type builtins.complex, {REGISTER}(complex)"),
     (functools.partial(len, 1j), f"config.args[0] is 1j of type builtins.complex, {REGISTER}(complex)"),
-    ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {REGISTER}(dict_keys)"),
+    ({"a": 1}.keys(), f"config is dict_keys(['a']) of type builtins.dict_keys, {NO_FORM}; pass list() of it"),
     (list[int], f"config is list[int] of type types.GenericAlias, {REGISTER}(GenericAlias)"),
-    (math, f"config is {{value}} of type builtins.module, {REGISTER}(module)"),
+    (math, f"config is {{value}} of type builtins.module, {NO_FORM}; pass its .__name__"),
     (
         WithUnit(5.0, "km"),
         f"config is 5.0 of type {HERE}.WithUnit, which carries more than its number; "
@@ -417,11 +429,15 @@ REFUSED: list[Any] = [
         pd.NA,
         f"config is <NA> of type {type(pd.NA).__module__}.NAType, a missing value that only pandas knows; pass None",
     ),
-    (np.datetime64(0, "ns"), f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {MICRO}"),
-    (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {MICRO}"),
+    (
+        np.datetime64(0, "ns"),
+        f"config is {np.datetime64(0, 'ns')!r} of type numpy.datetime64, {BARE}; pass numpy.datetime_as_string() of it",
+    ),
+    (np.array([[0]], "m8[ns]"), f"config is array([[0]], dtype='timedelta64[ns]') of type numpy.ndarray, {DURATION}"),
     (
         np.zeros(1, [("t", "M8[ns]")]),
-        f"config is array([('1970-01-01T00:00:00.000000000',)], dtype=[('t', '<M8[ns]')]) of type numpy.ndarray, {MICRO}",
+        f"config is array([('1970-01-01T00:00:00.000000000',)], dtype=[('t', '<M8[ns]')]) of type numpy.ndarray, {BARE}; "
+        "pass its fields one by one",
     ),
     (
         np.longdouble(1),
@@ -507,15 +523,15 @@ REFUSED: list[Any] = [
         "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
         "its workers; move it into a module",
     ),
-    (of_main("gone"), f"config is {{value}} of type builtins.function, {REGISTER}(function)"),
-    (Outer().method, f"config is {{value}} of type builtins.method, {REGISTER}(method)"),
+    (of_main("gone"), f"config is {{value}} of type builtins.function, {NO_NAME}"),
+    (Outer().method, f"config is {{value}} of type builtins.method, {NO_NAME}"),
     (
         functools.lru_cache(local()),
-        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+        f"config is {{value}} of type functools._lru_cache_wrapper, {NO_NAME}",
     ),
     (
         functools.lru_cache(of_main("__main__")),
-        f"config is {{value}} of type functools._lru_cache_wrapper, {REGISTER}(_lru_cache_wrapper)",
+        f"config is {{value}} of type functools._lru_cache_wrapper, {NO_NAME}",
     ),
     (
         omegaconf.OmegaConf.create({"a": "???"}),

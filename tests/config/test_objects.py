@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import configparser
+import copy
 import dataclasses
 import datetime
+import decimal
+import enum
+import fractions
 import functools
 import importlib
 import json
 import pathlib
 import sys
+import uuid
 import zoneinfo
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, Union
 
 import attrs
 import ml_collections
@@ -23,13 +30,18 @@ import numpy as np
 import pydantic
 import pydantic.dataclasses
 import pydantic.v1
+import pydantic_core
 import pytest
+import scipy.stats
 import sklearn.base
 import sklearn.linear_model
+import sklearn.model_selection
 import sklearn.pipeline
 import sklearn.preprocessing
 import sklearn.utils
 from conftest import Repository
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern
+from sklearn.model_selection import KFold, PredefinedSplit, RepeatedKFold, ShuffleSplit
 
 from pyrepro import ConfigError, canonical_json, config_hash
 from pyrepro._config.forms import json_form_without
@@ -294,6 +306,30 @@ def test_a_field_that_is_excluded_for_its_value_does_not_enter() -> None:
     assert [form_of(Optional()), form_of(Optional(depth=1))] == [{"__class__": name}, {"__class__": name, "depth": 1}]
 
 
+def test_what_is_not_set_does_not_enter_as_it_is_not_written() -> None:
+    class Patch(msgspec.Struct):
+        depth: Union[int, msgspec.UnsetType, None] = msgspec.UNSET
+
+    name = f"{HERE}:{Patch.__qualname__}"
+    assert [form_of(Patch(*depth)) for depth in ((), (None,), (1,))] == [
+        {"__class__": name},
+        {"__class__": name, "depth": None},
+        {"__class__": name, "depth": 1},
+    ]
+
+
+@pytest.mark.skipif(not hasattr(pydantic_core, "MISSING"), reason="this pydantic has none")
+def test_a_field_that_pydantic_calls_missing_does_not_enter() -> None:
+    class Optional(pydantic.BaseModel):
+        depth: Any = getattr(pydantic_core, "MISSING", None)
+
+    name = f"{HERE}:{Optional.__qualname__}"
+    assert [form_of(Optional()), form_of(Optional(depth=None))] == [
+        {"__class__": name},
+        {"__class__": name, "depth": None},
+    ]
+
+
 def test_a_secret_of_a_dataclass_does_not_enter() -> None:
     @dataclasses.dataclass
     class Service:
@@ -349,6 +385,74 @@ def test_an_estimator_that_does_not_keep_its_parameters_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (KFold(3), {"__class__": "KFold", "n_splits": 3, "shuffle": False, "random_state": None}),
+        (
+            RepeatedKFold(n_splits=3, random_state=7),
+            {"__class__": "RepeatedKFold", "n_splits": 3, "n_repeats": 10, "random_state": 7},
+        ),
+        (
+            ShuffleSplit(3),
+            {"__class__": "ShuffleSplit", "n_splits": 3, "test_size": None, "train_size": None, "random_state": None},
+        ),
+        (PredefinedSplit([0, 1]), {"__class__": "PredefinedSplit", "test_fold": [0, 1]}),
+    ],
+)
+def test_a_splitter_is_what_it_was_made_from(value: Any, form: dict[str, Any]) -> None:
+    assert form_of(value) == form | {"__class__": f"sklearn.model_selection:{form['__class__']}"}
+    search = sklearn.model_selection.GridSearchCV(sklearn.linear_model.Ridge(), {"alpha": [1]}, cv=value)
+    assert form_of(search)["cv"] == form_of(value)
+
+
+def test_a_splitter_that_does_not_keep_its_parameters_is_refused() -> None:
+    class Purged(sklearn.model_selection.BaseCrossValidator):  # type: ignore[misc]
+        def __init__(self, gap: int) -> None:
+            self._gap = gap
+
+        def get_n_splits(self, *data: Any) -> int:
+            return 3
+
+    with pytest.raises(ConfigError) as error:
+        config_hash({"cv": Purged(3)})
+    assert str(error.value) == (
+        f"config['cv'] is {HERE}.{Purged.__qualname__}, which does not keep its parameter 'gap'; "
+        "keep each parameter of __init__ as an attribute of its name"
+    )
+
+
+def test_a_kernel_is_its_parameters_and_those_of_its_parts() -> None:
+    kernels = "sklearn.gaussian_process.kernels"
+    assert form_of(ConstantKernel(2.0) * RBF(3.0, "fixed")) == {
+        "__class__": f"{kernels}:Product",
+        "k1": {"__class__": f"{kernels}:ConstantKernel", "constant_value": 2, "constant_value_bounds": [1e-5, 1e5]},
+        "k2": {"__class__": f"{kernels}:RBF", "length_scale": 3, "length_scale_bounds": "fixed"},
+    }
+    assert config_hash(RBF(3.0)) != config_hash(Matern(3.0))
+
+
+def test_a_distribution_is_its_name_and_its_parameters() -> None:
+    search = sklearn.model_selection.RandomizedSearchCV(
+        sklearn.linear_model.Ridge(),
+        {"alpha": scipy.stats.loguniform(1, 10), "seed": scipy.stats.randint(low=0, high=9)},
+    )
+    assert form_of(search)["param_distributions"] == {
+        "alpha": {"__class__": "scipy.stats:loguniform", "args": [1, 10], "kwds": {}},
+        "seed": {"__class__": "scipy.stats:randint", "args": [], "kwds": {"low": 0, "high": 9}},
+    }
+
+
+def test_a_distribution_of_ones_own_is_not_that_of_its_name() -> None:
+    class Uniform(scipy.stats.rv_continuous):  # type: ignore[misc]
+        def _pdf(self, x: Any) -> Any:
+            return 2 * x
+
+    for made in (Uniform(name="uniform", a=0, b=1), type(scipy.stats.norm)(name="norm", a=0)):
+        with pytest.raises(ConfigError, match="no stable JSON form"):
+            config_hash(made())
+
+
 # Values that are not there yet
 
 
@@ -359,6 +463,25 @@ def test_a_placeholder_of_ml_collections_needs_its_value() -> None:
     assert str(error.value) == "config['a'] has a placeholder at 'seed' that needs a value; set it"
     config.a.seed = 3
     assert form_of(config) == {"a": {"seed": 3}}
+
+
+def test_a_reference_of_ml_collections_is_what_it_refers_to_wherever_it_stands() -> None:
+    width = ml_collections.FieldReference(3)
+    config = ml_collections.ConfigDict({"width": width, "layers": [width, (width * 2,)]})
+    assert form_of(config) == form_of({"width": width, "layers": [width, [width + 3]]})
+    assert form_of(config) == {"width": 3, "layers": [3, [6]]}
+    width.set(4)
+    assert form_of(config) == {"width": 4, "layers": [4, [8]]}
+
+
+def test_a_reference_to_a_placeholder_needs_its_value() -> None:
+    with pytest.raises(ConfigError) as error:
+        config_hash([ml_collections.config_dict.required_placeholder(int)])
+    assert str(error.value) == "config[0] is a placeholder that needs a value; set it"
+
+
+class Unit(enum.Enum):
+    KM = "km"
 
 
 DERIVED = [
@@ -372,14 +495,30 @@ DERIVED = [
     (datetime.date, datetime.date(2026, 1, 2), "value", "str"),
     (datetime.timedelta, datetime.timedelta(1), "value", "str"),
     (pathlib.PurePosixPath, pathlib.PurePosixPath("a"), "value", "str"),
+    (decimal.Decimal, decimal.Decimal("0.1"), "value", "str"),
+    (fractions.Fraction, fractions.Fraction(1, 2), "value", "str"),
+    (uuid.UUID, uuid.UUID(int=1), "value", "str"),
+    (array.array, array.array("i", [1, 2]), "items", "list"),
+    (collections.deque, collections.deque([1]), "items", "list"),
+    (collections.UserList, collections.UserList([1]), "items", "list"),
+    (collections.UserString, collections.UserString("a"), "value", "str"),
+    (collections.UserDict, collections.UserDict(a=1), "items", "dict"),
+    (collections.ChainMap, collections.ChainMap({"a": 1}), "items", "dict"),
+    (functools.partial, functools.partial(len, [1]), "function and arguments", "partial"),
 ]
 
 
 def derived_from(base: Any, plain: Any) -> Any:
     class Derived(base):  # type: ignore[misc]
-        pass
+        __setattr__ = object.__setattr__  # which UUID forbids
 
-    known = {datetime.date: (2026, 1, 2), datetime.timedelta: (1,)}
+    known: dict[Any, Any] = {
+        datetime.date: (2026, 1, 2),
+        datetime.timedelta: (1,),
+        uuid.UUID: (str(uuid.UUID(int=1)),),
+        array.array: ("i", [1, 2]),
+        functools.partial: (len, [1]),
+    }
     return Derived(*known.get(base, (plain,)))
 
 
@@ -389,12 +528,62 @@ def test_what_carries_more_than_its_row_writes_is_refused(base: Any, plain: Any,
     value.revision = 1
     with pytest.raises(ConfigError) as error:
         config_hash({"a": value})
-    plain_part = "**value" if base is dict else f'"value": {call}(value)'
+    parts = {"dict": "**value", "partial": '"func": value.func, "args": value.args, "keywords": value.keywords'}
+    plain_part = parts.get(call, f'"value": {call}(value)')
     assert str(error.value) == (
         f"config['a'] is {value!r} of type {HERE}.{type(value).__qualname__}, which carries more than its {noun}; "
         f'pass {{{plain_part}, "revision": value.revision}}'
     )
     assert json_form_without({"a": value}, ["a.revision"]) == (json_form_without({"a": plain}, [])[0], [])
+
+
+class Steps(Sequence[int]):
+    def __init__(self, *steps: int) -> None:
+        self.steps = steps
+        self.size = len(steps)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.steps[index]
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class Rates(Mapping[str, float]):
+    def __init__(self, **rates: float) -> None:
+        self.rates = rates
+        self.parent = None
+
+    def __getitem__(self, key: str) -> float:
+        return self.rates[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rates)
+
+    def __len__(self) -> int:
+        return len(self.rates)
+
+
+def test_a_mapping_or_sequence_of_ones_own_is_its_items_wherever_it_keeps_them() -> None:
+    assert [form_of(Steps(1, 2)), form_of(Rates(a=0.5))] == [[1, 2], {"a": 0.5}]
+
+
+@pytest.mark.parametrize("unit", ["km", b"km", 2.5, 3, Unit.KM])
+@pytest.mark.parametrize(
+    ("value", "plain"), [(Steps(1, 2), '"value": list(value)'), (Rates(a=0.5), "**value")], ids=["sequence", "mapping"]
+)
+def test_a_mapping_or_sequence_of_ones_own_that_carries_more_than_its_items_is_refused(
+    value: Any, plain: str, unit: object
+) -> None:
+    measured = copy.copy(value)
+    measured.unit = unit
+    with pytest.raises(ConfigError) as error:
+        config_hash(measured)
+    assert str(error.value) == (
+        f"config is {measured!r} of type {HERE}.{type(value).__name__}, which carries more than its items; "
+        f'pass {{{plain}, "unit": value.unit}}'
+    )
+    assert json_form_without(measured, ["unit"]) == json_form_without(value, []) == (form_of(value), [])
 
 
 @pytest.mark.parametrize(("base", "plain"), [row[:2] for row in DERIVED])

@@ -90,6 +90,21 @@ def test_a_quantity_is_refused_with_how_to_pass_it() -> None:
     assert len(hashes) == 2
 
 
+@needs("xarray")
+def test_data_of_xarray_are_passed_as_the_message_says() -> None:
+    import xarray
+
+    # Without variables, a Dataset is an empty mapping.
+    for data in (xarray.Dataset(coords={"x": [1]}), xarray.DataArray([1])):
+        with pytest.raises(ConfigError) as error:
+            config_hash({"data": data})
+        assert str(error.value) == (
+            f"config['data'] is {type(data).__module__}.{type(data).__name__}, which is data, not configuration; "
+            "pass its .to_dict()"
+        )
+        assert form_of(data.to_dict()) == json.loads(json.dumps(data.to_dict()))
+
+
 @needs("jsonargparse")
 def test_a_namespace_of_jsonargparse_is_its_attributes() -> None:
     from jsonargparse import ArgumentParser

@@ -244,6 +244,24 @@ print(save(sys.argv[1]) == path, left, os.listdir(path))
     assert (done.stdout, done.stderr) == ("runs\nruns\nTrue [] ['part']\n", "")
 
 
+@posix_only
+def test_what_leads_to_markers_is_written_into_no_hard_linked_copy_of_the_directory_and_through_no_link(
+    step: Step, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    step.save("foo.txt", 1)
+    [newest] = (out / ".pyrepro" / "markers").glob("*.newest")
+    shutil.copytree(out, tmp_path / "copy", copy_function=os.link)  # as cp -al and backup programs do
+    before = newest.read_text()
+    step.save("foo.txt", 2)
+    assert (tmp_path / "copy" / newest.relative_to(out)).read_text() == before != newest.read_text()
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    newest.unlink()
+    newest.symlink_to(notes)
+    step.save("foo.txt", 3)
+    assert (notes.read_text(), newest.is_symlink(), newest.read_text()[:4]) == ("mine", False, "foo-")
+
+
 def test_a_copied_directory_hits(repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path) -> None:
     runs = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -260,6 +261,9 @@ def test_an_edit_that_autoreload_does_not_notice_changes_no_name(repository: Rep
     assert ipython(repository, *cells, CALL) == [f"foo-{repository.head[:12]}-{EMPTY} a 1"]
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("IPython.extensions.deduperreload") is None, reason="this IPython loads modules again"
+)
 def test_a_module_that_autoreload_has_patched_with_a_part_of_the_edits_is_unknown_until_it_is_loaded_again(
     repository: Repository,
 ) -> None:

@@ -46,7 +46,7 @@ def execute(directory: Path, *cells: str) -> list[str]:
             resources={"metadata": {"path": str(directory)}},
             startup_timeout=PATIENCE,
             iopub_timeout=PATIENCE,
-        ).execute()
+        ).execute(cleanup_kc=True)  # which ends kernels of its own making only
     printed = []
     for cell in notebook.cells:
         texts = []

@@ -421,7 +421,7 @@ def _check_names(targets: list[Target], suffix: str) -> None:
         if first.startswith("~") and os.path.expanduser(first) != first and not os.path.isdir(first):
             # Missing directories are made, and one that is called ~ is removed at a high price.
             raise ValueError(
-                f"{target.path!r} begins with {first}; only the shell expands it: pass os.path.expanduser()"
+                f"{target.path!r} begins with {first}; only the shell expands it: pass os.path.expanduser() of it"
             )
         longest = _longest_name_in(target.directory)
         if len(os.fsencode(target.name + suffix)) > longest:

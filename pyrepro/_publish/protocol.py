@@ -82,9 +82,8 @@ class Publication:
         for staging in stagings:
             if strays := staging.strays():
                 _logger.warning(
-                    "%s was written beside the directory that the function was given, into one that holds no artifacts; "
-                    "move it to where it belongs, and pass its path to the function, which cannot go up from a path "
-                    "that it was given",
+                    "%s was written above the directory that the function was given, where no artifacts are; move it "
+                    "to where it belongs, and pass its path to the function, which cannot go up from another one",
                     ", ".join(strays),
                 )
             if not self._has_returned:

@@ -868,7 +868,7 @@ def test_a_home_directory_that_nobody_expands_is_refused_before_the_call(
     with pytest.raises(ValueError) as error:
         save("~/foo.txt")
     assert str(error.value) == (
-        f"'~/foo-{name}.txt' begins with ~; only the shell expands it: pass os.path.expanduser()"
+        f"'~/foo-{name}.txt' begins with ~; only the shell expands it: pass os.path.expanduser() of it"
     )
     assert files(out) == {}
     save("~nobody-of-this-name/foo.txt")
@@ -895,8 +895,7 @@ def test_what_was_written_above_the_directory_that_the_function_was_given_is_nam
             save(out / "foo.txt", figures)
     assert (out / ".pyrepro" / "figures" / "loss.png").read_text() == "plot"
     assert messages(caplog) == [
-        f"{out}/.pyrepro/{figures} was written beside the directory that the function was given, into one that holds no "
-        f"artifacts; move it to where it belongs, and pass its path to the function, which cannot go up from a path that "
-        f"it was given"
+        f"{out}/.pyrepro/{figures} was written above the directory that the function was given, where no artifacts are; "
+        f"move it to where it belongs, and pass its path to the function, which cannot go up from another one"
         for figures in ("figures", "more")
     ]

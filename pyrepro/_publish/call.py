@@ -114,7 +114,8 @@ class PublishedCall:
 
     Raises:
         ArtifactMismatchError: an artifact is another function's.
-        ValueError: a path is not on a local file system, or the name of a record would be too long.
+        ValueError: a path is not on a local file system, begins with a ~ that nobody expands, or has a name that is too
+            long for it, or for its record.
     """
 
     def __init__(
@@ -127,8 +128,6 @@ class PublishedCall:
         self._paths = {name: call.arguments[name] for name in options.paths}
         targets = [target_of(path) for argument in self._paths.values() for path in paths_in(argument)]
         maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
-        if sidecar_suffix:
-            _check_name_lengths([target for target in targets if target.store is None], sidecar_suffix)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
         if refreshes:
@@ -136,6 +135,7 @@ class PublishedCall:
         self._why = why
         self.is_done = why is None
         if why is not None:
+            _check_names([target for target in targets if target.store is None], sidecar_suffix)
             # Absolute, because the function may change the working directory.
             self._targets = [target.absolute() for target in targets] if options.inputs else []
             self._refreshes = refreshes
@@ -414,14 +414,20 @@ def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
     return {}
 
 
-def _check_name_lengths(targets: list[Target], suffix: str) -> None:
-    # Before the function runs: afterwards its output would be there, and no record could be.
+def _check_names(targets: list[Target], suffix: str) -> None:
+    # Before the function runs, which would find out when its work is done, or write no record.
     for target in targets:
+        first = target.directory.partition(os.sep)[0]
+        if first.startswith("~") and os.path.expanduser(first) != first and not os.path.isdir(first):
+            # Missing directories are made, and one that is called ~ is removed at a high price.
+            raise ValueError(
+                f"{target.path!r} begins with {first}; only the shell expands it: pass os.path.expanduser() of it"
+            )
         longest = _longest_name_in(target.directory)
         if len(os.fsencode(target.name + suffix)) > longest:
+            record = f" with the suffix {suffix} of its record" if suffix else ""
             raise ValueError(
-                f"{target.name!r} with the suffix {suffix} of its record is longer than the {longest} bytes "
-                f"that a name may have; use a shorter stem"
+                f"{target.name!r}{record} is longer than the {longest} bytes that a name may have; use a shorter stem"
             )
 
 

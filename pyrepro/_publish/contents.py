@@ -11,18 +11,20 @@ import stat
 from collections.abc import Iterable
 
 from pyrepro._config.file_hash import LEFT_OUT, file_hash
+from pyrepro._paths import is_inside
 from pyrepro.errors import ConfigError
 
 Fingerprint = list[int]
 """Of a file its size, its times of modification and of change in nanoseconds, and its inode."""
 
 
-def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerprint]:
+def fingerprints_of(directory: str, parts: Iterable[str], *, is_staged: bool = False) -> dict[str, Fingerprint]:
     """Each file of an artifact by its path from the directory that the artifact is in, with forward slashes.
 
     Args:
         directory: that directory, which ends in a separator or is empty.
         parts: the names of the artifact and of the side files that belong to it.
+        is_staged: whether they are still to be moved, so that links may lead nowhere yet, and are left out.
     """
     found: dict[str, Fingerprint] = {}
     for part in parts:
@@ -34,29 +36,43 @@ def fingerprints_of(directory: str, parts: Iterable[str]) -> dict[str, Fingerpri
         if stat.S_ISREG(status.st_mode):
             found[part] = _fingerprint(status)
             continue
+        if is_staged and stat.S_ISLNK(status.st_mode):
+            continue
         if not stat.S_ISDIR(status.st_mode):
             found[part] = _of_odd_file(path, status)
-        # The artifact itself may be a link to a directory; in it no link is followed to one, or there could be no end.
         if os.path.isdir(path):
-            _walk(path, f"{part}/", found)
+            _walk(path, f"{part}/", found, None if is_staged else [path])
     return found
 
 
-def _walk(directory: str, prefix: str, found: dict[str, Fingerprint]) -> None:
+def _walk(directory: str, prefix: str, found: dict[str, Fingerprint], walked: list[str] | None) -> None:
     # Its own times tell nothing: it is changed by what is not part of it, too.
     found[prefix] = [0, 0, 0, 0]
     # FileNotFoundError, NotADirectoryError: another process removes or replaces it just now.
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
-        for entry in entries:
+        # Sorted, because of two links to one directory only the first is followed.
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name in LEFT_OUT:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                _walk(entry.path, f"{prefix}{entry.name}/", found)
-            else:
-                # Not entry.stat(), which knows no inode on Windows.
-                status = os.lstat(entry.path)
-                is_plain = stat.S_ISREG(status.st_mode)
-                found[prefix + entry.name] = _fingerprint(status) if is_plain else _of_odd_file(entry.path, status)
+                _walk(entry.path, f"{prefix}{entry.name}/", found, walked)
+                continue
+            if walked is None and entry.is_symlink():
+                continue
+            # Not entry.stat(), which knows no inode on Windows.
+            status = os.lstat(entry.path)
+            is_plain = stat.S_ISREG(status.st_mode)
+            found[prefix + entry.name] = _fingerprint(status) if is_plain else _of_odd_file(entry.path, status)
+            if walked and entry.is_symlink() and entry.is_dir() and _is_elsewhere(entry.path, walked):
+                walked.append(entry.path)
+                _walk(entry.path, f"{prefix}{entry.name}/", found, walked)
+
+
+def _is_elsewhere(link: str, walked: list[str]) -> bool:
+    """Whether a link leads to a directory that shares nothing with those that are walked, or there could be no end."""
+    real = os.path.realpath(link)
+    others = list(map(os.path.realpath, walked))
+    return not any(real == one or is_inside(real, one) or is_inside(one, real) for one in others)
 
 
 def _of_odd_file(path: str, status: os.stat_result) -> Fingerprint:

@@ -314,6 +314,25 @@ def rename(source: str, path: str) -> None:
             os.chmod(place, mode)
 
 
+def replace(source: str, path: str) -> None:
+    """Move a file to where another may be.
+
+    Raises:
+        OSError: it could not be moved.
+    """
+    os.replace(source, path)
+    # rename(2) does nothing where both are hard links to one file, as after os.link(older_artifact, path).
+    if _are_one_file(source, path):
+        os.unlink(source)
+
+
+def _are_one_file(one: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    except OSError:
+        return False
+
+
 def move_where_nothing_is(source: str, path: str) -> bool:
     """Move a file in one step, but never over another.
 
@@ -349,7 +368,7 @@ def move_into_place(source: str, path: str, aside: str) -> None:
         OSError: it could not be moved; what was there before is back in place, or still aside.
     """
     if not is_real_directory(source) and not is_real_directory(path):
-        os.replace(source, path)
+        replace(source, path)
         return
     # A rename does not replace a directory that is not empty, so the old one is moved out of the way first.
     os.makedirs(aside, exist_ok=True)

@@ -38,6 +38,21 @@ def open_files() -> Iterator[str]:
                 yield os.readlink(f"/proc/self/fd/{descriptor}")
 
 
+def open_files_of_children() -> Iterator[tuple[str, str]]:
+    """What the processes that this thread has started, and that still run, have open: each process, and a path."""
+    import threading  # imported where something is published
+
+    # OSError: as above; or a process has just ended, or belongs to another user.
+    with contextlib.suppress(OSError):
+        with open(f"/proc/self/task/{threading.get_native_id()}/children") as file:
+            children = file.read().split()
+        for child in children:
+            with contextlib.suppress(OSError):
+                for descriptor in os.listdir(f"/proc/{child}/fd"):
+                    with contextlib.suppress(OSError):
+                        yield child, os.readlink(f"/proc/{child}/fd/{descriptor}")
+
+
 def hold(path: str, mode: int | None) -> Callable[..., None]:
     """Lock a file.
 

@@ -76,10 +76,15 @@ class LocalDirectory:
         """What an artifact and its side files hold while they are staged."""
         return StagedContents.of(os.path.join(self.staging.path, ""), target, parts)
 
-    def is_free(self, target: Target) -> bool:
+    def is_free(self, target: Target, side_files: SideFiles) -> bool:
         """Whether an artifact may be put in place, once one that is not as it was made is moved aside."""
         staged = os.path.join(self.staging.path, target.name)
-        is_changed = changed_since_completed(target)
+        changed = changed_since_completed(target)
+        # Moved aside when they are about to be replaced: what the function did not write again stays.
+        side_files.changed |= {target.directory + name for name in changed}
+        is_changed = os.path.lexists(target.path) and any(
+            name == target.name or name.startswith(f"{target.name}/") for name in changed
+        )
         # That the function itself makes its artifacts read-only says nothing of the old one.
         if not is_changed and (not is_protected(target.path) or is_protected(staged)):
             return True

@@ -253,7 +253,7 @@ class StagedContents(NamedTuple):
             target: where the artifact belongs.
             parts: the names of the artifact and of the side files that belong to it.
         """
-        found = fingerprints_of(staging_directory, parts)
+        found = fingerprints_of(staging_directory, parts, is_staged=True)
         files = {name: (fingerprint, digest_of(staging_directory + name)) for name, fingerprint in found.items()}
         return cls(target, parts, files)
 
@@ -296,10 +296,13 @@ class StagedContents(NamedTuple):
     def _files_in_place(self) -> dict[str, tuple[Fingerprint, str | None]] | None:
         """The files with the fingerprints that they have now; None if one is not what was staged."""
         directory = self.target.directory
+        # A link that leads nowhere has no content that a marker could name.
+        if not os.path.exists(self.target.path):
+            return None
         files: dict[str, tuple[Fingerprint, str | None]] = {}
         for name, found in fingerprints_of(directory, self.parts).items():
             if name not in self.files:
-                # A side directory was merged into one that was there.
+                # A side directory was merged into one that was there; or a link leads there only now.
                 files[name] = found, digest_of(directory + name)
                 continue
             staged, held = self.files[name]
@@ -346,16 +349,16 @@ def is_completed(path: str) -> bool:
     return os.path.lexists(path) and _known_marker(Target(os.path.join(directory, ""), name)).marker is not None
 
 
-def changed_since_completed(target: Target) -> bool:
-    """Whether an artifact that a call completed is there, and is not what it was then."""
+def changed_since_completed(target: Target) -> list[str]:
+    """The files of an artifact that a call completed that are not what they were then, side files included."""
     known = _known_marker(target)
     marker = known.marker
-    if marker is None or not os.path.lexists(target.path):
-        return False
+    if marker is None:
+        return []
     changed = marker.changed_files(target.directory)
     if changed or known.is_fresh:
         changed = _changed_content(known, marker, target, is_copy=bool(changed))
-    return any(name == target.name or name.startswith(f"{target.name}/") for name in changed)
+    return changed
 
 
 def newest_marker(target: Target, tag: str) -> Marker | None:

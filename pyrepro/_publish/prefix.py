@@ -124,7 +124,7 @@ class Prefix:
         }
         return _Contents(self, target, parts, sizes)
 
-    def is_free(self, target: Target) -> bool:
+    def is_free(self, target: Target, side_files: SideFiles) -> bool:
         store, name = self._store, target.name
         marker = self._markers[name] = store.marker_of(target)
         self._told[name] = store.told(target.path)

@@ -80,6 +80,12 @@ class Publication:
             self._locks.release()
         stagings = [place.staging for place in self._places.values()]
         for staging in stagings:
+            if strays := staging.strays():
+                _logger.warning(
+                    "%s was written above the directory that the function was given, where no artifacts are; move it "
+                    "to where it belongs, and pass its path to the function, which cannot go up from another one",
+                    ", ".join(strays),
+                )
             if not self._has_returned:
                 staging.discard()
             elif (kept := staging.finish()) and not self._unplaced:
@@ -209,7 +215,7 @@ class Publication:
         contents = self._contents_of(written, others, new) if origin is not None else []
         new_sidecars = {target: self._sidecars_of(target, sidecars) for target in written}
         # Before the old marker is removed, which tells that the artifact was changed.
-        written = [target for target in written if self._place_of(target).is_free(target)]
+        written = [target for target in written if self._place_of(target).is_free(target, side_files)]
         # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
         for target in targets:
             self._place_of(target).remove_old_marker(target)
@@ -265,9 +271,7 @@ class Publication:
         return _Output(self._staged_artifact(target), target.path, self._place_of(target))
 
     def _contents_of(self, written: list[Target], others: list[_Output], tag: str) -> list[Contents]:
-        # A dangling link is written, but has no content that a marker could name.
-        whole = [target for target in written if os.path.exists(self._staged_artifact(target))]
-        return [self._place_of(target).contents(target, self._parts(target, others, tag)) for target in whole]
+        return [self._place_of(target).contents(target, self._parts(target, others, tag)) for target in written]
 
     def _parts(self, target: Target, others: list[_Output], tag: str) -> list[str]:
         """The names of an artifact and of what was written beside it under its tag."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from pyrepro._paths import made_like
-from pyrepro._publish.held import open_files
+from pyrepro._publish.held import open_files, open_files_of_children
 
 _MAX_OBJECTS = 1_000
 """How many objects are looked at: whatever still uses a path holds it near its surface."""
@@ -157,10 +157,13 @@ def _parts_of(part: Any) -> list[Any]:
 
 def _open_files_in(tokens: list[str]) -> Iterator[str]:
     """The files in staging directories that this process has open, where the platform lists them."""
+    # By the names alone, which are random: the paths would have to be real ones.
     for path in open_files():
-        # By the names alone, which are random: the paths would have to be real ones.
         if any(f"/{token}/" in path for token in tokens):
             yield f"{os.path.basename(path)} is still open"
+    for process, path in open_files_of_children():
+        if any(f"/{token}/" in path for token in tokens):
+            yield f"{os.path.basename(path)} is still open in process {process}, which nobody waited for"
 
 
 def described(value: Any) -> str:

@@ -12,6 +12,7 @@ import os
 import shutil
 from typing import NamedTuple
 
+from pyrepro._paths import is_inside
 from pyrepro._publish.contents import digest_of, fingerprints_of
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import Marker, Origin, keyed_markers, why_not_completed
@@ -98,7 +99,9 @@ def _renamed(path: str, source: Source, tag: str) -> str:
 
 def _copy(path: str, copy: str, source: Source, tag: str) -> None:
     if os.path.islink(path):
-        os.symlink(_renamed(os.readlink(path), source, tag), copy)
+        os.symlink(
+            _renamed(os.readlink(path), source, tag) if _leads_with(path, source) else _aim_from(path, copy), copy
+        )
     elif os.path.isdir(path):
         os.mkdir(copy)
         with os.scandir(path) as entries:
@@ -108,6 +111,23 @@ def _copy(path: str, copy: str, source: Source, tag: str) -> None:
     elif os.path.isfile(path):
         _copy_file(path, copy)
     # Pipes and sockets hold nothing that could be copied; they are missed below.
+
+
+def _leads_with(link: str, source: Source) -> bool:
+    """Whether a link leads to the same wherever it is copied to with the artifact: absolute, or to a part of it."""
+    aim, directory = _aim_of(link), os.path.realpath(source.target.directory)
+    parts = [os.path.join(directory, part) for part in source.marker.parts]
+    return os.path.isabs(os.readlink(link)) or any(aim == part or is_inside(aim, part) for part in parts)
+
+
+def _aim_from(link: str, copy: str) -> str:
+    return os.path.relpath(_aim_of(link), os.path.realpath(os.path.dirname(copy)))
+
+
+def _aim_of(link: str) -> str:
+    # The last component is not resolved: it may be a link itself.
+    parent, name = os.path.split(os.path.join(os.path.dirname(link), os.readlink(link)))
+    return os.path.normpath(os.path.join(os.path.realpath(parent), name))
 
 
 def _copy_file(path: str, copy: str) -> None:

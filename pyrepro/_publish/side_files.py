@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyrepro._publish.files import free_name, is_real_directory, move_where_nothing_is, rename
+from pyrepro._publish.files import free_name, is_real_directory, move_where_nothing_is, rename, replace
 from pyrepro._publish.marker import is_completed
 
 _logger = logging.getLogger("pyrepro")
@@ -73,6 +73,8 @@ class SideFiles:
         self.new: list[str] = []
         """What does not carry the tag, and is there for the first time."""
         self.unplaced: list[Unplaced] = []
+        self.changed: set[str] = set()
+        """What is there, carries the tag, and is not as a cached call made it."""
 
     def carries_tag(self, path: str) -> bool:
         return self._tag in os.path.basename(path)
@@ -88,11 +90,11 @@ class SideFiles:
         is_tagged = is_tagged or self.carries_tag(path)
         try:
             if is_tagged:
-                _set_completed_aside(staged, path)
+                self._set_aside(staged, path)
             if is_real_directory(staged):
                 self._move_directory(staged, path, is_tagged)
             elif is_tagged:
-                os.replace(staged, path)
+                replace(staged, path)
             elif move_where_nothing_is(staged, path):
                 self.new.append(path)
             elif _are_the_same(staged, path):
@@ -102,10 +104,32 @@ class SideFiles:
         except OSError as error:
             self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
 
+    def _set_aside(self, staged: str, path: str) -> None:
+        """Move what is there aside if it was changed since, or is an artifact that another cached call completed.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        is_changed = path in self.changed and os.path.lexists(path)
+        if not (is_changed or is_completed(path)) or _are_the_same(staged, path):
+            return
+        aside = free_name(path)
+        rename(path, aside)
+        if is_changed:
+            found = "was changed since it was made, so it is not overwritten"
+        else:
+            found = (
+                "is an artifact that a cached call made, so a file written beside another artifact does not "
+                "overwrite it"
+            )
+        _logger.warning("%s %s; it is now %s", path, found, aside)
+
     def _move_directory(self, staged: str, path: str, is_tagged: bool) -> None:
         is_new = not is_tagged and self._holds_other_than_tagged(staged)
         try:
-            # One step where nothing is there, or an empty directory; else file by file.
+            # One step where nothing is there; else file by file. Made first, since a rename would replace an empty
+            # directory that somebody has made for this, with its mode and its owner.
+            os.mkdir(path)
             rename(staged, path)
         except OSError:
             # A link to a directory is one, too: people link plots/ to where there is space.
@@ -126,24 +150,6 @@ class SideFiles:
                 for entry in entries
                 if not self.carries_tag(entry.name)
             )
-
-
-def _set_completed_aside(staged: str, path: str) -> None:
-    """Move what is there aside if it is not a side file, but an artifact that a cached call completed.
-
-    Raises:
-        OSError: it cannot be moved.
-    """
-    if not is_completed(path) or _are_the_same(staged, path):
-        return
-    aside = free_name(path)
-    rename(path, aside)
-    _logger.warning(
-        "%s is an artifact that a cached call made, so a file written beside another artifact does not "
-        "overwrite it; it is now %s",
-        path,
-        aside,
-    )
 
 
 def _are_the_same(one: str, other: str) -> bool:

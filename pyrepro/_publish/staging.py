@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 
 from pyrepro._publish.files import (
+    MARKERS,
+    last_change,
     make_directory_like,
     make_state_directory,
     remove_calls_in,
@@ -30,6 +33,9 @@ A file, since not every file system locks directories. In the state directory it
 would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
 """
 
+_OWN = re.compile(rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*")
+"""What calls put into the state directory."""
+
 _DAY = 86_400  # seconds
 
 
@@ -47,6 +53,7 @@ class Staging:
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
         self._release: Callable[..., None] | None = None
+        self._made = 1 << 63  # nothing is later: it is not made yet
 
     def make(self) -> None:
         """Make the directory.
@@ -65,6 +72,15 @@ class Staging:
                 break
         # Again, because such a call may have removed the first one; now that this is in use, it stays.
         write_gitignore(self.directory)
+        self._made = os.stat(self.path).st_ctime_ns
+
+    def strays(self) -> list[str]:
+        """What the function wrote not into the directory, but beside it, where nobody looks for it."""
+        state_directory = os.path.dirname(self.path)
+        with contextlib.suppress(OSError):
+            paths = [os.path.join(state_directory, name) for name in os.listdir(state_directory) if not _is_own(name)]
+            return sorted(path for path in paths if _changed_at(path) >= self._made)
+        return []
 
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
@@ -108,6 +124,15 @@ class Staging:
     def _end(self, *, keeps: bool = False) -> None:
         if self._release is not None:
             self._release(keeps=keeps)
+
+
+def _is_own(name: str) -> bool:
+    return _OWN.fullmatch(name) is not None
+
+
+def _changed_at(path: str) -> int:
+    status = os.lstat(path)
+    return last_change(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def tidy(directory: str) -> None:

@@ -479,3 +479,51 @@ def test_a_folder_that_is_opened_later_is_open_to_all_that_it_is_open_to(step: S
     assert as_user(2001, lambda: (step(shared), step.runs)[1]) == 1
     next(shared.glob("foo*")).unlink()
     assert as_user(2002, lambda: (step(shared), step(shared), step.runs)[2]) == 1
+
+
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_what_a_link_to_a_directory_in_an_artifact_leads_to_counts(
+    is_relative: bool, repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    (scratch / "deep").mkdir(parents=True)
+    (scratch / "back").symlink_to(scratch)
+
+    def write_links(path: pathlib.Path) -> None:
+        path.mkdir()
+        (scratch / "deep" / "weights").write_text("trained")
+        (path / "weights").symlink_to(os.path.relpath(scratch, path) if is_relative else scratch)
+        (path / "same").symlink_to(path / "weights")
+        (path / "itself").symlink_to(".")
+        (path / "above").symlink_to("..")
+
+    step = Step(repository, write_links, "model")
+    path = step(tmp_path / "out")
+    assert (step(tmp_path / "out"), step.runs) == (path, 1)
+    assert (path / "weights" / "deep" / "weights").read_text() == "trained"
+    (scratch / "deep" / "weights").write_text("changed")
+    assert (step(tmp_path / "out"), step.runs) == (path, 2)
+    assert (step(tmp_path / "out"), step.runs) == (path, 2)
+    shutil.rmtree(scratch / "deep")
+    (scratch / "deep").mkdir()
+    assert (step(tmp_path / "out"), step.runs) == (path, 3)
+
+
+@pytest.mark.parametrize("is_itself", [False, True])
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_what_a_link_to_a_file_leads_to_counts_be_it_in_an_artifact_or_the_artifact(
+    is_relative: bool, is_itself: bool, repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    weights = tmp_path / "weights"
+
+    def write_link(path: pathlib.Path) -> None:
+        weights.write_text("trained")
+        link = path if is_itself else path / "weights"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(os.path.relpath(weights, link.parent) if is_relative else weights)
+
+    step = Step(repository, write_link, "model")
+    path = step(tmp_path / "out")
+    assert (step(tmp_path / "out"), step.runs) == (path, 1)
+    weights.write_text("changed")
+    assert (step(tmp_path / "out"), step.runs) == (path, 2)

@@ -766,3 +766,136 @@ def test_a_name_that_differs_in_nothing_that_can_be_seen_is_told_so(
         f"The names look alike, but differ in their Unicode normalisation (NFC, NFD). "
         f"Write to the very path that is passed to it."
     )
+
+
+def test_a_side_file_that_was_corrected_by_hand_is_moved_aside_and_not_overwritten(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        for suffix in (".shp", ".shx", ".dbf"):
+            write(outpath.with_suffix(suffix), f"computed {suffix}")
+        outpath.with_suffix(".parts").mkdir()
+        write(outpath.with_suffix(".parts") / "legend", "computed legend")
+
+    save(out / "foo.shp")
+    (out / f"foo-{name}.dbf").write_text("corrected by hand")
+    (out / f"foo-{name}.parts" / "legend").write_text("corrected as well")
+    caplog.clear()
+    save(out / "foo.shp")
+    aside, legend = sorted(out.glob("*~*")) + sorted(out.glob("*/*~*"))
+    assert (aside.read_text(), legend.read_text()) == ("corrected by hand", "corrected as well")
+    assert (out / f"foo-{name}.dbf").read_text() == "computed .dbf"
+    assert (out / f"foo-{name}.parts" / "legend").read_text() == "computed legend"
+    assert messages(caplog) == [
+        f"{out}/foo-{name}.dbf was changed since it was made, so it is not overwritten; it is now {aside}",
+        f"{out}/foo-{name}.parts/legend was changed since it was made, so it is not overwritten; it is now {legend}",
+    ]
+
+
+def test_a_side_file_that_was_corrected_stays_where_the_function_writes_the_same(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = iter(["one", "two"])
+
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="texts")
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        write(outpath.with_suffix(".dbf"), next(texts))
+
+    save(out / "foo.shp")
+    (out / f"foo-{name}.dbf").write_text("two")
+    save(out / "foo.shp")
+    assert sorted(path.name for path in out.glob("foo*")) == [f"foo-{name}.dbf", f"foo-{name}.shp"]
+    assert (out / f"foo-{name}.dbf").read_text() == "two"
+    assert messages(caplog) == []
+
+
+@posix_only
+def test_an_empty_directory_that_is_there_already_keeps_its_mode(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        (outpath.parent / "plots").mkdir()
+        write(outpath.parent / "plots" / f"{outpath.stem}.png", "plot")
+
+    (out / "plots").mkdir()
+    (out / "plots").chmod(0o2770)
+    before = (out / "plots").stat()
+    save(out / "foo.txt")
+    after = (out / "plots").stat()
+    assert (after.st_ino, oct(after.st_mode)) == (before.st_ino, oct(before.st_mode))
+    assert files(out) == {f"foo-{name}.txt": "good job", f"plots/foo-{name}.png": "plot"}
+
+
+@posix_only
+def test_what_is_linked_to_what_is_there_already_is_in_place(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        for path in (outpath, outpath.with_suffix(".idx")):
+            older = out / path.name
+            os.link(older, path) if older.exists() else write(path, "good job")
+
+    save(out / "foo.txt")
+    save(out / "foo.txt")
+    assert files(out) == {f"foo-{name}.txt": "good job", f"foo-{name}.idx": "good job"}
+    assert (messages(caplog), (out / ".pyrepro").exists()) == ([], False)
+
+
+def test_a_name_that_is_too_long_is_refused_before_the_call(repository: Repository, name: str) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ValueError) as error:
+        save("x" * 240 + ".txt")
+    assert str(error.value) == (
+        f"'{'x' * 240}-{name}.txt' is longer than the 255 bytes that a name may have; use a shorter stem"
+    )
+
+
+def test_a_home_directory_that_nobody_expands_is_refused_before_the_call(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        write(outpath, "good job")
+
+    with pytest.raises(ValueError) as error:
+        save("~/foo.txt")
+    assert str(error.value) == (
+        f"'~/foo-{name}.txt' begins with ~; only the shell expands it: pass os.path.expanduser() of it"
+    )
+    assert files(out) == {}
+    save("~nobody-of-this-name/foo.txt")
+    (out / "~").mkdir()
+    save("~/foo.txt")
+    assert files(out) == {f"~nobody-of-this-name/foo-{name}.txt": "good job", f"~/foo-{name}.txt": "good job"}
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_what_was_written_above_the_directory_that_the_function_was_given_is_named(
+    returns: bool, repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, figures: str) -> None:
+        write(outpath, "good job")
+        plots = outpath.parent.parent / figures
+        plots.mkdir()
+        write(plots / "loss.png", "plot")
+        if not returns:
+            raise ValueError("after the plot")
+
+    for figures in ("figures", "more"):
+        with contextlib.nullcontext() if returns else pytest.raises(ValueError):
+            save(out / "foo.txt", figures)
+    assert (out / ".pyrepro" / "figures" / "loss.png").read_text() == "plot"
+    assert messages(caplog) == [
+        f"{out}/.pyrepro/{figures} was written above the directory that the function was given, where no artifacts are; "
+        f"move it to where it belongs, and pass its path to the function, which cannot go up from another one"
+        for figures in ("figures", "more")
+    ]

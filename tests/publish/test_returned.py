@@ -9,6 +9,8 @@ import functools
 import os
 import pathlib
 import sqlite3
+import subprocess
+import threading
 import types
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -165,6 +167,30 @@ def test_a_database_or_a_file_that_is_still_open_is_warned_of(save: Any, caplog:
     first, second = used([record.message for record in caplog.records])
     assert first == f"{name} is still open"
     assert second.endswith(f"; {text} is still open")
+
+
+@posix_only
+def test_a_process_that_was_not_waited_for_is_warned_of_if_it_has_the_file_open(
+    save: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):
+        pytest.skip("this platform does not list the children of a process")
+
+    def copied(path: str) -> None:
+        with open(path, "w") as file:
+            processes.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file))
+
+    processes = [subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)]
+    try:
+        save("foo.txt", lambda path: None)
+        assert caplog.records == []
+        save("foo.txt", copied)
+        name = os.path.basename(save.tagged("foo.txt", None))
+        [message] = used([record.message for record in caplog.records])
+        assert message == f"{name} is still open in process {processes[1].pid}, which nobody waited for"
+    finally:
+        for process in processes:
+            process.communicate()
 
 
 def test_where_open_files_are_not_listed_there_is_no_warning(

@@ -239,6 +239,27 @@ def test_a_copy_does_not_change_with_its_source(project: Project) -> None:
 
 
 @posix_only
+def test_links_in_a_copy_lead_where_those_of_the_original_lead(project: Project) -> None:
+    body = (
+        "import os; path = pathlib.Path(outpath); path.mkdir(); (path / 'own').write_text('own'); "
+        "[(path / name).symlink_to(to) for name, to in {'in': 'own', 'here': '.', "
+        "'absolute': os.path.abspath('out/raw'), "
+        "'folder': os.path.relpath('out/raw', path), 'file': os.path.relpath('out/raw/table', path)}.items()]"
+    )
+    project.commit(step=step(body=body))
+    project.repository.write("out/raw/table", "1, 2")
+    ran, first = project.run()
+    project.commit(other="x = 2\n")
+    ran_again, second = project.run()
+    names = ("in", "here", "absolute", "folder", "file")
+    assert (ran, ran_again, first == second) == (True, False, False)
+    assert [os.readlink(second / name) for name in names] == [os.readlink(first / name) for name in names]
+    assert (second / "folder" / "table").read_text() == (second / "file").read_text() == "1, 2"
+    project.repository.write("out/raw/table", "changed")
+    assert project.run() == (True, second)
+
+
+@posix_only
 def test_directories_side_files_and_links_are_copied_under_todays_name(project: Project) -> None:
     body = (
         "path = pathlib.Path(outpath); path.mkdir(); (path / path.name).write_text('x'); "

@@ -33,8 +33,10 @@ A file, since not every file system locks directories. In the state directory it
 would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
 """
 
-_OWN = re.compile(rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*")
-"""What calls put into the state directory."""
+_OWN = re.compile(
+    rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*|\.(nfs|fuse_hidden)[0-9a-f]+"
+)
+"""What calls put into the state directory, and what file systems call a file that is removed while it is open."""
 
 _DAY = 86_400  # seconds
 

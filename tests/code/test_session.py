@@ -224,6 +224,12 @@ def test_a_session_with_autoreload_follows_an_edit_and_stays_with_it_where_the_n
 
 PATCHED = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, 'a', LR\n"
 RELOADS = "%load_ext autoreload\n%autoreload 2"
+STATE = (
+    "import pyrepro\ntry: print('foo-', pyrepro.code_state('.'))\nexcept Exception as e: print('CodeStateError: ', e)"
+)
+where_autoreload_patches = pytest.mark.skipif(
+    importlib.util.find_spec("IPython.extensions.deduperreload") is None, reason="this IPython loads modules again"
+)
 CALL = "print(*steps.save('foo'))"
 
 
@@ -261,17 +267,14 @@ def test_an_edit_that_autoreload_does_not_notice_changes_no_name(repository: Rep
     assert ipython(repository, *cells, CALL) == [f"foo-{repository.head[:12]}-{EMPTY} a 1"]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("IPython.extensions.deduperreload") is None, reason="this IPython loads modules again"
-)
+@where_autoreload_patches
 def test_a_module_that_autoreload_has_patched_with_a_part_of_the_edits_is_unknown_until_it_is_loaded_again(
     repository: Repository,
 ) -> None:
     repository.commit(steps=PATCHED)
     cells = ["import steps", edit_steps("LR = 1", "LR = 2", second=1), RELOADS, edit_steps("'a'", "'bb'", second=2)]
-    state = "import pyrepro\ntry: print('foo-', pyrepro.code_state('.'))\nexcept Exception as e: print('CodeStateError: ', e)"
-    more = [edit_steps("'bb'", "'ccc'", second=3), state, "import importlib; _ = importlib.reload(steps)", CALL]
-    refused, again, known = ipython(repository, *cells, state, *more)
+    more = [edit_steps("'bb'", "'ccc'", second=3), STATE, "import importlib; _ = importlib.reload(steps)", CALL]
+    refused, again, known = ipython(repository, *cells, STATE, *more)
     part = ", and %autoreload patched only a part of it into the module; start the program again, or in a session type "
     for each in (refused, again):
         assert each.startswith("CodeStateError:  which code runs cannot be determined: ")
@@ -283,13 +286,18 @@ def test_a_module_that_autoreload_has_patched_with_a_part_of_the_edits_is_unknow
 def test_a_module_that_was_edited_and_patched_before_pyrepro_is_unknown(repository: Repository) -> None:
     repository.commit(steps="LR = 1\n")
     edit = edit_steps("LR = 1", "LR = 2", second=1)
-    state = "import pyrepro\ntry: print('foo-', pyrepro.code_state('.'))\nexcept Exception as e: print('CodeStateError: ', e)"
-    [found] = ipython(repository, f"{RELOADS}\nimport steps", edit, "steps.LR", state)
+    [found] = ipython(repository, f"{RELOADS}\nimport steps", edit, "steps.LR", STATE)
     assert found.startswith("CodeStateError:  which code runs cannot be determined: ")
-    later = ipython(
-        repository, f"{RELOADS}\nimport steps", edit, state, edit_steps("LR = 2", "LR = 3", second=2), state
-    )
-    assert [each.partition(":")[0] for each in later] == ["CodeStateError", "CodeStateError"]
+
+
+@where_autoreload_patches
+def test_a_module_that_was_edited_and_patched_before_pyrepro_stays_unknown_when_it_is_patched_again(
+    repository: Repository,
+) -> None:
+    repository.commit(steps="LR = 1\n")
+    edits = [edit_steps("LR = 1", "LR = 2", second=1), edit_steps("LR = 2", "LR = 3", second=2)]
+    printed = ipython(repository, f"{RELOADS}\nimport steps", edits[0], STATE, edits[1], STATE)
+    assert [each.partition(":")[0] for each in printed] == ["CodeStateError", "CodeStateError"]
 
 
 def test_a_module_whose_file_was_deleted_counts_as_it_was_loaded(repository: Repository) -> None:

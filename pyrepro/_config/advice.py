@@ -11,18 +11,11 @@ import types
 from collections.abc import Awaitable, Iterator, Mapping, MappingView, Sequence, Set
 from typing import Any
 
-from pyrepro._config.fields import is_secret
+from pyrepro._config.fields import is_data, is_secret
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name
 from pyrepro._config.place import type_of, value_and_type_of
 from pyrepro._paths import is_plainly_installed
-
-
-def is_data(kind: type) -> bool:
-    """Whether values of a type are pandas' or xarray's own; times of pandas are like those of the standard library."""
-    is_time = kind.__name__ in ("Timestamp", "Timedelta")
-    # As text: the type of Cython's functions has a descriptor there.
-    return not is_time and any(str(base.__module__).partition(".")[0] in ("pandas", "xarray") for base in kind.__mro__)
 
 
 def advice(value: object) -> tuple[str, str]:

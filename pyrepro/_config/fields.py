@@ -30,6 +30,13 @@ def is_namespace(value: object) -> bool:
     return isinstance(value, (types.SimpleNamespace, *loaded_classes("argparse", "Namespace")))
 
 
+def is_data(kind: type) -> bool:
+    """Whether values of a type are pandas' or xarray's own; times of pandas are like those of the standard library."""
+    is_time = kind.__name__ in ("Timestamp", "Timedelta")
+    # As text: the type of Cython's functions has a descriptor there.
+    return not is_time and any(str(base.__module__).partition(".")[0] in ("pandas", "xarray") for base in kind.__mro__)
+
+
 def is_secret(value: object) -> bool:
     """Whether a value is one that pydantic hides."""
     secrets = ("SecretStr", "SecretBytes", "Secret")

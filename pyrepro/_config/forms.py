@@ -12,14 +12,20 @@ from typing import Any, TypeVar, Union
 
 import rfc8785
 
-from pyrepro._config.advice import advice, advice_on_more, advice_on_time, is_data
 from pyrepro._config.arrays import LARGE, array_digest, head_where_lists_forget, holds_nothing_in
 from pyrepro._config.estimators import distribution_of, is_estimator, is_made_from_parameters, parameters_of
-from pyrepro._config.fields import attributes_of, fields_of, is_namespace, is_secret, is_unset, own_attributes_of
+from pyrepro._config.fields import (
+    attributes_of,
+    fields_of,
+    is_data,
+    is_namespace,
+    is_secret,
+    is_unset,
+    own_attributes_of,
+)
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
 from pyrepro._config.place import Ignored, Place, type_of, value_and_type_of
-from pyrepro._config.resolved import referred_to, resolved, unset_placeholder
 from pyrepro._config.scalars import form_of_duration, form_of_float, form_of_integer, form_of_key, form_of_text
 from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
@@ -163,7 +169,7 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, Tag):
         return str(value)
     if is_data(kind) or is_secret(value):
-        raise place.error(*advice(value))
+        raise _without_form(value, place)
     if isinstance(value, (bytes, bytearray, memoryview)):
         _refuse_more(value, place)
         return binascii.b2a_base64(bytes(value), newline=False).decode("ascii")
@@ -179,7 +185,7 @@ def _form(value: Any, place: Place) -> JSON:
         return form_of_text(value.data, place)
     if isinstance(value, (int, float)):
         if beyond := [*attributes_of(value)]:  # a unit, maybe, whoever wrote its class
-            raise place.error(*advice_on_more(value, beyond))
+            raise _with_more(value, beyond, place)
         if isinstance(value, int):
             return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
@@ -190,8 +196,12 @@ def _form(value: Any, place: Place) -> JSON:
     if is_namespace(value):
         return _form_of_mapping(vars(value), place, owner=value)
     if isinstance(value, loaded_classes("omegaconf", "Node", "DictConfig", "ListConfig")):
+        from pyrepro._config.resolved import resolved  # where OmegaConf is used
+
         return _form(resolved(value, place), place)
     if isinstance(value, loaded_classes("ml_collections", "FieldReference")):
+        from pyrepro._config.resolved import referred_to  # where ml_collections is used
+
         return _form(referred_to(value, place), place.instead(value))
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
         _refuse_more(value, place)
@@ -243,14 +253,26 @@ def _form(value: Any, place: Place) -> JSON:
         return _form(distribution, place.instead(value))
     registered = to_json.dispatch(kind)
     if registered is _not_registered:
-        raise place.error(*advice(value))
+        raise _without_form(value, place)
     return _form(registered(value), place.instead(value))
+
+
+def _without_form(value: object, place: Place) -> ConfigError:
+    from pyrepro._config.advice import advice  # where something is refused
+
+    return place.error(*advice(value))
+
+
+def _with_more(value: object, beyond: list[str], place: Place) -> ConfigError:
+    from pyrepro._config.advice import advice_on_more  # where something is refused
+
+    return place.error(*advice_on_more(value, beyond))
 
 
 def _refuse_more(value: object, place: Place) -> None:
     """Refuse a value of a class of the user's own that carries more than its row writes, such as a unit."""
     if beyond := _kept(own_attributes_of(value), place):
-        raise place.error(*advice_on_more(value, beyond))
+        raise _with_more(value, beyond, place)
 
 
 def _named_values() -> Any:
@@ -285,6 +307,8 @@ def _form_of_array(value: Any, place: Place) -> JSON:
             f"is {value_and_type_of(value)}, which cannot be read: {error}", "pass plain values"
         ) from error
     if is_time_in_bare_numbers:
+        from pyrepro._config.advice import advice_on_time  # where something is refused
+
         raise place.error(f"is {value_and_type_of(value)}, whose tolist() is a bare number", advice_on_time(value))
     if type(plain) is type(value):
         raise place.error(
@@ -344,7 +368,7 @@ def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         try:
             item = mapping[key]
-        except unset_placeholder() as error:
+        except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
             raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
         form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form

@@ -434,8 +434,10 @@ _finder = Finder()
 
 
 def _leave() -> None:
-    with contextlib.suppress(ValueError):  # somebody may have taken it out
+    # ValueError: somebody may have taken it out.
+    with contextlib.suppress(ValueError):
         sys.meta_path.remove(_finder)
+    with contextlib.suppress(ValueError):
         sys.path_hooks.remove(_note_run_path)
 
 

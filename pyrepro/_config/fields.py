@@ -51,6 +51,11 @@ def is_unset(value: object) -> bool:
     return isinstance(value, loaded_classes("msgspec", "UnsetType")) or (value is missing is not None)
 
 
+def unset_placeholder() -> Any:
+    """What ml_collections raises for a placeholder that needs a value, as types to catch."""
+    return loaded_classes("ml_collections.config_dict", "RequiredValueError")
+
+
 def _declared(instance: object) -> Iterable[str] | None:
     """The names of the fields of a dataclass, attrs or pydantic instance, a named tuple or a msgspec struct."""
     value: Any = instance

@@ -22,6 +22,7 @@ from pyrepro._config.fields import (
     is_secret,
     is_unset,
     own_attributes_of,
+    unset_placeholder,
 )
 from pyrepro._config.loaded import loaded_classes
 from pyrepro._config.names import class_name, import_name
@@ -368,7 +369,7 @@ def _form_of_mapping(mapping: Any, place: Place, owner: object = None) -> JSON:
             raise place.error(f"has two keys that are {name!r} in JSON, the second of them {key!r}", "rename one")
         try:
             item = mapping[key]
-        except loaded_classes("ml_collections.config_dict", "RequiredValueError") as error:
+        except unset_placeholder() as error:
             raise place.error(f"has a placeholder at {key!r} that needs a value", "set it") from error
         form[name] = _form(item, at(f"[{key!r}]" if owner is None else f".{name}", place.below(name)))
     return form

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pyrepro._config.loaded import loaded_classes
+from pyrepro._config.fields import unset_placeholder
 from pyrepro._config.place import Place
 from pyrepro._config.scalars import form_of_key
 
@@ -31,8 +31,3 @@ def referred_to(reference: Any, place: Place) -> Any:
         return reference.get()
     except unset_placeholder() as error:
         raise place.error("is a placeholder that needs a value", "set it") from error
-
-
-def unset_placeholder() -> Any:
-    """What ml_collections raises for a placeholder that needs a value, as types to catch."""
-    return loaded_classes("ml_collections.config_dict", "RequiredValueError")

@@ -29,28 +29,23 @@ def _close_all() -> None:
 getattr(os, "register_at_fork", dict)(after_in_child=_close_all)  # Windows has no forks
 
 
-def open_files() -> Iterator[str]:
-    """The paths of what this process has open, where the platform lists it."""
-    # OSError: it does not; or the descriptor was that of the listing, or one that another thread has closed.
+def open_files(process: str = "self") -> Iterator[str]:
+    """The paths of what a process has open, by default this one, where the platform lists it."""
+    # OSError: it does not; or the descriptor was that of the listing, or one that another thread has closed; or the
+    # process has just ended, or belongs to another user.
     with contextlib.suppress(OSError):
-        for descriptor in os.listdir("/proc/self/fd"):
+        for descriptor in os.listdir(f"/proc/{process}/fd"):
             with contextlib.suppress(OSError):
-                yield os.readlink(f"/proc/self/fd/{descriptor}")
+                yield os.readlink(f"/proc/{process}/fd/{descriptor}")
 
 
-def open_files_of_children() -> Iterator[tuple[str, str]]:
-    """What the processes that this thread has started, and that still run, have open: each process, and a path."""
+def children() -> list[str]:
+    """The processes that this thread has started, and that still run, where the platform lists them."""
     import threading  # imported where something is published
 
-    # OSError: as above; or a process has just ended, or belongs to another user.
-    with contextlib.suppress(OSError):
-        with open(f"/proc/self/task/{threading.get_native_id()}/children") as file:
-            children = file.read().split()
-        for child in children:
-            with contextlib.suppress(OSError):
-                for descriptor in os.listdir(f"/proc/{child}/fd"):
-                    with contextlib.suppress(OSError):
-                        yield child, os.readlink(f"/proc/{child}/fd/{descriptor}")
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{threading.get_native_id()}/children") as file:
+        return file.read().split()
+    return []
 
 
 def hold(path: str, mode: int | None) -> Callable[..., None]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from pyrepro._paths import made_like
-from pyrepro._publish.held import open_files, open_files_of_children
+from pyrepro._publish.held import children, open_files
 
 _MAX_OBJECTS = 1_000
 """How many objects are looked at: whatever still uses a path holds it near its surface."""
@@ -161,9 +161,10 @@ def _open_files_in(tokens: list[str]) -> Iterator[str]:
     for path in open_files():
         if any(f"/{token}/" in path for token in tokens):
             yield f"{os.path.basename(path)} is still open"
-    for process, path in open_files_of_children():
-        if any(f"/{token}/" in path for token in tokens):
-            yield f"{os.path.basename(path)} is still open in process {process}, which nobody waited for"
+    for process in children():
+        for path in open_files(process):
+            if any(f"/{token}/" in path for token in tokens):
+                yield f"{os.path.basename(path)} is still open in process {process}, which nobody waited for"
 
 
 def described(value: Any) -> str:

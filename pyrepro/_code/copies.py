@@ -60,8 +60,10 @@ def _installed(top: str, others: tuple[str, ...], is_tracked: Callable[[str, str
     """The loaded modules of installed copies."""
     originals: dict[str, str] = {}
     for directory in dict.fromkeys(sys.path):
-        if isinstance(directory, str) and is_installed(os.path.join(directory, "")):
-            originals.update(_originals_of_installed(directory, _time_of(directory), top, others, is_tracked))
+        # In this order: the archive of the standard library is hardly ever there, and sysconfig is slow to ask.
+        time = _time_of(directory) if isinstance(directory, str) else 0
+        if time and is_installed(os.path.join(directory, "")):
+            originals.update(_originals_of_installed(directory, time, top, others, is_tracked))
     if not originals:
         return []  # as in nearly all programs
     found = []
@@ -87,7 +89,7 @@ def _originals_of_installed(
 ) -> dict[str, str]:
     """The files in an installed environment that are copies of files in a work tree, and the paths of those."""
     found: dict[str, str] = {}
-    for name in os.listdir(directory) if time else ():
+    for name in os.listdir(directory):
         if name.endswith(".dist-info"):
             information = os.path.join(directory, name)
             root = _root_in(information, top, others, is_tracked)

@@ -23,6 +23,9 @@ from pyrepro._code.links import leads_out
 from pyrepro._code.start import DIRECTORY, IMPORTED, STARTED, working_directory
 from pyrepro._paths import is_plainly_installed
 
+# A part of every directory that sysconfig names, on whatever platform: lib/python3.12, Lib, bin, Scripts.
+_LIKE_INSTALLED = re.compile(r"[\\/](?:lib(?:32|64)?|bin|scripts|[^\\/]*(?:python|pypy)[^\\/]*)[\\/]", re.IGNORECASE)
+
 
 def is_interactive() -> bool:
     """Whether this process is a prompt, a notebook or ``python -c``."""
@@ -124,8 +127,10 @@ def _runs_file(namespace: dict[str, Any]) -> bool:
 
 def is_installed(file: str) -> bool:
     """Whether a file belongs to an installed environment."""
-    parts = file.replace(os.sep, "/")
-    return "/site-packages/" in parts or "/dist-packages/" in parts or file.startswith(_installed_prefixes())
+    if is_plainly_installed(file):
+        return True
+    # sysconfig, whose import takes 2 ms, is only asked about what can be in a directory that it names.
+    return _LIKE_INSTALLED.search(file) is not None and file.startswith(_installed_prefixes())
 
 
 def _is_kept_in_environment(name: str, file: str) -> bool:
@@ -144,12 +149,10 @@ def is_linked_alone(module: object) -> bool:
 
 @functools.cache
 def _installed_prefixes() -> tuple[str, ...]:
-    import site
     import sysconfig
 
     known = sysconfig.get_paths()
     paths = [known[name] for name in ("purelib", "platlib", "stdlib", "platstdlib", "scripts")]
-    paths.append(site.getusersitepackages())
     return tuple({os.path.join(path, "") for given in paths for path in (given, os.path.realpath(given))})
 
 

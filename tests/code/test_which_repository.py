@@ -215,6 +215,15 @@ def test_the_scripts_directory_of_the_environment_is_installed() -> None:
     assert is_installed(os.path.join(sysconfig.get_path("scripts"), "tool"))
     assert is_installed(os.__file__)
     assert not is_installed(os.path.join(os.sep, "home", "me", "project", "train.py"))
+    assert not is_installed(os.path.join(os.sep, "home", "me", "project", "bin", "train.py"))
+
+
+@pytest.mark.parametrize("scheme", sysconfig.get_scheme_names())
+@pytest.mark.parametrize("name", ["purelib", "platlib", "stdlib", "platstdlib", "scripts"])
+def test_no_directory_of_an_installation_is_passed_over_by_its_name(scheme: str, name: str) -> None:
+    from pyrepro._code.modules import _LIKE_INSTALLED
+
+    assert _LIKE_INSTALLED.search(os.path.join(sysconfig.get_path(name, scheme), "tool.py"))
 
 
 GOES_FIRST = "import os, sys; os.chdir(sys.argv.pop())\n" + SCRIPT

@@ -17,7 +17,9 @@ from pyrepro._value import Value, replaced
 STATE_DIRECTORY = ".pyrepro"
 """The directory beside artifacts for what is not one: markers, locks, and what is staged."""
 
-_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+"""The directory of Python's own modules, with a separator at its end."""
+
 _SEPARATORS = os.sep + (os.altsep or "")
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
@@ -28,7 +30,7 @@ _SCHEMES_OF_USERS = frozenset({"sftp", "ssh", "ftp", "ftps", "smb", "http", "htt
 def is_plainly_installed(path: str) -> bool:
     """Whether a path is in an installed environment at first sight, without asking sysconfig."""
     path = path.replace(os.sep, "/") if os.sep != "/" else path
-    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(_STANDARD_LIBRARY)
+    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith(STANDARD_LIBRARY)
 
 
 def is_inside(path: str, directory: str) -> bool:

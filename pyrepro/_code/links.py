@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
-from pyrepro._paths import is_plainly_installed
+from pyrepro._paths import STANDARD_LIBRARY, is_plainly_installed
 
 _links_followed: set[str] = set()
-
-
 _linked: tuple[str, ...] = ()
 
 
@@ -23,6 +22,8 @@ def leads_out(file: str, *, is_top: bool = True) -> bool:
         is_top: whether its package may be a link that has not been looked at.
     """
     global _linked
+    if _is_of_standard_library(file):
+        return False  # not looked at, since there are many
     package = os.path.dirname(file)
     # Not where the environment itself stands behind a link.
     for path, end in ((file, ""), (package, os.sep)) if is_top else ():
@@ -31,6 +32,13 @@ def leads_out(file: str, *, is_top: bool = True) -> bool:
             if path + end not in _linked and not is_plainly_installed(target):
                 _linked += (path + end,)
     return file.startswith(_linked)
+
+
+def _is_of_standard_library(file: str) -> bool:
+    if not file.startswith(STANDARD_LIBRARY):
+        return False
+    name = file[len(STANDARD_LIBRARY) :].partition(os.sep)[0]
+    return name == "lib-dynload" or name.removesuffix(".py") in sys.stdlib_module_names
 
 
 def are_plainly_installed(path: Any) -> bool:

@@ -90,11 +90,14 @@ def state_directory_of(directory: str) -> str:
     return os.path.join(directory, STATE_DIRECTORY)
 
 
-def make_state_directory(directory: str) -> None:
+def make_state_directory(directory: str) -> int:
     """Make the state directory of a directory, and the directory itself, if they are missing.
 
     Args:
         directory: the directory, an absolute path.
+
+    Returns:
+        The mode of files that whoever may write there may write to.
     """
     path = state_directory_of(directory)
     while True:
@@ -102,11 +105,9 @@ def make_state_directory(directory: str) -> None:
             # FileExistsError: as mostly; the directory may have been opened to others since.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
-            share_like(directory, path)
-            write_gitignore(directory)
-            return
+            return share_like(directory, path) & 0o666
         except FileNotFoundError:
-            # Another call that ended removed it between two steps; all of them are taken again. No call removes a link.
+            # Another call that ended removed it between two steps; both are taken again. No call removes a link.
             if os.path.islink(path):
                 raise FileNotFoundError(
                     f"{path} is a link to {os.readlink(path)}, which is not a directory; remove the link"
@@ -168,8 +169,12 @@ def make_directory_like(model: str, path: str) -> None:
     share_like(model, path)
 
 
-def share_like(model: str, path: str, bits: int = 0o7777) -> None:
-    """Let the users of a directory use another directory or a file, as far as it is ours, by these bits of its mode."""
+def share_like(model: str, path: str, bits: int = 0o7777) -> int:
+    """Let the users of a directory use another directory or a file, as far as it is ours, by these bits of its mode.
+
+    Returns:
+        These bits.
+    """
     wanted, found = os.stat(model), os.stat(path)
     if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
@@ -180,6 +185,7 @@ def share_like(model: str, path: str, bits: int = 0o7777) -> None:
     if found.st_gid != wanted.st_gid or (found.st_mode ^ wanted.st_mode) & bits:
         with contextlib.suppress(OSError):
             os.chmod(path, wanted.st_mode & bits)
+    return wanted.st_mode & bits
 
 
 def prepare_for_move(path: str, staged: str, final: str) -> None:

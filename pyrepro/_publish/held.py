@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import os
+import stat
 from collections.abc import Callable, Iterator
 
 from pyrepro._publish.files import unlink_if_possible
@@ -43,17 +44,23 @@ def children() -> list[str]:
     """The processes that this thread has started, and that still run, where the platform lists them."""
     import threading  # imported where something is published
 
-    with contextlib.suppress(OSError), open(f"/proc/self/task/{threading.get_native_id()}/children") as file:
-        return file.read().split()
+    with contextlib.suppress(OSError):
+        # With os.open, because every publication does this, and a file object asks the system five things more.
+        descriptor = os.open(f"/proc/self/task/{threading.get_native_id()}/children", os.O_RDONLY)
+        try:
+            return os.read(descriptor, 1 << 16).decode().split()
+        finally:
+            os.close(descriptor)
     return []
 
 
-def hold(path: str, mode: int | None) -> Callable[..., None]:
+def hold(path: str, mode: int | None, signature: bytes = b"") -> Callable[..., None]:
     """Lock a file.
 
     Args:
         path: the file.
         mode: the mode of one that is made; None if it must be there.
+        signature: what it says of who holds it, where the platform lets a locked file be written to.
 
     Returns:
         What unlinks it, and lets others lock a new file of this name; with ``keeps``, one that cannot be unlinked says
@@ -77,10 +84,15 @@ def hold(path: str, mode: int | None) -> Callable[..., None]:
         # Who held it before may have unlinked it since it was opened, and others lock a new file of this name.
         if not os.path.samestat(status, os.stat(path)):
             raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
-        if mode is not None:
+        if mode is not None and stat.S_IMODE(status.st_mode) != mode:
             # The umask was in its way. OSError: it is another user's, or the file system has no modes.
             with contextlib.suppress(OSError):
                 os.fchmod(descriptor, mode)
+        if signature:
+            # Not truncated, after which some file systems write the content to the disk when the file is closed.
+            # OSError: the disk is full.
+            with contextlib.suppress(OSError):
+                os.write(descriptor, signature)
     except BaseException:
         os.close(descriptor)
         raise

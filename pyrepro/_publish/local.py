@@ -82,9 +82,8 @@ class LocalDirectory:
         changed = changed_since_completed(target)
         # Moved aside when they are about to be replaced: what the function did not write again stays.
         side_files.changed |= {target.directory + name for name in changed}
-        is_changed = os.path.lexists(target.path) and any(
-            name == target.name or name.startswith(f"{target.name}/") for name in changed
-        )
+        is_own = (name == target.name or name.startswith(f"{target.name}/") for name in changed)
+        is_changed = any(is_own) and os.path.lexists(target.path)
         # That the function itself makes its artifacts read-only says nothing of the old one.
         if not is_changed and (not is_protected(target.path) or is_protected(staged)):
             return True

@@ -6,11 +6,10 @@ import contextlib
 import contextvars
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Generator, Sequence
 
-from pyrepro._publish.files import Target, make_state_directory, state_directory_of
+from pyrepro._publish.files import Target, make_state_directory
 from pyrepro._publish.held import hold
 
 _logger = logging.getLogger("pyrepro")
@@ -39,8 +38,8 @@ class Locks:
         self._targets = targets
         self._maker = maker
         self._held: dict[str, Callable[[], None]] = {}
-        self.directories: set[str] = set()
-        """The directories whose state directories were made for lock files."""
+        self.directories: dict[str, int] = {}
+        """The directories whose state directories were made for lock files, with the modes of files there."""
 
     def wait(self, is_completed: Callable[[], bool]) -> Generator[None, None, bool]:
         """Yield as long as another call holds one of the locks.
@@ -55,7 +54,7 @@ class Locks:
             RuntimeError: this call is part of one that makes the same artifact.
         """
         began: float | None = time.monotonic()
-        while not is_completed():
+        while True:
             held = self._acquire()
             if held is None:
                 # Whoever held the locks may have completed the artifacts after the last look at them.
@@ -64,7 +63,8 @@ class Locks:
                 _logger.warning("%s waits for %s, which %s is making", self._maker, held.path, _holder_of(held))
                 began = None
             yield
-        return True
+            if is_completed():
+                return True
 
     def release(self) -> None:
         """Let other calls make the artifacts."""
@@ -88,12 +88,9 @@ class Locks:
                     f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
                     f"itself; pass another path"
                 )
-            self.directories.add(target.directory)
-            make_state_directory(target.directory)
+            self.directories[target.directory] = mode = make_state_directory(target.directory)
             try:
-                # Whoever may write to the state directory may lock, too.
-                mode = stat.S_IMODE(os.stat(state_directory_of(target.directory)).st_mode) & 0o666
-                release = hold(path, mode)
+                release = hold(path, mode, _signature())
             except (BlockingIOError, TimeoutError, FileNotFoundError):
                 # FileNotFoundError: who held it has just unlinked it, or removed the state directory.
                 self.release()
@@ -106,22 +103,14 @@ class Locks:
             else:
                 self._held[path] = release
                 _lock_files_held.set(_lock_files_held.get() | {path})
-                _sign(path)
         return None
 
 
-def _sign(lock_file: str) -> None:
-    """Say in a lock file who holds the lock, for those who wait."""
+def _signature() -> bytes:
+    """What says in a lock file who holds the lock, for those who wait."""
     import platform  # imported where something is cached, and is run
 
-    # OSError: where a lock keeps even this process from the file.
-    with contextlib.suppress(OSError):
-        # Not truncated, after which some file systems write the content to the disk when the file is closed.
-        descriptor = os.open(lock_file, os.O_WRONLY)
-        try:
-            os.write(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
-        finally:
-            os.close(descriptor)
+    return f"process {os.getpid()} on {platform.node()}\n".encode()
 
 
 def _holder_of(target: Target) -> str:

@@ -283,9 +283,7 @@ class StagedContents(NamedTuple):
             return
         # OSError: what led to another user's artifact is that user's, and in a sticky directory cannot be replaced.
         with contextlib.suppress(OSError):
-            newest = newest_file(target.directory, plain)
-            if pointed_name(newest) != target.name:
-                put_names([target.name], newest, target.directory)
+            put_names([target.name], newest_file(target.directory, plain), target.directory)
         with contextlib.suppress(OSError):
             if origin.code_key is not None:
                 keyed = key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)

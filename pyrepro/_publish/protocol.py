@@ -14,11 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pyrepro._paths import STATE_DIRECTORY, change_paths
-from pyrepro._publish.files import (
-    Target,
-    move_where_nothing_is,
-    remove_calls_in,
-)
+from pyrepro._publish.files import Target, move_where_nothing_is
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Origin, why_not_completed
 from pyrepro._publish.place import Contents, Place, place_of, target_of
@@ -124,13 +120,15 @@ class Publication:
         """
         from pyrepro._publish.reuse import copy_into, reusable  # imported where something is not there
 
-        sources = [reusable(target, tag, origin, self._sidecar_suffix) for target in self._targets]
-        for target, source in zip(self._targets, sources, strict=True):
-            staging = os.path.join(self._place_of(target).staging.path, "")
-            if source is None or not copy_into(source, staging, tag):
+        found = {target: reusable(target, tag, origin, self._sidecar_suffix) for target in self._targets}
+        sources = {target: source for target, source in found.items() if source is not None}
+        if len(sources) < len(found):
+            return None
+        for target, source in sources.items():
+            if not copy_into(source, os.path.join(self._place_of(target).staging.path, ""), tag):
                 self.unstage()
                 return None
-        return {target.name: source.target for target, source in zip(self._targets, sources, strict=True) if source}
+        return {target.name: source.target for target, source in sources.items()}
 
     def unstage(self) -> None:
         """Remove what is staged, which was not worth the keeping."""
@@ -245,14 +243,15 @@ class Publication:
         outputs = []
         for place in self._places.values():
             staging = place.staging
-            if not os.path.lexists(staging.path):
+            try:
+                entries = _entries_of(staging)
+            except FileNotFoundError:
                 raise ArtifactMissingError(
                     f"{staging.path}, where the function was to write, was removed while it ran, and with it what it "
                     f"wrote there; let nothing clean {staging.directory} meanwhile",
                     path=self._targets[0].path,
-                )
-            remove_calls_in(staging.path)
-            for staged in _entries_of(staging):
+                ) from None
+            for staged in entries:
                 name = os.path.basename(staged)
                 true_name = name.replace(f"-{old}", f"-{new}")
                 output = _Output(os.path.join(staging.path, true_name), place.directory + true_name, place)
@@ -344,7 +343,7 @@ class Publication:
             # Known before it is made, so that close() removes what an error leaves.
             place = place_of(directory, self._maker, self._sidecar_suffix, self._unplaced, refreshes=self._refreshes)
             self._places[directory] = place
-            place.staging.make()
+            place.staging.make(self._locks.directories.get(directory.directory))
 
     def _place_of(self, target: Target) -> Place:
         return self._places[target._replace(name="")]

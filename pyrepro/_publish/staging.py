@@ -57,22 +57,26 @@ class Staging:
         self._release: Callable[..., None] | None = None
         self._made = 1 << 63  # nothing is later: it is not made yet
 
-    def make(self) -> None:
+    def make(self, mode: int | None = None) -> None:
         """Make the directory.
+
+        Args:
+            mode: the mode of files in the state directory if that has just been made.
 
         Raises:
             OSError: it cannot be made.
         """
         while True:
-            make_state_directory(self.directory)
+            mode = make_state_directory(self.directory) if mode is None else mode
             # FileNotFoundError: another call that ended removed the state directory before it was in use.
             with contextlib.suppress(FileNotFoundError):
                 # Held before it is there, or a call that removes what was abandoned could take it for that.
-                self._release = self._release or _hold_new(f"{self.path}{_UNDER_WAY}")
+                self._release = self._release or _hold_new(f"{self.path}{_UNDER_WAY}", mode)
                 if not take_spare(self.directory, self.path):
                     make_directory_like(self.directory, self.path)
                 break
-        # Again, because such a call may have removed the first one; now that this is in use, it stays.
+            mode = None
+        # Not before it is in use, or such a call may remove it.
         write_gitignore(self.directory)
         self._made = os.stat(self.path).st_ctime_ns
 
@@ -147,10 +151,12 @@ def tidy(directory: str) -> None:
     # Whatever cannot be removed stays, and must not make this call fail.
     with contextlib.suppress(OSError):
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
-        for name in os.listdir(state_directory):
+        names = os.listdir(state_directory)
+        for name in names:
             if name.endswith(_UNDER_WAY):
                 _remove_if_abandoned(os.path.join(state_directory, name))
-    remove_state_directory(directory)
+        if MARKERS not in names:
+            remove_state_directory(directory)
 
 
 def _remove_empty(path: str) -> bool:
@@ -167,11 +173,11 @@ def _remove_empty(path: str) -> bool:
     return True
 
 
-def _hold_new(path: str) -> Callable[..., None] | None:
+def _hold_new(path: str, mode: int) -> Callable[..., None] | None:
     """Hold the file of a call that begins; None where there are no locks."""
     try:
         # Whoever may write here may find out whether it is held.
-        return hold(path, 0o666)
+        return hold(path, mode)
     except OSError:
         # A file that nobody holds would tell later calls that this one was killed.
         unlink_if_possible(path)

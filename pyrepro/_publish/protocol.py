@@ -61,7 +61,8 @@ class Publication:
         local = [target for target in self._targets if target.store is None]
         self._locks = Locks(local, maker)
         self._may_wait = bool(local)
-        self._places: dict[Target, Place] = {}
+        self._places: dict[tuple[str, Any], Place] = {}
+        """The places of the artifacts, by their directories and stores."""
         self._unplaced: list[Unplaced] = []
         self._has_returned = False
         self.is_done = False
@@ -339,14 +340,19 @@ class Publication:
         return found
 
     def _make_staging_directories(self) -> None:
-        for directory in dict.fromkeys(target._replace(name="") for target in self._targets):
+        for directory, store in dict.fromkeys((target.directory, target.store) for target in self._targets):
             # Known before it is made, so that close() removes what an error leaves.
-            place = place_of(directory, self._maker, self._sidecar_suffix, self._unplaced, refreshes=self._refreshes)
-            self._places[directory] = place
-            place.staging.make(self._locks.directories.get(directory.directory))
+            self._places[directory, store] = place = place_of(
+                Target(directory, "", store),
+                self._maker,
+                self._sidecar_suffix,
+                self._unplaced,
+                refreshes=self._refreshes,
+            )
+            place.staging.make(self._locks.directories.get(directory))
 
     def _place_of(self, target: Target) -> Place:
-        return self._places[target._replace(name="")]
+        return self._places[target.directory, target.store]
 
     def _staged_artifact(self, target: Target) -> str:
         return os.path.join(self._place_of(target).staging.path, target.name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from pyrepro._call import tag_of
-from pyrepro._code.modules import caller_file, caller_frame, typed_code_of
+from pyrepro._code.process import caller_file, caller_frame, typed_code_of
 from pyrepro._code.runs import runs_of
 from pyrepro._code.state import read_code
 from pyrepro._code.tracker import Tracker, checked_reading, warn_of_uncovered_code

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from pyrepro._code.modules import is_importing_for_parent
+from pyrepro._code.process import is_importing_for_parent
 from pyrepro._code.state import CodeState
 from pyrepro.errors import PyreproError, without_inner_frames
 

@@ -11,7 +11,7 @@ import types
 from importlib.machinery import PathFinder
 from typing import Any
 
-from pyrepro._code import consoles, imports, modules
+from pyrepro._code import consoles, imports, modules, process
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import STARTED
 from pyrepro._paths import is_plainly_installed
@@ -48,7 +48,7 @@ def running() -> list[LoadedModule]:
 
 def runs_of(function: object) -> list[LoadedModule]:
     """What has run in no module and made a function, or the calling code; and what modules these hold unregistered."""
-    frame = modules.caller_frame()
+    frame = process.caller_frame()
     function = modules.without_partials(function)
     code: Any = getattr(function, "__code__", None)
     makers = [(frame.f_globals, frame.f_code)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from pyrepro import _environ
-from pyrepro._code import copies, modules, repository, uncovered, work_tree
+from pyrepro._code import copies, modules, process, repository, uncovered, work_tree
 from pyrepro._code.git import run_git
 from pyrepro._code.links import leads_out
 from pyrepro._code.modules import LoadedModule
@@ -127,7 +127,7 @@ def code_state(of: object = None) -> CodeState:
         ``config = {"lr": 0.1, "lab": str(code_state("../lab"))}``
     """
     if of is None:
-        return _known(read_code([modules.caller_file()])).state
+        return _known(read_code([process.caller_file()])).state
     if isinstance(of, types.ModuleType):
         file = modules.file_of_module(of) or next(iter(getattr(of, "__path__", [])), None)
         if file is None:
@@ -318,7 +318,7 @@ def _top_of_work_tree(files: list[str], repo: str | None, *, is_typed: bool = Fa
             )
         if not _is_of_environment(file) and (top := repository.find_work_tree(*modules.real_files([file]))):
             return top
-    if (is_typed or modules.is_interactive()) and not files[1:]:
+    if (is_typed or process.is_interactive()) and not files[1:]:
         directory = real_path(os.curdir)
         if not os.path.isabs(directory):
             raise CodeStateError(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyrepro import _environ
-from pyrepro._code import imports, modules
+from pyrepro._code import imports, modules, process
 from pyrepro._code.modules import LoadedModule
 from pyrepro._code.runs import runs_of
 from pyrepro._code.state import (
@@ -143,16 +143,16 @@ class Tracker:
         self._module = getattr(function, "__module__", None)
         self._spec = self._current_spec()
         file = modules.function_file(function)
-        self._files = (file, modules.caller_file())
+        self._files = (file, process.caller_file())
         self._runs = runs_of(function)
         self._repo = repo
         self._records = records
         self._code = code
         self._key: CodeKey | None = None
         self._guarded: tuple[Reading, list[str]] | None = None
-        typed = modules.typed_code_of(function)
+        typed = process.typed_code_of(function)
         self._typed = None if typed is None else _typed_code(self.qualname, typed)
-        self._is_interactive = typed is not None or modules.is_interactive()
+        self._is_interactive = typed is not None or process.is_interactive()
         self._is_allowed = is_allowed
         self._is_too_late_to_refuse = False
         self._reading, self._modules, self._patch = self._observe_once_per_body()
@@ -164,7 +164,7 @@ class Tracker:
             self._is_allowed = is_allowed or _environ.allows_dirty()
             self._checked_reading()
         except (CodeStateError, DirtyRepositoryError) as error:
-            if modules.is_own_program():
+            if process.is_own_program():
                 raise
             _logger.warning("calls that write artifacts will be refused: %s", error)
 
@@ -312,7 +312,7 @@ class Tracker:
 
     def _observe_once_per_body(self) -> _Observation:
         """One observation for the decorations of one run of a module's body."""
-        body = modules.module_body(modules.caller_frame())
+        body = process.module_body(process.caller_frame())
         if body is None or self._is_interactive:
             return self._observe()
         _forget_finished_bodies()

@@ -9,7 +9,7 @@ import types
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from pyrepro._code import modules
+from pyrepro._code import modules, process
 from pyrepro._code.state import SESSION
 from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.closures import Held, chain_of, held_by
@@ -159,7 +159,7 @@ def _refuse_look_alike(chain: list[Any], owners: list[Any], text: str) -> None:
     own, codes = chain[-1], _codes(chain)
     name, module = own.__qualname__, getattr(own, "__module__", None)
     line = codes[-1].co_firstlineno if codes else None
-    frame = modules.caller_frame()
+    frame = process.caller_frame()
     run = frame.f_code, _body(frame), modules.spec_of(sys.modules.get(module or ""))
     now = _Decoration(text, codes, line, run, frame.f_lasti)
     file = modules.function_file(own)

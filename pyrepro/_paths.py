@@ -164,7 +164,11 @@ def from_where(path: str | bytes | os.PathLike[Any]) -> str:
 def is_stream(text: str) -> bool:
     """Whether a path stands for a stream or a device by its text: ``-``, ``/dev/stdout``, but not ``/dev/shm/foo``."""
     # os.devnull has another text on Windows. "-" only as it was passed: "./-" is a file of this name.
-    return text == "-" or text.lower() == os.devnull or re.fullmatch(_DEVICE, os.path.normpath(text)) is not None
+    if text == "-" or text.lower() == os.devnull:
+        return True
+    path = os.path.normpath(text)
+    # Looked at more closely where it can be one: a pattern is compiled when it is first used.
+    return path.lstrip("/").startswith(("dev/", "proc/")) and re.fullmatch(_DEVICE, path) is not None
 
 
 def is_url(text: str) -> bool:

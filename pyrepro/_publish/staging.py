@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 
@@ -37,6 +38,8 @@ _OWN = re.compile(
     rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*|\.(nfs|fuse_hidden)[0-9a-f]+"
 )
 """What calls put into the state directory, and what file systems call a file that is removed while it is open."""
+
+_NEW_STATE_FILE = re.compile("[0-9a-f]{16}")
 
 _DAY = 86_400  # seconds
 
@@ -153,8 +156,13 @@ def tidy(directory: str) -> None:
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
         names = os.listdir(state_directory)
         for name in names:
+            path = os.path.join(state_directory, name)
             if name.endswith(_UNDER_WAY):
-                _remove_if_abandoned(os.path.join(state_directory, name))
+                _remove_if_abandoned(path)
+            elif name.endswith(".lock"):
+                _remove_if_free(path)
+            elif _NEW_STATE_FILE.fullmatch(name):
+                _remove_if_old_file(path)
         if MARKERS not in names:
             remove_state_directory(directory)
 
@@ -184,13 +192,31 @@ def _hold_new(path: str, mode: int) -> Callable[..., None] | None:
         return None
 
 
+def _is_old(path: str) -> bool:
+    return time.time() - os.lstat(path).st_mtime >= _DAY
+
+
+def _remove_if_old_file(path: str) -> None:
+    """Remove what was to become a marker; a directory of this name is what a call keeps, or stages."""
+    with contextlib.suppress(OSError):
+        if _is_old(path) and stat.S_ISREG(os.lstat(path).st_mode):
+            os.unlink(path)
+
+
+def _remove_if_free(lock_file: str) -> None:
+    """Remove the lock of an artifact if nobody holds it; a call that ends removes its own."""
+    # OSError: it is held, or it is another user's, or another call was quicker.
+    with contextlib.suppress(OSError):
+        if _is_old(lock_file):
+            hold(lock_file, None)()
+
+
 def _remove_if_abandoned(lock_file: str) -> None:
     staged = lock_file.removesuffix(_UNDER_WAY)
     # OSError: it is held, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
-        oldest_sign = staged if os.path.lexists(staged) else lock_file
-        if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
+        if not _is_old(staged if os.path.lexists(staged) else lock_file):
             return
         # Asked before it is held, too, since filelock empties what it locks.
         is_kept = keeps(lock_file)

@@ -83,6 +83,37 @@ def test_what_a_killed_call_left_is_removed_after_a_day(running: Any, publish: A
     assert not [*out.glob(".pyrepro/*.call")]
 
 
+@pytest.mark.parametrize("running", ["cache=True"], indirect=True)
+def test_the_lock_of_a_killed_call_is_removed_after_a_day_whatever_is_published_next(
+    running: Any, publish: Any, out: pathlib.Path
+) -> None:
+    [lock_file] = out.glob(".pyrepro/*.lock")
+    os.utime(lock_file, (1e9, 1e9))
+    publish("bar.txt")
+    assert lock_file.exists()  # it is held
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    os.utime(lock_file)
+    publish("bar.txt")
+    assert lock_file.exists()  # as somebody may look for what was killed
+    os.utime(lock_file, (1e9, 1e9))
+    publish("bar.txt")
+    assert not lock_file.exists()
+
+
+def test_what_was_to_become_a_marker_when_a_call_was_killed_is_removed_after_a_day(
+    publish: Any, out: pathlib.Path
+) -> None:
+    half = out / ".pyrepro" / "0123456789abcdef"
+    half.parent.mkdir()
+    half.write_text('{"pyrepro": 1, "arti')
+    publish("bar.txt")
+    assert half.exists()
+    os.utime(half, (1e9, 1e9))
+    publish("bar.txt")
+    assert not (out / ".pyrepro").exists()
+
+
 def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publish: Any, out: pathlib.Path) -> None:
     staged = age(out, 1e6)
     publish("bar.txt")

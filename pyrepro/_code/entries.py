@@ -5,15 +5,18 @@ Sources: git-hash-object(1), gitattributes(5).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pyrepro._code.git import run_git
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
 from pyrepro._code.repository import git_directories
+from pyrepro.errors import CodeStateError
 
 _PATHS_A_COMMAND = 100  # Windows takes 32,767 characters
 _BLOCK = 2**20
@@ -51,6 +54,46 @@ def changes_in_files(
         if path in untracked
         or (entry != committed.get(path) and not _differs_in_line_ends(top, path, committed[path], entry))
     }
+
+
+def refuse_unread(top: str, said: Iterable[tuple[bytes, str]]) -> None:
+    """Refuse a reading in which git could not look at a file: it takes that for unchanged.
+
+    Args:
+        top: the top directory of the work tree.
+        said: what git has said, of which paths.
+
+    Raises:
+        CodeStateError: that is the reason why it could not look at one.
+    """
+    for path, reason in said:
+        file = on_disk(top, path)
+        # Looked at, too, where the process has set another language than that of git's words.
+        _mode_at(top, file)
+        if reason in map(os.strerror, errno.errorcode):
+            raise _unread(top, file, reason)
+
+
+def _unread(top: str, file: str, reason: str) -> CodeStateError:
+    return CodeStateError(
+        f"whether {file} was changed cannot be determined: {reason}; make {shlex.join(['ls', '-l', file])} work, or "
+        f"declare the state with PYREPRO_CODE_STATE",
+        work_tree=top,
+    )
+
+
+def _mode_at(top: str, file: str) -> int | None:
+    """The mode of what stands at a path of a work tree, None where nothing does.
+
+    Raises:
+        CodeStateError: it cannot be looked at.
+    """
+    try:
+        return os.lstat(file).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unread(top, file, str(error.strerror)) from error
 
 
 def _differs_in_line_ends(top: str, path: bytes, committed: Entry, hashed: Entry) -> bool:
@@ -136,12 +179,11 @@ def is_populated(top: str, path: bytes) -> bool:
 def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> str:
     """The mode, as git writes it, of what stands at a path; absent for what git could not track."""
     absent = ABSENT[0]
-    try:
-        # Behind a link stands another file: git tracks the link, not what it leads to.
-        if any(os.path.islink(on_disk(top, above)) for above in directories_above(path)):
-            return absent
-        mode = os.lstat(on_disk(top, path)).st_mode
-    except OSError:
+    # Behind a link stands another file: git tracks the link, not what it leads to.
+    if any(os.path.islink(on_disk(top, above)) for above in directories_above(path)):
+        return absent
+    mode = _mode_at(top, on_disk(top, path))
+    if mode is None:
         return absent
     if stat.S_ISLNK(mode):
         return LINK

@@ -211,6 +211,13 @@ def _no_git(directory: str, reason: str) -> CodeStateError:
 
 def finish_git(process: Any, stdin: bytes | None = None, seconds: float | None = None) -> bytes:
     """The output of a process that succeeds within so many seconds, by default those of PYREPRO_GIT_TIMEOUT."""
+    return finish_git_with_words(process, stdin, seconds)[0]
+
+
+def finish_git_with_words(
+    process: Any, stdin: bytes | None = None, seconds: float | None = None
+) -> tuple[bytes, bytes]:
+    """The output of a process that succeeds, as :func:`finish_git` gives it, and what it has said beside it."""
     seconds = seconds or _environ.git_timeout()
     tells_status = process.args[0] == _WITH_STATUS[0]
     line = process.args[len(_WITH_STATUS) :] if tells_status else process.args
@@ -247,7 +254,7 @@ def finish_git(process: Any, stdin: bytes | None = None, seconds: float | None =
             f"{_remedy(top, words)}, or declare the state with PYREPRO_CODE_STATE.",
             work_tree=top,
         )
-    return output  # type: ignore[no-any-return]
+    return output, errors
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> int:

@@ -49,6 +49,15 @@ class Index:
         return {entry[2:]: entry[:1] in b"Ss" for entry in listed if entry[:2] not in ordinary}
 
 
+def parse_unread(words: bytes, index: Index) -> list[tuple[bytes, str]]:
+    """The paths of the index of which ``git status`` said something beside its output, and what.
+
+    Of a file that it could not look at it says why, leaves it out, and succeeds. A clean filter may say anything.
+    """
+    said = (line.rpartition(b": ") for line in words.splitlines())
+    return [(path, reason.decode(errors="replace")) for path, _, reason in said if path in index]
+
+
 def parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:
     """The commit, what it holds at each path that git reports, and the unmerged paths, of which it does not say."""
     commit = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -811,6 +813,44 @@ def test_a_git_that_prints_something_unknown_is_an_error(
     assert error_of(repository.path) == (
         f"git status in {repository.path} printed b'9 what', which is not known here; "
         "report it to the authors of pyrepro, with the version of git"
+    )
+
+
+def test_a_file_that_git_cannot_look_at_is_not_taken_for_unchanged(repository: Repository) -> None:
+    repository.write("sub/helper.py", "LR = 0.1\n")
+    repository.commit()
+    (repository.path / "sub" / "helper.py").unlink()
+    (repository.path / "sub").rmdir()
+    (repository.path / "sub").symlink_to("sub")
+    assert error_of(repository.path) == (
+        f"whether {repository.path}/sub/helper.py was changed cannot be determined: {os.strerror(errno.ELOOP)}; make "
+        f"ls -l {repository.path}/sub/helper.py work, or declare the state with PYREPRO_CODE_STATE"
+    )
+
+
+def without_the_rights_of_root() -> None:
+    """Let the program that is started next obey the modes of files also where it is run by root."""
+    prctl, drop_from_bounding_set = ctypes.CDLL(None).prctl, 24
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        prctl(drop_from_bounding_set, capability, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are of Linux")
+def test_an_edit_in_a_directory_that_may_not_be_entered_is_not_taken_for_unchanged(repository: Repository) -> None:
+    helper = repository.write("sub/helper.py", "LR = 0.1\n")
+    repository.commit()
+    helper.write_text("LR = 0.2\n")
+    helper.parent.chmod(0)
+    ask = [sys.executable, "-c", "import pyrepro; print(pyrepro.code_state('.'))"]
+    try:
+        done = subprocess.run(
+            ask, cwd=repository.path, preexec_fn=without_the_rights_of_root, capture_output=True, text=True, check=False
+        )
+    finally:
+        helper.parent.chmod(0o755)
+    assert done.stderr.splitlines()[-1] == (
+        f"pyrepro.CodeStateError: whether {helper} was changed cannot be determined: Permission denied; make "
+        f"ls -l {helper} work, or declare the state with PYREPRO_CODE_STATE"
     )
 
 

@@ -173,7 +173,7 @@ def on_disk(top: str, path: bytes) -> str:
 
 
 def is_populated(top: str, path: bytes) -> bool:
-    return os.path.lexists(os.path.join(on_disk(top, path), ".git"))
+    return _mode_at(top, os.path.join(on_disk(top, path), ".git")) is not None
 
 
 def _mode_on_disk(top: str, path: bytes, expected: str, honours_modes: bool) -> str:

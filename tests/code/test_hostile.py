@@ -836,8 +836,19 @@ def without_the_rights_of_root() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are of Linux")
-def test_an_edit_in_a_directory_that_may_not_be_entered_is_not_taken_for_unchanged(repository: Repository) -> None:
-    helper = repository.write("sub/helper.py", "LR = 0.1\n")
+@pytest.mark.parametrize(("is_submodule", "looked_at"), [(False, "sub/helper.py"), (True, "sub/.git")])
+def test_an_edit_in_a_directory_that_may_not_be_entered_is_not_taken_for_unchanged(
+    repository: Repository, tmp_path: Path, is_submodule: bool, looked_at: str
+) -> None:
+    helper = repository.path / "sub" / "helper.py"
+    if is_submodule:
+        other = Repository(tmp_path / "other")
+        other.path.mkdir()
+        other.git("init", "-q")
+        other.commit(helper="LR = 0.1\n")
+        repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.path), "sub")
+    else:
+        repository.write("sub/helper.py", "LR = 0.1\n")
     repository.commit()
     helper.write_text("LR = 0.2\n")
     helper.parent.chmod(0)
@@ -848,9 +859,10 @@ def test_an_edit_in_a_directory_that_may_not_be_entered_is_not_taken_for_unchang
         )
     finally:
         helper.parent.chmod(0o755)
+    file = repository.path / looked_at
     assert done.stderr.splitlines()[-1] == (
-        f"pyrepro.CodeStateError: whether {helper} was changed cannot be determined: Permission denied; make "
-        f"ls -l {helper} work, or declare the state with PYREPRO_CODE_STATE"
+        f"pyrepro.CodeStateError: whether {file} was changed cannot be determined: Permission denied; make "
+        f"ls -l {file} work, or declare the state with PYREPRO_CODE_STATE"
     )
 
 

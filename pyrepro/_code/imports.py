@@ -59,7 +59,8 @@ class Load:
 
     __slots__ = (
         *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec", "thread"),
+        *("is_executed", "is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec"),
+        "thread",
     )
 
     def __init__(
@@ -70,6 +71,7 @@ class Load:
         self.found_at: str = getattr(spec, "origin", None) or file
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
+        self.is_executed = False  # whether its loader was seen to make code of it
         self.mixed = ""  # why no source is known to hold all that runs
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
         self.thread = get_ident()
@@ -203,12 +205,7 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
     # Of a package, runpy runs another module.
     load.is_run = spec.submodule_search_locations is None and _is_run(asking)
     load.is_import = load.is_run or _is_import(asking)
-    if load.doubtful_cache is not None:
-        if load.may_use(load.doubtful_cache):
-            os.utime(spec.cached)  # so that it is not doubtful forever where the times of sources were changed
-        else:
-            os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
-        load.doubtful_cache = None
+    _settle_cache(load, getattr(spec, "cached", None))
     load.is_reload = is_reload
     if is_reload and type(spec.loader) is SourceFileLoader:
         _watch_reload(load, _loads.get(name, [])[-1:], spec.loader)
@@ -220,6 +217,16 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         _keep_run(_copied(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def _settle_cache(load: Load, cached: Any) -> None:
+    """Remove a compiled cache of another source before Python reads it: then it compiles what stands in the file."""
+    if load.doubtful_cache is not None:
+        if load.may_use(load.doubtful_cache):
+            os.utime(cached)  # so that it is not doubtful forever where the times of sources were changed
+        else:
+            os.unlink(cached)
+        load.doubtful_cache = None
 
 
 def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:
@@ -277,6 +284,56 @@ def note_run(file: Any, module: Any) -> None:
         _loads[module.__name__][-1].is_import = False
 
 
+def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
+    """Note what a loader is about to make code of.
+
+    Args:
+        loader: the loader.
+        module: the module in which the code will run, None where that is not known.
+
+    Returns:
+        The loads that are to be confirmed when it has done so.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    # As most are; links lead out of an environment by its top.
+    if is_plainly_installed(loader.path) and not leads_out(loader.path, is_top="." not in loader.name):
+        return []
+    known = [load for load in _loads.get(loader.name, ()) if getattr(load.spec, "loader", None) is loader][-1:]
+    if known and known[0].is_import and not known[0].is_executed and _is_still(known[0]):
+        known[0].is_executed = True
+        return known
+    # The finder was not asked for it, or for another execution, or long before.
+    from importlib.util import cache_from_source
+
+    file = os.path.abspath(loader.path)
+    real, links = followed(file)
+    cached = cache_from_source(file) if sys.implementation.cache_tag else None
+    load = Load(real, None, cached=cached, links=links)
+    _settle_cache(load, cached)
+    load.is_executed = True
+    loads = [load, _copied(load)]
+    _keep_run(load)
+    spec = namespace_of(module).get("__spec__")
+    if spec is not None:
+        keep_unseen(loader.name, module, spec, loads[1], load.order)
+        # The run alone counts when its module is gone.
+        loads[1].is_import, loads[1].is_reload = False, bool(known)
+        loads[1].during = _running_modules()
+    return loads
+
+
+def confirm(load: Load) -> None:
+    """Confirm a load if its file is still the same, now that Python has read it, too."""
+    with contextlib.suppress(OSError):
+        load.is_confirmed = _is_still(load)
+
+
+def _is_still(load: Load) -> bool:
+    return fingerprint_of(os.stat(load.file)) == load.fingerprint
+
+
 def note_patch(module: types.ModuleType, before: str, after: str) -> None:
     """Note that a module was patched in place with what differs between two sources.
 
@@ -306,8 +363,8 @@ def confirm_loads() -> None:
         # A thread that asks for another module has read the last one that it imported, or is in the midst of its body.
         if (load.thread == here and load.is_import) or (is_there and not getattr(load.spec, "_initializing", False)):
             _unconfirmed.pop(name, None)
-            with contextlib.suppress(OSError):
-                load.is_confirmed = fingerprint_of(os.stat(load.file)) == load.fingerprint
+            if not load.is_confirmed:
+                confirm(load)
 
 
 def cache_of(spec: Any) -> str | None:

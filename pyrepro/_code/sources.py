@@ -174,7 +174,7 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     status = _status_of(module.file)
     if status is not None and fingerprint_of(status) == load.fingerprint:
         return None
-    if _is_lazy(module.spec):
+    if _is_lazy(module.spec) and not load.is_executed:
         # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
         has_run = type(module.module) is types.ModuleType
         return _unknown_load(module, load, "and is loaded at its first use, which was not seen") if has_run else None

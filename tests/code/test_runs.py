@@ -346,62 +346,6 @@ def test_a_module_that_a_session_runs_after_it_was_imported_and_edited_is_unknow
     assert reloaded == f"foo-{tag(repository.head)} 2"
 
 
-# ------------------------------------------------------------------------------- modules that nobody has registered
-
-BY_PATH = (
-    "import importlib.util\nspec = importlib.util.spec_from_file_location('by_path', 'helper.py')\n"
-    "helper = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(helper)"
-)
-
-
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_module_that_is_in_no_sys_modules_counts_as_it_was_loaded(repository: Repository, place: str) -> None:
-    decorated = "@Artifact('p')\ndef early(p): pass\n"
-    script = train(**{place: BY_PATH}).replace("print(", f"{decorated}{WAITS}@Artifact('p')\ndef late(p): pass\nprint(")
-    repository.commit(helper="LR = 1\n", train=script)
-    alive = Alive(repository, "train.py")
-    repository.commit(helper="LR = 2\n")
-    stdout, _ = alive.go_on()
-    name = f"foo-{tag(repository.git('rev-parse', 'HEAD~1'))}.txt"
-    assert stdout == f"{name}\n"
-    assert (repository.path / name).read_text() == "1"
-
-
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_module_that_is_in_no_sys_modules_and_was_written_since_the_start_is_unknown_without_its_cache(
-    repository: Repository, place: str
-) -> None:
-    script = train(**{place: f"{BY_PATH}\n{WAITS}"})
-    repository.commit(helper="LR = 1\n", train=script)
-    alive = Alive(repository, "train.py")
-    repository.commit(helper="LR = 2\n")
-    stdout, stderr = alive.go_on()
-    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
-    assert (
-        timeless(stderr).splitlines()[1].startswith(f"  helper.py: {repository.path}/helper.py was written at <time>, ")
-    )
-
-
-def test_a_module_that_a_session_loads_by_its_path_after_an_edit_is_clean_once_it_is_committed(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
-    repository.write(".gitignore", "__pycache__/\n")
-    steps = f"{BY_PATH}\nimport pyrepro\n@pyrepro.Artifact('p')\ndef save(p): return p, helper.LR\n"
-    repository.commit(helper="LR = 1\n", steps=steps)
-    edit = edit_of("helper.py", "LR = 1", "LR = 22")
-    printed = execute(
-        repository.path, "import pyrepro", edit, COMMIT, "import steps", CALL.replace("save", "steps.save")
-    )
-    assert printed[-1] == f"foo-{tag(repository.head)} 22"
-
-
-def test_a_module_that_is_in_no_sys_modules_and_not_in_git_is_a_change(repository: Repository) -> None:
-    repository.commit(train=train(after=BY_PATH))
-    repository.write("helper.py", "LR = 1\n")
-    assert repository.run("train.py").stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
-
-
 # ------------------------------------------------------------------------- modules with something else in their place
 
 IN_ITS_PLACE = {

@@ -30,6 +30,9 @@ Fingerprint = tuple[int, int, int, int, int]
 TICK = 10_000_000
 """Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
 
+_COARSE = 2_000_000_000
+"""Nanoseconds: where files keep whole seconds alone, of which FAT keeps every second one."""
+
 _LARGEST_HASHED = 2**26
 """Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
 
@@ -95,6 +98,12 @@ class Load:
         if cached is not None and self.content is not None:
             self.doubtful_cache = doubtful_cache(cached, status)
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether a status is of the file as it was: what is written in the very tick of the clock changes nothing."""
+        changed = self.fingerprint[4]
+        is_told = self.content is None or self.noted_at > changed + grain_of(changed)
+        return is_told and fingerprint_of(status) == self.fingerprint
+
     def may_use(self, cache: bytes | None) -> bool:
         """Whether a compiled cache that Python would take, if there is one, is of this source."""
         if cache is None or self.content is None:
@@ -125,6 +134,11 @@ def _next_order(now: int) -> int:
     global _last_order
     _last_order = max(now, _last_order + 1)
     return _last_order
+
+
+def grain_of(time: int) -> int:
+    """How long after a time a file may have been written that gives it as that of its last change."""
+    return TICK if time % 1_000_000_000 else _COARSE
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._code import consoles, imports, modules
 from pyrepro._code.caches import compiled, is_magic
-from pyrepro._code.imports import TICK, Load, fingerprint_of
+from pyrepro._code.imports import TICK, Load, grain_of
 from pyrepro._code.links import followed, is_any_behind_links
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import IMPORTED, STARTED, real_path
@@ -172,7 +172,7 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     if load.mixed:
         return _unknown_load(module, load, load.mixed)
     status = _status_of(module.file)
-    if status is not None and fingerprint_of(status) == load.fingerprint:
+    if status is not None and load.is_of(status):
         return None
     if _is_lazy(module.spec) and not load.is_executed:
         # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
@@ -230,7 +230,8 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     written = max(load.fingerprint[4], retargeted)
     is_from_start = module.seen_after == STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
-    if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
+    is_late = written + grain_of(written) - TICK > latest
+    if is_late and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
     imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
@@ -244,7 +245,7 @@ def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeT
     if real_path(code.co_filename) != module.file:
         return None  # typed in a console, in whose namespace %run has left the spec
     status = _status_of(module.file)
-    if (status is not None and fingerprint_of(status) == load.fingerprint) or _compiles_to(load.content, code):
+    if (status is not None and load.is_of(status)) or _compiles_to(load.content, code):
         return None
     now = None if status is None else Load(module.file, module.spec, links=load.links)
     if now is not None and now.content is not None and _compiles_to(now.content, code):
@@ -305,7 +306,8 @@ def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool
     if written > time.time_ns() + TICK:
         return f"{found}, {_future(module)}"
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
-    since = f"{found}, after {then} at {_clock(module.seen_after)}"
+    perhaps = "" if written > module.seen_after else "by a clock of whole seconds, so perhaps "
+    since = f"{found}, {perhaps}after {then} at {_clock(module.seen_after)}"
     if type(module.module) is modules.Gone:
         return f"{since}, so something else may have been run; {_remedy(module)}"
     remedy = _remedy(module)

@@ -8,7 +8,7 @@ import runpy
 
 import pytest
 from conftest import Repository
-from test_session import EMPTY, execute, loaded_tag
+from test_session import EMPTY, execute, loaded_tag, session_tag
 from test_what_runs import WAITS, Alive, tag, timeless, train
 
 pytestmark = [
@@ -84,6 +84,39 @@ def test_a_script_that_ran_before_pyrepro_counts_as_it_was_run(repository: Repos
     cells = [f"%run {options}plain.py", "import pyrepro; _ = pyrepro.code_state('.')", edit, COMMIT]
     printed = execute(repository.path, *cells, define)[-1]
     assert printed == f"foo-{loaded_tag(repository, 'plain.py', PLAIN, *cells, define)} 1"
+
+
+NOTEBOOK = """\
+{{"cells": [{{"cell_type": "code", "id": "a", "execution_count": null, "metadata": {{}}, "outputs": [], "source": "{0}"}}],
+ "metadata": {{}}, "nbformat": 4, "nbformat_minor": 5}}
+"""
+CONSTANTS = {"defs.py": "{0}\n", "defs.ipy": "{0}\n", "defs.ipynb": NOTEBOOK}
+TYPED = "@pyrepro.Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\nprint(*save('foo'))"
+CELLS = {
+    "after pyrepro": ["import pyrepro", "%run -i {0}"],
+    "before pyrepro": ["%run -i {0}", "import pyrepro"],
+    "in the cell of pyrepro": ["%run -i ./{0} 'an argument'\nimport pyrepro"],
+}
+
+
+@pytest.mark.parametrize("cells", CELLS)
+@pytest.mark.parametrize("file", CONSTANTS)
+def test_constants_that_a_session_runs_are_a_change_until_they_are_committed(
+    repository: Repository, file: str, cells: str
+) -> None:
+    constants = CONSTANTS[file].format("LR = 1")
+    repository.write(file, constants)
+    typed = [cell.format(file) for cell in CELLS[cells]]
+    printed = execute(repository.path, *typed, TYPED)[-1]
+    assert printed == f"foo-{loaded_tag(repository, file, constants, *typed, TYPED)} 1"
+    repository.commit()
+    assert execute(repository.path, *typed, TYPED)[-1] == f"foo-{session_tag(repository, *typed, TYPED)} 1"
+
+
+def test_what_a_session_may_say_of_runs_harms_nobody(repository: Repository) -> None:
+    odd = "%run\n%run none.py\n%run 'unclosed\n\"run_line_magic('run', x)\""
+    *_, printed = execute(repository.path, odd, "import pyrepro", TYPED.replace("LR", "1"))
+    assert printed == f"foo-{session_tag(repository, odd, 'import pyrepro', TYPED.replace('LR', '1'))} 1"
 
 
 # ------------------------------------------------------------------------------------------------------- programs

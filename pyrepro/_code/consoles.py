@@ -105,6 +105,9 @@ def watch_runs() -> None:
         _run_before.update(_files_run_before(shell))
     shell.safe_execfile = _Noting(shell.safe_execfile)
     shell.safe_execfile_ipy = _Noting(shell.safe_execfile_ipy)
+    spyder = shell.magics_manager.registry.get("SpyderCodeRunner")
+    if spyder is not None:
+        spyder._exec_code = _Noting(spyder._exec_code, at=1)
     magics = shell.magics_manager.registry.get("ExecutionMagics")
     # %matplotlib has put a runner there that knows the method as it was.
     if getattr(magics, "default_runner", None) is not None:
@@ -140,15 +143,28 @@ class _NotingPatches:
 
 
 class _Noting:
-    """A runner of scripts and notebooks that notes each of them before it runs."""
+    """A runner of scripts and notebooks that notes each of them before it runs.
 
-    def __init__(self, run: Callable[..., Any]) -> None:
-        self._run = run
+    Args:
+        run: the runner.
+        at: where among its arguments the file stands; next comes the namespace, if there is one.
+    """
 
-    def __call__(self, file: Any, *where: Any, **options: Any) -> Any:
+    def __init__(self, run: Callable[..., Any], at: int = 0) -> None:
+        self._run, self._at = run, at
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        loads = []
         # The run never fails because of this.
         with contextlib.suppress(Exception):
+            file, *where = arguments[self._at :]
             # A notebook runs where what is typed does.
-            is_typed_there = not where or is_console_namespace(where[0])
-            imports.note_run(file, None if is_typed_there else sys.modules.get(where[0]["__name__"]))
-        return self._run(file, *where, **options)
+            namespace = where[0] if where else {}
+            module = sys.modules.get(namespace.get("__name__", ""))
+            is_own = imports.namespace_of(module) is namespace and not is_console_namespace(namespace)
+            loads.append(imports.note_run(file, module if is_own else None))
+        try:
+            return self._run(*arguments, **options)
+        finally:
+            for load in loads:
+                imports.confirm(load)

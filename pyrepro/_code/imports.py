@@ -284,8 +284,11 @@ def is_run_seen(path: str) -> bool:
     return any(load.is_import for load in _loads.get(name_of_run(path), ())[-1:])
 
 
-def note_run(file: Any, module: Any) -> None:
+def note_run(file: Any, module: Any) -> Load:
     """Note a script that is about to run in a session, in a module that it may leave again, or None.
+
+    Returns:
+        What was noted, to be confirmed when it has run.
 
     Raises:
         OSError: it cannot be read.
@@ -296,6 +299,7 @@ def note_run(file: Any, module: Any) -> None:
     if module is not None:
         keep_unseen(module.__name__, module, None, _copied(load), load.order)
         _loads[module.__name__][-1].is_import = False
+    return load
 
 
 def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
@@ -341,7 +345,7 @@ def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
 def confirm(load: Load) -> None:
     """Confirm a load if its file is still the same, now that Python has read it, too."""
     with contextlib.suppress(OSError):
-        load.is_confirmed = _is_still(load)
+        load.is_confirmed = load.is_confirmed or _is_still(load)
 
 
 def _is_still(load: Load) -> bool:
@@ -377,8 +381,7 @@ def confirm_loads() -> None:
         # A thread that asks for another module has read the last one that it imported, or is in the midst of its body.
         if (load.thread == here and load.is_import) or (is_there and not getattr(load.spec, "_initializing", False)):
             _unconfirmed.pop(name, None)
-            if not load.is_confirmed:
-                confirm(load)
+            confirm(load)
 
 
 def cache_of(spec: Any) -> str | None:

@@ -100,6 +100,8 @@ def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule
 
 
 def _is_of_module(namespace: dict[str, Any]) -> bool:
+    if consoles.is_console_namespace(namespace):
+        return False  # any number of files may run there
     name = str(namespace.get("__name__"))
     # Multiprocessing copies the namespace in which a program has run, once, into a module.
     return name == "__mp_main__" or imports.namespace_of(sys.modules.get(name)) is namespace

@@ -51,6 +51,10 @@ Sources = Mapping[bytes, list[LoadedModule]]
 """The loaded modules of a work tree by their files, as git writes paths."""
 
 
+Bodies = Mapping[int, list[types.CodeType]]
+"""The code of the module bodies that run now, in any thread, by the address of their namespace."""
+
+
 def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
     """Note what was loaded before pyrepro was imported, as far as it is known."""
     bodies = running_bodies()
@@ -60,7 +64,7 @@ def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
             _load_of(module, bodies)
 
 
-def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) -> Counted:
+def counted(some: Sequence[LoadedModule], bodies: Bodies) -> Counted:
     """What counts at a path from which some modules were loaded.
 
     Args:
@@ -132,12 +136,15 @@ def _source_load(load: Load) -> SourceLoad:
     return SourceLoad(load.order, content, load.is_reload, load.during, load.gap)
 
 
-def running_bodies() -> dict[int, types.CodeType]:
-    """The code of the module bodies that run now, in any thread, by the address of their namespace."""
-    return {id(namespace): code for namespace, code in module_bodies()}
+def running_bodies() -> Bodies:
+    """The module bodies that run now; of each namespace the innermost first."""
+    bodies: dict[int, list[types.CodeType]] = {}
+    for namespace, code in module_bodies():
+        bodies.setdefault(id(namespace), []).append(code)
+    return bodies
 
 
-def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+def _counted_copy(module: LoadedModule, bodies: Bodies) -> Counted:
     """What counts for a module of another copy: never what the work tree holds."""
     found = _counted(module, bodies)
     if isinstance(found, Unknown):
@@ -163,7 +170,7 @@ def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -
     )
 
 
-def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+def _counted(module: LoadedModule, bodies: Bodies) -> Counted:
     if module.target is not None:
         return _counted_link(module)
     load = _load_of(module, bodies)
@@ -205,7 +212,7 @@ def _is_lazy(spec: object) -> bool:
     return isinstance(state, dict) and "__class__" in state
 
 
-def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load | Unknown:
+def _load_of(module: LoadedModule, bodies: Bodies) -> Load | Unknown:
     """The load that a module comes from: seen, or unseen and still known."""
     load = imports.load_of(module.name, module.module, module.spec)
     if load is not None:
@@ -237,13 +244,13 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     return load
 
 
-def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> Load | Unknown | None:
+def _run_anew(module: LoadedModule, load: Load, bodies: Bodies) -> Load | Unknown | None:
     """What runs now in the place of what a module was loaded from, as exec or runpy runs it; None of most."""
-    code = bodies.get(id(_namespace_of(module)))
+    # Not what is typed in a console, in whose namespace a file runs, or %run has left the spec.
+    running = bodies.get(id(_namespace_of(module)), ())
+    code = next((code for code in reversed(running) if real_path(code.co_filename) == module.file), None)
     if code is None or load.content is None or getattr(load.spec, "_initializing", False):
         return None  # of a module that is imported, a loader may have made something else of its source
-    if real_path(code.co_filename) != module.file:
-        return None  # typed in a console, in whose namespace %run has left the spec
     status = _status_of(module.file)
     if (status is not None and load.is_of(status)) or _compiles_to(load.content, code):
         return None
@@ -269,12 +276,12 @@ def _namespace_of(module: LoadedModule) -> dict[str, Any] | None:
     return module.module.ran_in if type(module.module) is modules.Gone else imports.namespace_of(module.module)
 
 
-def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
+def _is_running(module: LoadedModule, load: Load, bodies: Bodies) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
     namespace = _namespace_of(module)
-    codes = [code for code in [bodies.get(id(namespace))] if code is not None]
+    codes = bodies.get(id(namespace), [])
     if namespace is None:
-        codes = [code for code in bodies.values() if real_path(code.co_filename) == module.file]
+        codes = [code for some in bodies.values() for code in some if real_path(code.co_filename) == module.file]
     return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
 

@@ -113,6 +113,53 @@ def test_constants_that_a_session_runs_are_a_change_until_they_are_committed(
     assert execute(repository.path, *typed, TYPED)[-1] == f"foo-{session_tag(repository, *typed, TYPED)} 1"
 
 
+@pytest.mark.parametrize("path", ["train.py", "{0}/train.py"])
+def test_a_script_that_a_console_executes_in_its_namespace_counts_as_it_runs(repository: Repository, path: str) -> None:
+    train = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n" + CALL
+    repository.commit(train=train)
+    given = path.format(repository.path)
+    # As PyCharm's console does it.
+    run = f"exec(compile(open({given!r}).read() + '\\n', {given!r}, 'exec'), globals())"
+    cells = [run, edit_of("train.py", "LR = 1", "LR = 2"), run + " ", COMMIT, run + "  ", CALL]
+    first, _, second, _, third, called = execute(repository.path, *cells)
+    assert (
+        second
+        == f"foo-{loaded_tag(repository, 'train.py', train.replace('LR = 1', 'LR = 2'), *cells[:3])} 2".replace(
+            repository.head[:12], repository.git("rev-parse", "HEAD~1")[:12]
+        )
+    )
+    assert [third, called] == [
+        f"foo-{session_tag(repository, *cells[:5])} 2",
+        f"foo-{session_tag(repository, *cells)} 2",
+    ]
+    repository.git("reset", "-q", "--soft", "HEAD~1")
+    assert first == f"foo-{session_tag(repository, run)} 1"
+
+
+SPYDER = """\
+from IPython.core.magic import Magics, magics_class
+@magics_class
+class SpyderCodeRunner(Magics):  # as Spyder's kernel has it
+    def runfile(self, filename):
+        self._exec_code(open(filename).read(), filename, {"__name__": "__main__"})
+    def _exec_code(self, code, filename, ns_globals):
+        exec(compile(code, filename, "exec"), ns_globals)
+        get_ipython().user_ns.update(ns_globals)
+runner = SpyderCodeRunner(get_ipython())
+get_ipython().register_magics(runner)
+"""
+
+
+def test_constants_that_spyder_runs_count_as_they_were_run_last(repository: Repository) -> None:
+    repository.commit(defs="LR = 1\n")
+    run = f"runner.runfile('{repository.path}/defs.py')"
+    edit = edit_of("defs.py", "LR = 1", "LR = 2")
+    cells = [SPYDER + "import pyrepro", run, edit, TYPED, f" {run}", TYPED + " "]
+    *_, first, _, second = execute(repository.path, *cells)
+    assert first == f"foo-{session_tag(repository, *cells[:4])} 1"
+    assert second == f"foo-{loaded_tag(repository, 'defs.py', 'LR = 2' + chr(10), *cells)} 2"
+
+
 def test_what_a_session_may_say_of_runs_harms_nobody(repository: Repository) -> None:
     odd = "%run\n%run none.py\n%run 'unclosed\n\"run_line_magic('run', x)\""
     *_, printed = execute(repository.path, odd, "import pyrepro", TYPED.replace("LR", "1"))

@@ -287,9 +287,21 @@ def _is_running(module: LoadedModule, load: Load, bodies: Bodies) -> bool:
 
 def _compiles_to(content: bytes, code: types.CodeType) -> bool:
     try:
-        return bool(compiled(content, code.co_filename) == code)
+        return bool(compiled(content, code.co_filename) == code) or _is_app_of_streamlit(content, code)
     except (SyntaxError, ValueError):
         return False
+
+
+def _is_app_of_streamlit(content: bytes, code: types.CodeType) -> bool:
+    """Whether Streamlit, which shows the value of each expression of a script, compiles this code of it."""
+    magic = sys.modules.get("streamlit.runtime.scriptrunner.magic")
+    with contextlib.suppress(Exception):  # whatever that is in other versions
+        if magic is not None:
+            from importlib.util import decode_source
+
+            tree = magic.add_magic(decode_source(content), code.co_filename)
+            return bool(compile(tree, code.co_filename, "exec", dont_inherit=True) == code)
+    return False
 
 
 def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:

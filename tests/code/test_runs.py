@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 from conftest import Repository
@@ -424,6 +425,59 @@ def test_a_module_that_a_session_runs_after_it_was_imported_and_edited_is_unknow
     *_, refused, _, reloaded = execute(repository.path, *cells, f"_ = importlib.reload(plain)\n{run}", call)
     assert refused.startswith("CodeStateError: which code runs cannot be determined: ")
     assert reloaded == f"foo-{tag(repository.head)} 2"
+
+
+STREAMLIT = """\
+import ast, sys, types
+
+def add_magic(code, script_path):
+    tree = ast.parse(code, script_path)
+    tree.body.append(ast.parse("shown = True").body[0])
+    return ast.fix_missing_locations(tree)
+
+def rerun(path):  # as Streamlit does it
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__file__ = path
+    exec(compile(add_magic(open(path).read(), path), path, "exec", dont_inherit=True), vars(module))
+
+sys.modules["streamlit.runtime.scriptrunner.magic"] = types.SimpleNamespace({attributes})
+rerun(sys.argv[1])
+print("waiting", flush=True)
+input()
+rerun(sys.argv[1])
+"""
+APP = """\
+from pyrepro import Artifact
+LR = 1
+@Artifact("p", allow_dirty=True)
+def save(p): return p, LR
+print(*save("foo"), flush=True)
+"""
+
+
+def app_edited_while_it_is_served(repository: Repository, server: Path, attributes: str) -> str:
+    """What an app prints that is edited, committed and run again."""
+    server.write_text(STREAMLIT.replace("{attributes}", attributes))
+    repository.commit(app=APP)
+    alive = Alive(repository, str(server), str(repository.path / "app.py"))
+    assert alive.line == f"foo-{tag(repository.head)} 1\n"
+    assert alive.process.stdout is not None and alive.process.stdout.readline() == "waiting\n"
+    repository.commit(app=APP.replace("LR = 1", "LR = 2"))
+    return alive.go_on()[0]
+
+
+def test_an_app_of_streamlit_that_is_edited_and_committed_while_it_is_served_is_clean(
+    repository: Repository, tmp_path: Path
+) -> None:
+    printed = app_edited_while_it_is_served(repository, tmp_path / "server.py", "add_magic=add_magic")
+    assert printed == f"foo-{tag(repository.head)} 2\n"
+
+
+def test_an_app_of_a_server_that_compiles_it_in_an_unknown_way_is_unknown_after_an_edit(
+    repository: Repository, tmp_path: Path
+) -> None:
+    printed = app_edited_while_it_is_served(repository, tmp_path / "server.py", "")
+    assert printed.startswith(f"foo-{repository.head[:12]}-dirty-")
 
 
 # ------------------------------------------------------------------------- modules with something else in their place

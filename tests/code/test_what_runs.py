@@ -660,6 +660,35 @@ def test_work_is_kept_where_git_fails_after_it(repository: Repository, options: 
     assert "what save has run cannot be determined: git could not be started" in done.stderr
 
 
+GIT_FAILS = {
+    "git could not be started": "import os; os.environ['PATH'] = '/nowhere'",
+    "not a tree object": (
+        "import subprocess; subprocess.run('git commit -q --amend -m other && git reflog expire --expire=now --all && "
+        "git gc -q --prune=now', shell=True, check=True)"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", GIT_FAILS)
+@pytest.mark.parametrize("options", ["", ", atomic=True"])
+def test_work_is_kept_where_git_fails_between_the_decoration_and_a_call(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, words: str, options: str
+) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "A")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "a@example.org")
+    script = train(after="import helper", allow=False).replace("allow_dirty=False", f"allow_dirty=False{options}")
+    repository.commit(
+        helper="LR = 1\n", late="", train=script.replace("print(", f"{GIT_FAILS[words]}\nimport late\nprint(")
+    )
+    commit = repository.head
+    done = repository.run("train.py")
+    [kept] = repository.path.glob("foo-*.txt")
+    assert (kept.name[:22], kept.read_text()) == (f"foo-{commit[:12]}-dirty", "1")
+    assert done.stdout == f"{kept.name}\n"  # and the program goes on
+    assert "what save is about to run cannot be determined: git c" in done.stderr
+    assert words in done.stderr
+
+
 FOUND_EARLY = """\
 import pyrepro, importlib.util, sys
 spec = importlib.util.find_spec("helper")

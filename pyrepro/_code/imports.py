@@ -15,7 +15,7 @@ import sys
 import time
 import types
 from _thread import get_ident
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
@@ -462,16 +462,25 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
 
 
 def loads_without_module() -> list[tuple[str, Load]]:
-    """The last loads of modules that were imported and are gone from sys.modules, or have put something else there."""
-    last = [(name, loads[-1]) for name, loads in list(_loads.items()) if loads[-1].is_import]
-    gone = [one for one in last if not _is_noted(one[0], sys.modules.get(one[0]))]
+    """The last loads, from each place, of modules that are gone from sys.modules, or have put something else there."""
+    last = [(name, load) for name, loads in list(_loads.items()) for load in _last_imports(loads)]
+    gone = [one for one in last if not _is_there(*one)]
     specs = {id(namespace_of(module).get("__spec__")) for module in list(sys.modules.values())} if gone else set()
     return [(name, load) for name, load in gone if id(load.spec) not in specs]
 
 
-def _is_noted(name: str, module: object) -> bool:
+def _last_imports(loads: list[Load]) -> Iterable[Load]:
+    if len(loads) == 1:  # as most modules have
+        return loads if loads[0].is_import else ()
+    return {load.found_at: load for load in loads if load.is_import}.values()
+
+
+def _is_there(name: str, load: Load) -> bool:
+    """Whether a module of this name is there that was loaded from the same place."""
+    module = sys.modules.get(name)
     spec = namespace_of(module).get("__spec__")
-    return spec is not None and load_of(name, module, spec) is not None
+    present = None if spec is None else load_of(name, module, spec)
+    return present is not None and present.found_at == load.found_at
 
 
 def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after: int) -> None:

@@ -116,16 +116,19 @@ def left_behind() -> dict[str, Behind]:
         return {}
     from pyrepro._code import reloads  # where something was loaded again
 
-    histories = []
+    histories: dict[str, reloads.History] = {}
     for module in modules.loaded_modules():
         load = imports.load_of(module.name, module.module, module.spec)
-        if load is not None:
+        # A module may be gone of whose name another one is there, which comes first.
+        if load is not None and module.name not in histories:
             package = getattr(module.spec, "parent", None) or ""
             loads = {id(one): _source_load(one) for one in imports.loads_like(module.name, load)}
             # A module may be listed under another name, too, as multiprocessing lists the program.
             own_name = str(imports.namespace_of(module.module).get("__name__", module.name))
-            histories.append(reloads.History(module.name, package, tuple(loads.values()), loads[id(load)], own_name))
-    return reloads.left_behind(histories)
+            histories[module.name] = reloads.History(
+                module.name, package, tuple(loads.values()), loads[id(load)], own_name
+            )
+    return reloads.left_behind(histories.values())
 
 
 def _source_load(load: Load) -> SourceLoad:

@@ -623,6 +623,46 @@ def test_a_committed_module_from_before_pyrepro_may_leave_sys_modules(repository
     assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
 
 
+def test_modules_of_one_name_from_several_directories_all_count(repository: Repository) -> None:
+    script = """\
+import sys
+from pyrepro import Artifact
+sys.path.insert(0, "a")
+import utils
+LR = utils.LR
+del sys.modules["utils"]
+sys.path[0] = "b"
+import utils
+@Artifact("p", allow_dirty=True)
+def save(p): return p, LR, utils.LR
+print(*save("foo"))
+"""
+    repository.write("b/utils.py", "LR = 2\n")
+    repository.commit(main=script)
+    repository.write("a/utils.py", "LR = 1\n")
+    assert repository.run("main.py").stdout == f"foo-{tag(repository.head, a__utils='LR = 1' + chr(10))} 1 2\n"
+    repository.commit()
+    assert repository.run("main.py").stdout == f"foo-{tag(repository.head)} 1 2\n"
+
+
+def test_every_conftest_counts(repository: Repository) -> None:
+    test = """\
+from pyrepro import Artifact
+@Artifact("p", allow_dirty=True)
+def save(p): return p
+def test_it(lr): print("made", save("foo"), lr)
+"""
+    repository.write("tests/sub/test_it.py", test)
+    repository.write("tests/sub/conftest.py", "")
+    repository.write("pytest.ini", "[pytest]\n")
+    repository.commit()
+    conftest = "import pyrepro, pytest\n@pytest.fixture\ndef lr(): return 1\n"
+    repository.write("tests/conftest.py", conftest)
+    options = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    made = [line for line in repository.run(*options).stdout.splitlines() if line.startswith("made")]
+    assert made == [f"made foo-{tag(repository.head, tests__conftest=conftest)} 1"]
+
+
 ODD = {
     "a mock of a module": "import json, sys, unittest.mock; sys.modules['odd'] = unittest.mock.create_autospec(json)",
     "no IPython": "import sys, types; sys.modules['IPython'] = types.ModuleType('IPython')",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import re
 import shlex
@@ -250,8 +251,10 @@ def finish_git(process: Any, stdin: bytes | None = None, seconds: float | None =
     return output  # type: ignore[no-any-return]
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> int:
+def _wait(process: subprocess.Popen[bytes], timeout: float = math.inf) -> int:
     """Wait for a process as its own method does, which takes an exit status that is lost for 0.
+
+    The subprocess of gevent waits without a time, once its output has ended.
 
     Raises:
         ChildProcessError: something else in this process has waited for it.

@@ -241,6 +241,12 @@ def repository(template: Path, tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
+def caching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python writes and takes compiled caches."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+
+
+@pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The kernel of this Python, and no history of the person who runs the tests."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

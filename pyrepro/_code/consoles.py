@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 import sys
@@ -64,14 +65,31 @@ def is_console_namespace(namespace: dict[str, Any]) -> bool:
 
 
 def files_run() -> set[str]:
-    """The files that %run has run so far, as far as IPython and what they have defined tell it."""
+    """The files that %run has run so far, as far as IPython, its history and what they have defined tell it."""
     shell = ipython_shell()
-    names: set[str] = set(getattr(shell, "_main_mod_cache", ()))
+    names: set[str] = {*getattr(shell, "_main_mod_cache", ()), *_run_before}
     namespace = getattr(shell, "user_ns", {})
     for each in list(namespace.values()):
         if isinstance(each, types.FunctionType) and each.__globals__ is namespace:
             names.add(each.__code__.co_filename)
     return {os.path.realpath(name) for name in names if os.path.isabs(name) and not is_console_name(name)}
+
+
+_run_before: set[str] = set()
+"""The files that were run before runs were noted: with -i they leave no module, and perhaps no function."""
+
+
+def _files_run_before(shell: Any) -> Iterator[str]:
+    """The files that the history says were run."""
+    import ast  # both for sessions only
+    import shlex
+
+    for line in re.findall(r"run_line_magic\('run', (.+)\)", "\n".join(shell.history_manager.input_hist_parsed)):
+        # What is typed may be anything.
+        with contextlib.suppress(SyntaxError, ValueError):
+            words = [os.path.expanduser(word) for word in shlex.split(ast.literal_eval(line))]
+            found = (path for word in words for path in (word, f"{word}.py") if os.path.isfile(path))
+            yield from map(os.path.abspath, itertools.islice(found, 1))
 
 
 def watch_runs() -> None:
@@ -83,7 +101,13 @@ def watch_runs() -> None:
         return
     # The extension that patches may be loaded in any cell, and patches before the next one.
     shell.events.register("post_run_cell", lambda *_: _watch_patches(shell))
+    with contextlib.suppress(Exception):  # whatever a history is
+        _run_before.update(_files_run_before(shell))
     shell.safe_execfile = _Noting(shell.safe_execfile)
+    shell.safe_execfile_ipy = _Noting(shell.safe_execfile_ipy)
+    spyder = shell.magics_manager.registry.get("SpyderCodeRunner")
+    if spyder is not None:
+        spyder._exec_code = _Noting(spyder._exec_code, at=1)
     magics = shell.magics_manager.registry.get("ExecutionMagics")
     # %matplotlib has put a runner there that knows the method as it was.
     if getattr(magics, "default_runner", None) is not None:
@@ -119,14 +143,28 @@ class _NotingPatches:
 
 
 class _Noting:
-    """A runner of scripts that notes each of them before it runs."""
+    """A runner of scripts and notebooks that notes each of them before it runs.
 
-    def __init__(self, run: Callable[..., Any]) -> None:
-        self._run = run
+    Args:
+        run: the runner.
+        at: where among its arguments the file stands; next comes the namespace, if there is one.
+    """
 
-    def __call__(self, file: Any, *where: Any, **options: Any) -> Any:
+    def __init__(self, run: Callable[..., Any], at: int = 0) -> None:
+        self._run, self._at = run, at
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        loads = []
         # The run never fails because of this.
         with contextlib.suppress(Exception):
-            module = sys.modules.get(where[0]["__name__"])
-            imports.note_run(file, None if is_console_namespace(where[0]) else module)
-        return self._run(file, *where, **options)
+            file, *where = arguments[self._at :]
+            # A notebook runs where what is typed does.
+            namespace = where[0] if where else {}
+            module = sys.modules.get(namespace.get("__name__", ""))
+            is_own = imports.namespace_of(module) is namespace and not is_console_namespace(namespace)
+            loads.append(imports.note_run(file, module if is_own else None))
+        try:
+            return self._run(*arguments, **options)
+        finally:
+            for load in loads:
+                imports.confirm(load)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import re
 import shlex
@@ -257,8 +258,10 @@ def finish_git_with_words(
     return output, errors
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> int:
+def _wait(process: subprocess.Popen[bytes], timeout: float = math.inf) -> int:
     """Wait for a process as its own method does, which takes an exit status that is lost for 0.
+
+    The subprocess of gevent waits without a time, once its output has ended.
 
     Raises:
         ChildProcessError: something else in this process has waited for it.

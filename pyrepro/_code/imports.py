@@ -15,7 +15,7 @@ import sys
 import time
 import types
 from _thread import get_ident
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
@@ -29,6 +29,9 @@ Fingerprint = tuple[int, int, int, int, int]
 
 TICK = 10_000_000
 """Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
+
+_COARSE = 2_000_000_000
+"""Nanoseconds: where files keep whole seconds alone, of which FAT keeps every second one."""
 
 _LARGEST_HASHED = 2**26
 """Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
@@ -59,7 +62,8 @@ class Load:
 
     __slots__ = (
         *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec", "thread"),
+        *("is_executed", "is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec"),
+        "thread",
     )
 
     def __init__(
@@ -70,6 +74,7 @@ class Load:
         self.found_at: str = getattr(spec, "origin", None) or file
         self.noted_at = time.time_ns()
         self.is_import = False  # whether it is executed as soon as it is found
+        self.is_executed = False  # whether its loader was seen to make code of it
         self.mixed = ""  # why no source is known to hold all that runs
         self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
         self.thread = get_ident()
@@ -92,6 +97,12 @@ class Load:
         self.fingerprint = fingerprint_of(status)
         if cached is not None and self.content is not None:
             self.doubtful_cache = doubtful_cache(cached, status)
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether a status is of the file as it was: what is written in the very tick of the clock changes nothing."""
+        changed = self.fingerprint[4]
+        is_told = self.content is None or self.noted_at > changed + grain_of(changed)
+        return is_told and fingerprint_of(status) == self.fingerprint
 
     def may_use(self, cache: bytes | None) -> bool:
         """Whether a compiled cache that Python would take, if there is one, is of this source."""
@@ -123,6 +134,11 @@ def _next_order(now: int) -> int:
     global _last_order
     _last_order = max(now, _last_order + 1)
     return _last_order
+
+
+def grain_of(time: int) -> int:
+    """How long after a time a file may have been written that gives it as that of its last change."""
+    return TICK if time % 1_000_000_000 else _COARSE
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
@@ -203,12 +219,7 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
     # Of a package, runpy runs another module.
     load.is_run = spec.submodule_search_locations is None and _is_run(asking)
     load.is_import = load.is_run or _is_import(asking)
-    if load.doubtful_cache is not None:
-        if load.may_use(load.doubtful_cache):
-            os.utime(spec.cached)  # so that it is not doubtful forever where the times of sources were changed
-        else:
-            os.unlink(spec.cached)  # before Python reads it: then it compiles what stands in the file
-        load.doubtful_cache = None
+    _settle_cache(load, getattr(spec, "cached", None))
     load.is_reload = is_reload
     if is_reload and type(spec.loader) is SourceFileLoader:
         _watch_reload(load, _loads.get(name, [])[-1:], spec.loader)
@@ -220,6 +231,16 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         _keep_run(_copied(load))
     if len(_unconfirmed) > _MOST_UNCONFIRMED:
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
+
+
+def _settle_cache(load: Load, cached: Any) -> None:
+    """Remove a compiled cache of another source before Python reads it: then it compiles what stands in the file."""
+    if load.doubtful_cache is not None:
+        if load.may_use(load.doubtful_cache):
+            os.utime(cached)  # so that it is not doubtful forever where the times of sources were changed
+        else:
+            os.unlink(cached)
+        load.doubtful_cache = None
 
 
 def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:
@@ -263,8 +284,11 @@ def is_run_seen(path: str) -> bool:
     return any(load.is_import for load in _loads.get(name_of_run(path), ())[-1:])
 
 
-def note_run(file: Any, module: Any) -> None:
+def note_run(file: Any, module: Any) -> Load:
     """Note a script that is about to run in a session, in a module that it may leave again, or None.
+
+    Returns:
+        What was noted, to be confirmed when it has run.
 
     Raises:
         OSError: it cannot be read.
@@ -275,6 +299,57 @@ def note_run(file: Any, module: Any) -> None:
     if module is not None:
         keep_unseen(module.__name__, module, None, _copied(load), load.order)
         _loads[module.__name__][-1].is_import = False
+    return load
+
+
+def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
+    """Note what a loader is about to make code of.
+
+    Args:
+        loader: the loader.
+        module: the module in which the code will run, None where that is not known.
+
+    Returns:
+        The loads that are to be confirmed when it has done so.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    # As most are; links lead out of an environment by its top.
+    if is_plainly_installed(loader.path) and not leads_out(loader.path, is_top="." not in loader.name):
+        return []
+    known = [load for load in _loads.get(loader.name, ()) if getattr(load.spec, "loader", None) is loader][-1:]
+    if known and known[0].is_import and not known[0].is_executed and _is_still(known[0]):
+        known[0].is_executed = True
+        return known
+    # The finder was not asked for it, or for another execution, or long before.
+    from importlib.util import cache_from_source
+
+    file = os.path.abspath(loader.path)
+    real, links = followed(file)
+    cached = cache_from_source(file) if sys.implementation.cache_tag else None
+    load = Load(real, None, cached=cached, links=links)
+    _settle_cache(load, cached)
+    load.is_executed = True
+    loads = [load, _copied(load)]
+    _keep_run(load)
+    spec = namespace_of(module).get("__spec__")
+    if spec is not None:
+        keep_unseen(loader.name, module, spec, loads[1], load.order)
+        # The run alone counts when its module is gone.
+        loads[1].is_import, loads[1].is_reload = False, bool(known)
+        loads[1].during = _running_modules()
+    return loads
+
+
+def confirm(load: Load) -> None:
+    """Confirm a load if its file is still the same, now that Python has read it, too."""
+    with contextlib.suppress(OSError):
+        load.is_confirmed = load.is_confirmed or _is_still(load)
+
+
+def _is_still(load: Load) -> bool:
+    return fingerprint_of(os.stat(load.file)) == load.fingerprint
 
 
 def note_patch(module: types.ModuleType, before: str, after: str) -> None:
@@ -306,8 +381,7 @@ def confirm_loads() -> None:
         # A thread that asks for another module has read the last one that it imported, or is in the midst of its body.
         if (load.thread == here and load.is_import) or (is_there and not getattr(load.spec, "_initializing", False)):
             _unconfirmed.pop(name, None)
-            with contextlib.suppress(OSError):
-                load.is_confirmed = fingerprint_of(os.stat(load.file)) == load.fingerprint
+            confirm(load)
 
 
 def cache_of(spec: Any) -> str | None:
@@ -388,16 +462,25 @@ def load_of(name: str, module: object, spec: object) -> Load | None:
 
 
 def loads_without_module() -> list[tuple[str, Load]]:
-    """The last loads of modules that were imported and are gone from sys.modules, or have put something else there."""
-    last = [(name, loads[-1]) for name, loads in list(_loads.items()) if loads[-1].is_import]
-    gone = [one for one in last if not _is_noted(one[0], sys.modules.get(one[0]))]
+    """The last loads, from each place, of modules that are gone from sys.modules, or have put something else there."""
+    last = [(name, load) for name, loads in list(_loads.items()) for load in _last_imports(loads)]
+    gone = [one for one in last if not _is_there(*one)]
     specs = {id(namespace_of(module).get("__spec__")) for module in list(sys.modules.values())} if gone else set()
     return [(name, load) for name, load in gone if id(load.spec) not in specs]
 
 
-def _is_noted(name: str, module: object) -> bool:
+def _last_imports(loads: list[Load]) -> Iterable[Load]:
+    if len(loads) == 1:  # as most modules have
+        return loads if loads[0].is_import else ()
+    return {load.found_at: load for load in loads if load.is_import}.values()
+
+
+def _is_there(name: str, load: Load) -> bool:
+    """Whether a module of this name is there that was loaded from the same place."""
+    module = sys.modules.get(name)
     spec = namespace_of(module).get("__spec__")
-    return spec is not None and load_of(name, module, spec) is not None
+    present = None if spec is None else load_of(name, module, spec)
+    return present is not None and present.found_at == load.found_at
 
 
 def keep_unseen(name: str, module: object, spec: object, load: Load, seen_after: int) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _PROGRAM = ("__main__", "__mp_main__")
+_SET_BY_IMPORT = ("__cached__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__")
+"""What a source does not give its module, unless it sets out to mislead."""
 
 
 class SourceLoad(NamedTuple):
@@ -133,7 +135,7 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
     found: dict[_Node, str] = {}
     for use in _body_in(own, load).uses:
         owner, attribute = _owner_of(use, known)
-        if owner is None or owner.name == name:
+        if owner is None or owner.name == name or attribute in _SET_BY_IMPORT:
             continue
         nested = [one for one in owner.loads if load.order < one.order < until and own.own_name in one.during]
         if use.is_late and nested:
@@ -280,7 +282,7 @@ class _Reader(ast.NodeVisitor):
         if imported is not None:
             self._use(imported, is_value=False, base=imported)
             return
-        path = self._path_of(node.args[0]) if name == "reload" and node.args else None
+        path = self._path_of(node.args[0]) if name in ("reload", "exec_module") and node.args else None
         if path is not None:
             self._reloaded.append(path)
             return

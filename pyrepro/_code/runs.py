@@ -1,14 +1,16 @@
 """What runs, or has run, in no module that is there: under exec and runpy, unregistered, with something in its place.
 
-Source: runpy, which asks no finder for a module that is loaded already, and runs what its file holds by then.
+Sources: runpy, which asks no finder for a module that is loaded already, and runs what its file holds by then;
+importlib.abc.InspectLoader.get_code, which exec_module asks, whoever calls it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sys
 import types
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
 from typing import Any
 
 from pyrepro._code import consoles, imports, modules, process
@@ -58,6 +60,28 @@ def runs_of(function: object) -> list[LoadedModule]:
     return [*found, *(each for namespace, _ in makers for each in _unregistered_in(namespace))]
 
 
+def _get_code(loader: SourceFileLoader, fullname: str) -> Any:
+    """The code that a loader makes of its file, noted: whoever loads by hand asks no finder."""
+    loads: list[imports.Load] = []
+    # Nothing is loaded less because of this.
+    with contextlib.suppress(Exception):
+        caller = sys._getframe(1)
+        module = caller.f_locals.get("module") if caller.f_code.co_name == "exec_module" else None
+        loads = imports.note_execution(loader, module)
+    code = _get_code_of_loader(loader, fullname)
+    for load in loads:
+        imports.confirm(load)
+    return code
+
+
+_get_code_of_loader = SourceFileLoader.get_code
+SourceFileLoader.get_code = _get_code  # type: ignore[assignment]
+
+
+# For the reason that the finder leaves for.
+atexit.register(setattr, SourceFileLoader, "get_code", _get_code_of_loader)
+
+
 def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule | None:
     """The run of a file in a namespace that no load that was seen has made."""
     # Made-up names, as those of doctests, are of no file.
@@ -76,6 +100,8 @@ def _unseen_run(namespace: dict[str, Any], code: types.CodeType) -> LoadedModule
 
 
 def _is_of_module(namespace: dict[str, Any]) -> bool:
+    if consoles.is_console_namespace(namespace):
+        return False  # any number of files may run there
     name = str(namespace.get("__name__"))
     # Multiprocessing copies the namespace in which a program has run, once, into a module.
     return name == "__mp_main__" or imports.namespace_of(sys.modules.get(name)) is namespace

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import os
 import sys
 from typing import NamedTuple
 
@@ -36,7 +35,7 @@ class TypedCode(NamedTuple):
 
     @property
     def _is_of_file(self) -> bool:
-        return os.path.isabs(self.file) and not consoles.is_console_name(self.file)
+        return not self.file.startswith("<") and not consoles.is_console_name(self.file)
 
     def _inputs_of_ipython(self) -> list[str]:
         shell = consoles.ipython_shell()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._code import consoles, imports, modules
 from pyrepro._code.caches import compiled, is_magic
-from pyrepro._code.imports import TICK, Load, fingerprint_of
+from pyrepro._code.imports import TICK, Load, grain_of
 from pyrepro._code.links import followed, is_any_behind_links
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import IMPORTED, STARTED, real_path
@@ -51,6 +51,10 @@ Sources = Mapping[bytes, list[LoadedModule]]
 """The loaded modules of a work tree by their files, as git writes paths."""
 
 
+Bodies = Mapping[int, list[types.CodeType]]
+"""The code of the module bodies that run now, in any thread, by the address of their namespace."""
+
+
 def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
     """Note what was loaded before pyrepro was imported, as far as it is known."""
     bodies = running_bodies()
@@ -60,7 +64,7 @@ def note_loaded_modules(loaded: Iterable[LoadedModule]) -> None:
             _load_of(module, bodies)
 
 
-def counted(some: Sequence[LoadedModule], bodies: Mapping[int, types.CodeType]) -> Counted:
+def counted(some: Sequence[LoadedModule], bodies: Bodies) -> Counted:
     """What counts at a path from which some modules were loaded.
 
     Args:
@@ -112,16 +116,19 @@ def left_behind() -> dict[str, Behind]:
         return {}
     from pyrepro._code import reloads  # where something was loaded again
 
-    histories = []
+    histories: dict[str, reloads.History] = {}
     for module in modules.loaded_modules():
         load = imports.load_of(module.name, module.module, module.spec)
-        if load is not None:
+        # A module may be gone of whose name another one is there, which comes first.
+        if load is not None and module.name not in histories:
             package = getattr(module.spec, "parent", None) or ""
             loads = {id(one): _source_load(one) for one in imports.loads_like(module.name, load)}
             # A module may be listed under another name, too, as multiprocessing lists the program.
             own_name = str(imports.namespace_of(module.module).get("__name__", module.name))
-            histories.append(reloads.History(module.name, package, tuple(loads.values()), loads[id(load)], own_name))
-    return reloads.left_behind(histories)
+            histories[module.name] = reloads.History(
+                module.name, package, tuple(loads.values()), loads[id(load)], own_name
+            )
+    return reloads.left_behind(histories.values())
 
 
 def _source_load(load: Load) -> SourceLoad:
@@ -132,12 +139,15 @@ def _source_load(load: Load) -> SourceLoad:
     return SourceLoad(load.order, content, load.is_reload, load.during, load.gap)
 
 
-def running_bodies() -> dict[int, types.CodeType]:
-    """The code of the module bodies that run now, in any thread, by the address of their namespace."""
-    return {id(namespace): code for namespace, code in module_bodies()}
+def running_bodies() -> Bodies:
+    """The module bodies that run now; of each namespace the innermost first."""
+    bodies: dict[int, list[types.CodeType]] = {}
+    for namespace, code in module_bodies():
+        bodies.setdefault(id(namespace), []).append(code)
+    return bodies
 
 
-def _counted_copy(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+def _counted_copy(module: LoadedModule, bodies: Bodies) -> Counted:
     """What counts for a module of another copy: never what the work tree holds."""
     found = _counted(module, bodies)
     if isinstance(found, Unknown):
@@ -163,7 +173,7 @@ def _counted_copies(modules: Sequence[LoadedModule], found: Sequence[Counted]) -
     )
 
 
-def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Counted:
+def _counted(module: LoadedModule, bodies: Bodies) -> Counted:
     if module.target is not None:
         return _counted_link(module)
     load = _load_of(module, bodies)
@@ -172,9 +182,9 @@ def _counted(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Coun
     if load.mixed:
         return _unknown_load(module, load, load.mixed)
     status = _status_of(module.file)
-    if status is not None and fingerprint_of(status) == load.fingerprint:
+    if status is not None and load.is_of(status):
         return None
-    if _is_lazy(module.spec):
+    if _is_lazy(module.spec) and not load.is_executed:
         # Nothing of it has run as long as it has a class of its own: when it does, Python reads what then stands there.
         has_run = type(module.module) is types.ModuleType
         return _unknown_load(module, load, "and is loaded at its first use, which was not seen") if has_run else None
@@ -205,7 +215,7 @@ def _is_lazy(spec: object) -> bool:
     return isinstance(state, dict) and "__class__" in state
 
 
-def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load | Unknown:
+def _load_of(module: LoadedModule, bodies: Bodies) -> Load | Unknown:
     """The load that a module comes from: seen, or unseen and still known."""
     load = imports.load_of(module.name, module.module, module.spec)
     if load is not None:
@@ -230,21 +240,22 @@ def _load_of(module: LoadedModule, bodies: Mapping[int, types.CodeType]) -> Load
     written = max(load.fingerprint[4], retargeted)
     is_from_start = module.seen_after == STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
-    if written > latest and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
+    is_late = written + grain_of(written) - TICK > latest
+    if is_late and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
     imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
 
 
-def _run_anew(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> Load | Unknown | None:
+def _run_anew(module: LoadedModule, load: Load, bodies: Bodies) -> Load | Unknown | None:
     """What runs now in the place of what a module was loaded from, as exec or runpy runs it; None of most."""
-    code = bodies.get(id(_namespace_of(module)))
+    # Not what is typed in a console, in whose namespace a file runs, or %run has left the spec.
+    running = bodies.get(id(_namespace_of(module)), ())
+    code = next((code for code in reversed(running) if real_path(code.co_filename) == module.file), None)
     if code is None or load.content is None or getattr(load.spec, "_initializing", False):
         return None  # of a module that is imported, a loader may have made something else of its source
-    if real_path(code.co_filename) != module.file:
-        return None  # typed in a console, in whose namespace %run has left the spec
     status = _status_of(module.file)
-    if (status is not None and fingerprint_of(status) == load.fingerprint) or _compiles_to(load.content, code):
+    if (status is not None and load.is_of(status)) or _compiles_to(load.content, code):
         return None
     now = None if status is None else Load(module.file, module.spec, links=load.links)
     if now is not None and now.content is not None and _compiles_to(now.content, code):
@@ -268,20 +279,32 @@ def _namespace_of(module: LoadedModule) -> dict[str, Any] | None:
     return module.module.ran_in if type(module.module) is modules.Gone else imports.namespace_of(module.module)
 
 
-def _is_running(module: LoadedModule, load: Load, bodies: Mapping[int, types.CodeType]) -> bool:
+def _is_running(module: LoadedModule, load: Load, bodies: Bodies) -> bool:
     """Whether a file holds the very code that runs as the body of its module."""
     namespace = _namespace_of(module)
-    codes = [code for code in [bodies.get(id(namespace))] if code is not None]
+    codes = bodies.get(id(namespace), [])
     if namespace is None:
-        codes = [code for code in bodies.values() if real_path(code.co_filename) == module.file]
+        codes = [code for some in bodies.values() for code in some if real_path(code.co_filename) == module.file]
     return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
 
 
 def _compiles_to(content: bytes, code: types.CodeType) -> bool:
     try:
-        return bool(compiled(content, code.co_filename) == code)
+        return bool(compiled(content, code.co_filename) == code) or _is_app_of_streamlit(content, code)
     except (SyntaxError, ValueError):
         return False
+
+
+def _is_app_of_streamlit(content: bytes, code: types.CodeType) -> bool:
+    """Whether Streamlit, which shows the value of each expression of a script, compiles this code of it."""
+    magic = sys.modules.get("streamlit.runtime.scriptrunner.magic")
+    with contextlib.suppress(Exception):  # whatever that is in other versions
+        if magic is not None:
+            from importlib.util import decode_source
+
+            tree = magic.add_magic(decode_source(content), code.co_filename)
+            return bool(compile(tree, code.co_filename, "exec", dont_inherit=True) == code)
+    return False
 
 
 def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:
@@ -305,7 +328,8 @@ def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool
     if written > time.time_ns() + TICK:
         return f"{found}, {_future(module)}"
     then = "this process started" if is_from_start else "the loaded modules were last looked at"
-    since = f"{found}, after {then} at {_clock(module.seen_after)}"
+    perhaps = "" if written > module.seen_after else "by a clock of whole seconds, so perhaps "
+    since = f"{found}, {perhaps}after {then} at {_clock(module.seen_after)}"
     if type(module.module) is modules.Gone:
         return f"{since}, so something else may have been run; {_remedy(module)}"
     remedy = _remedy(module)

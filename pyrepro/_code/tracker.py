@@ -155,6 +155,8 @@ class Tracker:
         self._is_interactive = typed is not None or process.is_interactive()
         self._is_allowed = is_allowed
         self._is_too_late_to_refuse = False
+        self._was_decorated_here = True
+        self._unknown_since: _ModulesThen | None = None
         self._reading, self._modules, self._patch = self._observe_once_per_body()
         if code and isinstance(self._reading, Reading):
             from pyrepro._code.key import check_code_paths  # where code= is given
@@ -181,6 +183,8 @@ class Tracker:
             "_guarded": None,
             "_typed": None,
             "_runs": [],
+            "_was_decorated_here": False,
+            "_unknown_since": None,
         }
         return self.__dict__ | elsewhere
 
@@ -236,7 +240,13 @@ class Tracker:
         if self._is_interactive:
             self._reading, self._modules, self._patch = self._observe()
         else:
-            self._account_for_later_modules()
+            try:
+                self._account_for_later_modules()
+            except CodeStateError as error:
+                if not self._was_decorated_here:
+                    raise
+                # The program may have worked for hours since.
+                self._become_unknown("what %s is about to run cannot be determined: %s", error)
         return self._checked_reading().state
 
     def after_call(self) -> CodeState:
@@ -244,11 +254,19 @@ class Tracker:
         try:
             self._account_for_later_modules()
         except Exception as error:
-            # The work is done, and must not be lost: it gets a name that no other state shares.
+            self._become_unknown("what %s has run cannot be determined: %s", error)
+        return self.reading.state
+
+    def _become_unknown(self, message: str, error: Exception) -> None:
+        """Take a name that no other state shares, where work is done and must not be lost."""
+        top = self.work_tree or ""
+        loaded = [one for one in modules.loaded_modules() if is_inside(one.file, top)]
+        # The same for a call and what it is called with, unless more was loaded meanwhile.
+        if self._unknown_since is None or self._unknown_since.others(loaded):
+            self._unknown_since = _ModulesThen(_keys_of_modules(), loaded)
             self._reading, self._patch = unknown_reading(self.reading, str(error)), None
             self._is_too_late_to_refuse = True
-            _logger.error("what %s has run cannot be determined: %s", self.qualname, error)
-        return self.reading.state
+            _logger.error(message, self.qualname, error)
 
     def changed_meanwhile(self, seconds: float) -> tuple[str, ...] | None:
         """The files that the disk does not hold as it did when the code was read.

@@ -748,6 +748,28 @@ def test_a_git_that_hangs_in_a_thread_is_stopped_where_a_handler_waits_for_any_c
             pass
 
 
+AS_GEVENT = """\
+import subprocess
+from pyrepro import code_state
+
+def communicate(self, input=None, timeout=None):  # as gevent's does it, which waits for its watcher of children
+    output = self.stdout.read(), self.stderr.read()
+    self.wait()
+    return output
+
+subprocess.Popen.communicate = communicate
+print(code_state())
+"""
+
+
+def test_a_subprocess_module_that_waits_without_a_time_serves_git(repository: Repository) -> None:
+    repository.commit(main=AS_GEVENT)
+    done = repository.run("main.py")
+    assert (done.stdout, done.stderr) == (f"{repository.head}\n", "")
+    (repository.path / ".git" / "index").write_bytes(b"garbage")
+    assert "index file smaller than expected" in repository.run("main.py").stderr
+
+
 def test_a_git_whose_exit_status_another_thread_takes_is_an_error(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,6 +275,7 @@ def test_what_runs_at_load_takes(source: str, what: str) -> None:
         "import helper\nif __name__ == '__main__':\n    print(helper.LR)",
         "from __future__ import annotations\nimport helper\ndef f(x: helper.C) -> helper.C: pass",
         "import helper\nhelper = 3\nprint(helper)",
+        "import helper\nprint(helper.__file__, helper.__spec__.loader)",
         "import helpers\nprint(helpers.LR, len([1]).x)",
         "not Python",
     ],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 from conftest import Repository
-from test_session import EMPTY, execute, loaded_tag
+from test_session import EMPTY, execute, loaded_tag, session_tag
 from test_what_runs import WAITS, Alive, tag, timeless, train
 
 pytestmark = [
@@ -84,6 +85,86 @@ def test_a_script_that_ran_before_pyrepro_counts_as_it_was_run(repository: Repos
     cells = [f"%run {options}plain.py", "import pyrepro; _ = pyrepro.code_state('.')", edit, COMMIT]
     printed = execute(repository.path, *cells, define)[-1]
     assert printed == f"foo-{loaded_tag(repository, 'plain.py', PLAIN, *cells, define)} 1"
+
+
+NOTEBOOK = """\
+{{"cells": [{{"cell_type": "code", "id": "a", "execution_count": null, "metadata": {{}}, "outputs": [], "source": "{0}"}}],
+ "metadata": {{}}, "nbformat": 4, "nbformat_minor": 5}}
+"""
+CONSTANTS = {"defs.py": "{0}\n", "defs.ipy": "{0}\n", "defs.ipynb": NOTEBOOK}
+TYPED = "@pyrepro.Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\nprint(*save('foo'))"
+CELLS = {
+    "after pyrepro": ["import pyrepro", "%run -i {0}"],
+    "before pyrepro": ["%run -i {0}", "import pyrepro"],
+    "in the cell of pyrepro": ["%run -i ./{0} 'an argument'\nimport pyrepro"],
+}
+
+
+@pytest.mark.parametrize("cells", CELLS)
+@pytest.mark.parametrize("file", CONSTANTS)
+def test_constants_that_a_session_runs_are_a_change_until_they_are_committed(
+    repository: Repository, file: str, cells: str
+) -> None:
+    constants = CONSTANTS[file].format("LR = 1")
+    repository.write(file, constants)
+    typed = [cell.format(file) for cell in CELLS[cells]]
+    printed = execute(repository.path, *typed, TYPED)[-1]
+    assert printed == f"foo-{loaded_tag(repository, file, constants, *typed, TYPED)} 1"
+    repository.commit()
+    assert execute(repository.path, *typed, TYPED)[-1] == f"foo-{session_tag(repository, *typed, TYPED)} 1"
+
+
+@pytest.mark.parametrize("path", ["train.py", "{0}/train.py"])
+def test_a_script_that_a_console_executes_in_its_namespace_counts_as_it_runs(repository: Repository, path: str) -> None:
+    train = "from pyrepro import Artifact\nLR = 1\n@Artifact('p', allow_dirty=True)\ndef save(p): return p, LR\n" + CALL
+    repository.commit(train=train)
+    given = path.format(repository.path)
+    # As PyCharm's console does it.
+    run = f"exec(compile(open({given!r}).read() + '\\n', {given!r}, 'exec'), globals())"
+    cells = [run, edit_of("train.py", "LR = 1", "LR = 2"), run + " ", COMMIT, run + "  ", CALL]
+    first, _, second, _, third, called = execute(repository.path, *cells)
+    assert (
+        second
+        == f"foo-{loaded_tag(repository, 'train.py', train.replace('LR = 1', 'LR = 2'), *cells[:3])} 2".replace(
+            repository.head[:12], repository.git("rev-parse", "HEAD~1")[:12]
+        )
+    )
+    assert [third, called] == [
+        f"foo-{session_tag(repository, *cells[:5])} 2",
+        f"foo-{session_tag(repository, *cells)} 2",
+    ]
+    repository.git("reset", "-q", "--soft", "HEAD~1")
+    assert first == f"foo-{session_tag(repository, run)} 1"
+
+
+SPYDER = """\
+from IPython.core.magic import Magics, magics_class
+@magics_class
+class SpyderCodeRunner(Magics):  # as Spyder's kernel has it
+    def runfile(self, filename):
+        self._exec_code(open(filename).read(), filename, {"__name__": "__main__"})
+    def _exec_code(self, code, filename, ns_globals):
+        exec(compile(code, filename, "exec"), ns_globals)
+        get_ipython().user_ns.update(ns_globals)
+runner = SpyderCodeRunner(get_ipython())
+get_ipython().register_magics(runner)
+"""
+
+
+def test_constants_that_spyder_runs_count_as_they_were_run_last(repository: Repository) -> None:
+    repository.commit(defs="LR = 1\n")
+    run = f"runner.runfile('{repository.path}/defs.py')"
+    edit = edit_of("defs.py", "LR = 1", "LR = 2")
+    cells = [SPYDER + "import pyrepro", run, edit, TYPED, f" {run}", TYPED + " "]
+    *_, first, _, second = execute(repository.path, *cells)
+    assert first == f"foo-{session_tag(repository, *cells[:4])} 1"
+    assert second == f"foo-{loaded_tag(repository, 'defs.py', 'LR = 2' + chr(10), *cells)} 2"
+
+
+def test_what_a_session_may_say_of_runs_harms_nobody(repository: Repository) -> None:
+    odd = "%run\n%run none.py\n%run 'unclosed\n\"run_line_magic('run', x)\""
+    *_, printed = execute(repository.path, odd, "import pyrepro", TYPED.replace("LR", "1"))
+    assert printed == f"foo-{session_tag(repository, odd, 'import pyrepro', TYPED.replace('LR', '1'))} 1"
 
 
 # ------------------------------------------------------------------------------------------------------- programs
@@ -346,60 +427,57 @@ def test_a_module_that_a_session_runs_after_it_was_imported_and_edited_is_unknow
     assert reloaded == f"foo-{tag(repository.head)} 2"
 
 
-# ------------------------------------------------------------------------------- modules that nobody has registered
+STREAMLIT = """\
+import ast, sys, types
 
-BY_PATH = (
-    "import importlib.util\nspec = importlib.util.spec_from_file_location('by_path', 'helper.py')\n"
-    "helper = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(helper)"
-)
+def add_magic(code, script_path):
+    tree = ast.parse(code, script_path)
+    tree.body.append(ast.parse("shown = True").body[0])
+    return ast.fix_missing_locations(tree)
+
+def rerun(path):  # as Streamlit does it
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__file__ = path
+    exec(compile(add_magic(open(path).read(), path), path, "exec", dont_inherit=True), vars(module))
+
+sys.modules["streamlit.runtime.scriptrunner.magic"] = types.SimpleNamespace({attributes})
+rerun(sys.argv[1])
+print("waiting", flush=True)
+input()
+rerun(sys.argv[1])
+"""
+APP = """\
+from pyrepro import Artifact
+LR = 1
+@Artifact("p", allow_dirty=True)
+def save(p): return p, LR
+print(*save("foo"), flush=True)
+"""
 
 
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_module_that_is_in_no_sys_modules_counts_as_it_was_loaded(repository: Repository, place: str) -> None:
-    decorated = "@Artifact('p')\ndef early(p): pass\n"
-    script = train(**{place: BY_PATH}).replace("print(", f"{decorated}{WAITS}@Artifact('p')\ndef late(p): pass\nprint(")
-    repository.commit(helper="LR = 1\n", train=script)
-    alive = Alive(repository, "train.py")
-    repository.commit(helper="LR = 2\n")
-    stdout, _ = alive.go_on()
-    name = f"foo-{tag(repository.git('rev-parse', 'HEAD~1'))}.txt"
-    assert stdout == f"{name}\n"
-    assert (repository.path / name).read_text() == "1"
+def app_edited_while_it_is_served(repository: Repository, server: Path, attributes: str) -> str:
+    """What an app prints that is edited, committed and run again."""
+    server.write_text(STREAMLIT.replace("{attributes}", attributes))
+    repository.commit(app=APP)
+    alive = Alive(repository, str(server), str(repository.path / "app.py"))
+    assert alive.line == f"foo-{tag(repository.head)} 1\n"
+    assert alive.process.stdout is not None and alive.process.stdout.readline() == "waiting\n"
+    repository.commit(app=APP.replace("LR = 1", "LR = 2"))
+    return alive.go_on()[0]
 
 
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_module_that_is_in_no_sys_modules_and_was_written_since_the_start_is_unknown_without_its_cache(
-    repository: Repository, place: str
+def test_an_app_of_streamlit_that_is_edited_and_committed_while_it_is_served_is_clean(
+    repository: Repository, tmp_path: Path
 ) -> None:
-    script = train(**{place: f"{BY_PATH}\n{WAITS}"})
-    repository.commit(helper="LR = 1\n", train=script)
-    alive = Alive(repository, "train.py")
-    repository.commit(helper="LR = 2\n")
-    stdout, stderr = alive.go_on()
-    assert stdout.startswith(f"foo-{repository.head[:12]}-dirty-")
-    assert (
-        timeless(stderr).splitlines()[1].startswith(f"  helper.py: {repository.path}/helper.py was written at <time>, ")
-    )
+    printed = app_edited_while_it_is_served(repository, tmp_path / "server.py", "add_magic=add_magic")
+    assert printed == f"foo-{tag(repository.head)} 2\n"
 
 
-def test_a_module_that_a_session_loads_by_its_path_after_an_edit_is_clean_once_it_is_committed(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
+def test_an_app_of_a_server_that_compiles_it_in_an_unknown_way_is_unknown_after_an_edit(
+    repository: Repository, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
-    repository.write(".gitignore", "__pycache__/\n")
-    steps = f"{BY_PATH}\nimport pyrepro\n@pyrepro.Artifact('p')\ndef save(p): return p, helper.LR\n"
-    repository.commit(helper="LR = 1\n", steps=steps)
-    edit = edit_of("helper.py", "LR = 1", "LR = 22")
-    printed = execute(
-        repository.path, "import pyrepro", edit, COMMIT, "import steps", CALL.replace("save", "steps.save")
-    )
-    assert printed[-1] == f"foo-{tag(repository.head)} 22"
-
-
-def test_a_module_that_is_in_no_sys_modules_and_not_in_git_is_a_change(repository: Repository) -> None:
-    repository.commit(train=train(after=BY_PATH))
-    repository.write("helper.py", "LR = 1\n")
-    assert repository.run("train.py").stdout == f"foo-{tag(repository.head, helper='LR = 1' + chr(10))}.txt\n"
+    printed = app_edited_while_it_is_served(repository, tmp_path / "server.py", "")
+    assert printed.startswith(f"foo-{repository.head[:12]}-dirty-")
 
 
 # ------------------------------------------------------------------------- modules with something else in their place

@@ -180,12 +180,6 @@ def same_size_and_time(path: Path, content: str) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.fixture
-def caching(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python writes and takes compiled caches."""
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
-
-
 @pytest.mark.usefixtures("caching")
 def test_a_stale_compiled_cache_is_not_taken(repository: Repository) -> None:
     repository.write(".gitignore", "__pycache__/\n*.txt\n")
@@ -257,7 +251,7 @@ def test_a_file_from_the_future_is_named_as_such_where_it_was_written_after_it_w
     repository: Repository,
 ) -> None:
     lazy = LAZY.format(first="", then=f"{EARLIER}helper.LR").replace("(allow_dirty=True)", "()")
-    repository.commit(helper="LR = 1\n", main=lazy)
+    repository.commit(helper="LR = 1\n", main=lazy.replace(*WITH_OWN_LOADER))
     alive = Alive(repository, "main.py")
     repository.write("helper.py", "LR = 2\n")
     assert timeless(alive.go_on()[1].splitlines()[-1]) == (
@@ -288,8 +282,36 @@ print(pyrepro.tag(allow_dirty=True))
 """
 
 
-def test_a_lazy_module_that_is_not_used_yet_counts_as_the_disk_holds_it(repository: Repository) -> None:
-    repository.commit(helper="LR = 1\n", main=LAZY.format(first="", then="helper.LR"))
+WITH_OWN_LOADER = (
+    'spec = importlib.util.find_spec("helper")\n',
+    """\
+class Loader(importlib.machinery.SourceFileLoader):
+    def get_code(self, fullname):
+        return compile(self.get_data(self.path), self.path, "exec")
+spec = importlib.util.find_spec("helper")
+spec.loader = Loader("helper", spec.origin)
+""",
+)
+"""What makes code of a source in its own way is not seen as it does so."""
+
+
+def test_a_lazy_module_counts_as_it_was_loaded_at_its_first_use(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", main=LAZY.format(first="", then=f"helper.LR\n{WAITS}"))
+    alive = Alive(repository, "main.py")
+    repository.commit(helper="LR = 2\n")
+    assert alive.process.stdin is not None and alive.process.stdout is not None
+    alive.process.stdin.write("\n")
+    alive.process.stdin.flush()
+    assert alive.process.stdout.readline() == "waiting\n"
+    repository.write("helper.py", "LR = 3\n")
+    assert alive.go_on() == (f"{tag(repository.head)}\n", "")
+
+
+def test_a_lazy_module_of_a_loader_of_its_own_that_was_edited_before_its_first_use_is_unknown(
+    repository: Repository,
+) -> None:
+    lazy = LAZY.format(first="", then="helper.LR").replace(*WITH_OWN_LOADER)
+    repository.commit(helper="LR = 1\n", main=lazy)
     alive = Alive(repository, "main.py")
     repository.commit(helper="LR = 2\n")
     assert alive.go_on()[0].startswith(f"{repository.head[:12]}-dirty-")  # nobody saw when it was read
@@ -601,6 +623,46 @@ def test_a_committed_module_from_before_pyrepro_may_leave_sys_modules(repository
     assert repository.run("train.py").stdout == f"foo-{tag(repository.head)}.txt\n"
 
 
+def test_modules_of_one_name_from_several_directories_all_count(repository: Repository) -> None:
+    script = """\
+import sys
+from pyrepro import Artifact
+sys.path.insert(0, "a")
+import utils
+LR = utils.LR
+del sys.modules["utils"]
+sys.path[0] = "b"
+import utils
+@Artifact("p", allow_dirty=True)
+def save(p): return p, LR, utils.LR
+print(*save("foo"))
+"""
+    repository.write("b/utils.py", "LR = 2\n")
+    repository.commit(main=script)
+    repository.write("a/utils.py", "LR = 1\n")
+    assert repository.run("main.py").stdout == f"foo-{tag(repository.head, a__utils='LR = 1' + chr(10))} 1 2\n"
+    repository.commit()
+    assert repository.run("main.py").stdout == f"foo-{tag(repository.head)} 1 2\n"
+
+
+def test_every_conftest_counts(repository: Repository) -> None:
+    test = """\
+from pyrepro import Artifact
+@Artifact("p", allow_dirty=True)
+def save(p): return p
+def test_it(lr): print("made", save("foo"), lr)
+"""
+    repository.write("tests/sub/test_it.py", test)
+    repository.write("tests/sub/conftest.py", "")
+    repository.write("pytest.ini", "[pytest]\n")
+    repository.commit()
+    conftest = "import pyrepro, pytest\n@pytest.fixture\ndef lr(): return 1\n"
+    repository.write("tests/conftest.py", conftest)
+    options = ["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+    made = [line for line in repository.run(*options).stdout.splitlines() if line.startswith("made")]
+    assert made == [f"made foo-{tag(repository.head, tests__conftest=conftest)} 1"]
+
+
 ODD = {
     "a mock of a module": "import json, sys, unittest.mock; sys.modules['odd'] = unittest.mock.create_autospec(json)",
     "no IPython": "import sys, types; sys.modules['IPython'] = types.ModuleType('IPython')",
@@ -638,8 +700,36 @@ def test_work_is_kept_where_git_fails_after_it(repository: Repository, options: 
     assert "what save has run cannot be determined: git could not be started" in done.stderr
 
 
-def test_a_spec_that_is_found_early_and_executed_after_an_edit_is_unknown(repository: Repository) -> None:
-    script = """\
+GIT_FAILS = {
+    "git could not be started": "import os; os.environ['PATH'] = '/nowhere'",
+    "not a tree object": (
+        "import subprocess; subprocess.run('git commit -q --amend -m other && git reflog expire --expire=now --all && "
+        "git gc -q --prune=now', shell=True, check=True)"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", GIT_FAILS)
+@pytest.mark.parametrize("options", ["", ", atomic=True"])
+def test_work_is_kept_where_git_fails_between_the_decoration_and_a_call(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, words: str, options: str
+) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "A")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "a@example.org")
+    script = train(after="import helper", allow=False).replace("allow_dirty=False", f"allow_dirty=False{options}")
+    repository.commit(
+        helper="LR = 1\n", late="", train=script.replace("print(", f"{GIT_FAILS[words]}\nimport late\nprint(")
+    )
+    commit = repository.head
+    done = repository.run("train.py")
+    [kept] = repository.path.glob("foo-*.txt")
+    assert (kept.name[:22], kept.read_text()) == (f"foo-{commit[:12]}-dirty", "1")
+    assert done.stdout == f"{kept.name}\n"  # and the program goes on
+    assert "what save is about to run cannot be determined: git c" in done.stderr
+    assert words in done.stderr
+
+
+FOUND_EARLY = """\
 import pyrepro, importlib.util, sys
 spec = importlib.util.find_spec("helper")
 import colorsys
@@ -647,9 +737,19 @@ open("helper.py", "w").write("LR = 22\\n")
 helper = importlib.util.module_from_spec(spec)
 sys.modules["helper"] = helper
 spec.loader.exec_module(helper)
-print(pyrepro.tag())
+print(pyrepro.tag(allow_dirty={allow}))
 """
-    repository.commit(helper="LR = 1\n", main=script)
+
+
+def test_a_spec_that_is_found_early_counts_as_it_was_executed_after_an_edit(repository: Repository) -> None:
+    repository.commit(helper="LR = 1\n", main=FOUND_EARLY.format(allow=True))
+    assert repository.run("main.py").stdout == f"{tag(repository.head, helper='LR = 22' + chr(10))}\n"
+
+
+def test_a_spec_that_is_found_early_and_executed_by_a_loader_of_its_own_after_an_edit_is_unknown(
+    repository: Repository,
+) -> None:
+    repository.commit(helper="LR = 1\n", main=FOUND_EARLY.format(allow=False).replace(*WITH_OWN_LOADER))
     error = repository.run("main.py").stderr.splitlines()[-1]
     assert ", and when Python read it is not known; start the program again" in error
 
@@ -665,7 +765,9 @@ print(pyrepro.tag())
     assert repository.run("main.py").stdout == f"{tag(repository.head)}\n"
 
 
-def test_a_lazy_module_that_is_edited_before_the_function_uses_it_is_unknown(repository: Repository) -> None:
+def test_a_lazy_module_that_is_edited_before_the_function_uses_it_counts_as_it_is_loaded_then(
+    repository: Repository,
+) -> None:
     lazy = LAZY.partition("{first}")[0].replace("import pyrepro", "import pyrepro, os")
     script = f"{lazy}\n" + GONE.format(
         first="", imports="", inside="open('helper.py', 'w').write('LR = 22'); helper.LR"
@@ -673,7 +775,7 @@ def test_a_lazy_module_that_is_edited_before_the_function_uses_it_is_unknown(rep
     repository.commit(helper="LR = 1\n", train=script)
     repository.run("train.py")
     [made] = repository.path.glob("foo-*")
-    assert made.name.startswith(f"foo-{repository.head[:12]}-dirty-")
+    assert made.name == f"foo-{tag(repository.head, helper='LR = 22')}.txt"
 
 
 @pytest.mark.usefixtures("caching")

@@ -1,0 +1,112 @@
+"""A file that is written again within one tick of the clock of its file system looks as it did before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Repository
+from test_what_runs import WAITS, Alive, tag, timeless, train
+
+
+def test_a_program_that_writes_a_module_again_just_after_it_was_imported_counts_it_as_it_was_loaded(
+    repository: Repository,
+) -> None:
+    script = """\
+import os, pyrepro
+
+def write(text):
+    with open("helper.py", "r+") as file:
+        file.write(text)
+    return os.stat("helper.py").st_ctime_ns
+
+first = write("LR = 1")
+while write("LR = 1") == first:
+    pass  # the clock of files has just ticked: what follows falls into one tick
+import helper
+write("LR = 2")
+print(pyrepro.tag(allow_dirty=True))
+"""
+    repository.commit(helper="LR = 0\n", main=script)
+    assert repository.run("main.py").stdout == f"{tag(repository.head, helper='LR = 1' + chr(10))}\n"
+
+
+@pytest.fixture
+def whole_seconds(repository: Repository, tmp_path: Path) -> Iterator[Repository]:
+    """A clone on a file system whose clock ticks once a second."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None or not os.path.exists("/dev/loop-control"):
+        pytest.skip("only root can mount, with mkfs.ext4")
+    image, mount = tmp_path / "image", tmp_path / "mount"
+    image.write_bytes(b"")
+    os.truncate(image, 2**24)
+    mount.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-I", "128", image], check=True, capture_output=True)
+    if subprocess.run(["mount", "-o", "loop", image, mount], check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount")
+    try:
+        yield repository.clone(mount / "clone")
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def write_in_place(path: Path, text: str) -> None:
+    with open(path, "r+") as file:
+        file.write(text)
+
+
+def written_in_the_second_of_its_start(repository: Repository, *, before: str | None) -> Alive:
+    """A program whose helper is written, before it starts or not, and once it has loaded it, all in one second."""
+    helper = repository.path / "helper.py"
+    while True:
+        wait_for_a_new_second()
+        second = int(time.time())
+        if before is not None:
+            write_in_place(helper, before)
+        alive = Alive(repository, "train.py")
+        write_in_place(helper, "LR = 2")
+        if int(os.stat(helper).st_mtime) == int(time.time()) == second:
+            return alive
+        alive.process.kill()
+        alive.process.communicate()
+
+
+def wait_for_a_new_second() -> None:
+    # FAT keeps every second one, so what was written in the last two may have been written now; and the start of a process
+    # is told in hundredths.
+    start = int(time.time())
+    while time.time() < start + 3.1:
+        time.sleep(0.01)
+
+
+def test_a_helper_that_is_written_in_the_second_in_which_it_was_loaded_counts_as_it_was_loaded(
+    whole_seconds: Repository,
+) -> None:
+    whole_seconds.commit(helper="LR = 0\n", train=train(after=f"import helper\n{WAITS}"))
+    alive = written_in_the_second_of_its_start(whole_seconds, before="LR = 1")
+    assert alive.go_on()[0] == f"foo-{tag(whole_seconds.head, helper='LR = 1' + chr(10))}.txt\n"
+
+
+def test_a_helper_that_is_written_in_the_second_in_which_the_process_started_is_unknown(
+    whole_seconds: Repository,
+) -> None:
+    whole_seconds.commit(helper="LR = 1\n", train=train(before=f"import helper\n{WAITS}", allow=False))
+    alive = written_in_the_second_of_its_start(whole_seconds, before=None)
+    assert timeless(alive.go_on()[1].splitlines()[-1]) == (
+        f"pyrepro.CodeStateError: which code runs cannot be determined: {whole_seconds.path}/helper.py was written at "
+        f"<time>, by a clock of whole seconds, so perhaps after this process started at <time>, so the module helper may "
+        f"have been loaded from something else; start the program again, or in a session type importlib.reload(helper); "
+        f"import pyrepro above the other imports settles it for the next time"
+    )
+
+
+def test_a_program_that_starts_in_the_second_of_a_checkout_is_clean(whole_seconds: Repository) -> None:
+    whole_seconds.commit(helper="LR = 1\n", train=train(after="import helper", allow=False))
+    whole_seconds.git("checkout", "-q", "HEAD~1")
+    whole_seconds.git("checkout", "-q", "-")
+    done = whole_seconds.run("train.py")
+    assert (done.stdout, done.stderr) == (f"foo-{tag(whole_seconds.head)}.txt\n", "")

@@ -106,6 +106,76 @@ def test_several_keywords_give_the_same_dict_as_tagged_and_a_partial_set_is_a_mi
     assert len(runs) == 2
 
 
+def test_two_paths_in_the_other_order_are_made_again(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact(["train", "test"], repo=repository.path, cache=True)
+    def split(train: str, test: str) -> None:
+        pathlib.Path(train).write_text("train")
+        pathlib.Path(test).write_text("test")
+
+    split("test.csv", "train.csv")
+    caplog.set_level(logging.INFO, "pyrepro")
+    paths = split("train.csv", "test.csv")
+    assert {role: pathlib.Path(path).read_text() for role, path in paths.items()} == {"train": "train", "test": "test"}
+    assert caplog.messages == [
+        f"{split.__qualname__} made {paths['train']}, {paths['test']}: {paths['train']} was written as test, not as train; "
+        f"{paths['test']} was written as train, not as test"
+    ]
+    caplog.clear()
+    split("train.csv", "test.csv")
+    assert caplog.messages == [f"{split.__qualname__} found {paths['train']}, {paths['test']}"]
+
+
+def test_a_list_of_another_length_or_order_is_made_again(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpaths", repo=repository.path, cache=True)
+    def shard(outpaths: str | list[str]) -> None:
+        paths = [outpaths] if isinstance(outpaths, str) else outpaths
+        for start, path in enumerate(paths):
+            pathlib.Path(path).write_text("abcdef"[start :: len(paths)])
+
+    def contents(paths: Any) -> list[str]:
+        return [pathlib.Path(path).read_text() for path in ([paths] if isinstance(paths, str) else paths)]
+
+    shard(["0", "1", "2"])
+    caplog.set_level(logging.INFO, "pyrepro")
+    assert contents(shard(["0", "1"])) == ["ace", "bdf"]
+    assert contents(shard(["1", "0"])) == ["ace", "bdf"]
+    assert contents(shard("0")) == ["abcdef"]
+    path = shard.tagged("0")
+    assert caplog.messages[2] == (
+        f"{shard.__qualname__} made {path}: {path} was written as outpaths[1] of 2, not as the only path"
+    )
+    caplog.clear()
+    assert shard(["0"]) == [path]
+    assert caplog.messages == [f"{shard.__qualname__} found {path}"]
+
+
+def test_a_marker_that_says_nothing_of_the_path_in_its_call_is_of_the_only_one(step: Step, out: pathlib.Path) -> None:
+    step.save("a.txt")
+    marker = marker_in(out)
+    fields = json.loads(marker.read_text())
+    del fields["role"]
+    marker.write_text(json.dumps(fields))
+    step.save("a.txt")
+    assert step.runs == 1
+
+
+def test_one_path_under_two_keywords_is_found(repository: Repository, out: pathlib.Path) -> None:
+    runs = []
+
+    @Artifact(["table", "plot"], repo=repository.path, cache=True)
+    def save(table: str, plot: str) -> None:
+        runs.append(1)
+        pathlib.Path(table).write_text("good job")
+
+    save("a.txt", "a.txt")
+    save("a.txt", "a.txt")
+    assert runs == [1]
+
+
 def test_without_a_path_there_is_nothing_to_find(repository: Repository) -> None:
     runs = []
 

@@ -6,6 +6,7 @@ Sources: rmdir(2), proc(5).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import time
@@ -39,6 +40,11 @@ _OWN = re.compile(
 """What calls put into the state directory, and what file systems call a file that is removed while it is open."""
 
 _DAY = 86_400  # seconds
+_MONTH = 30 * _DAY
+
+_HOST = hashlib.sha256((os.uname().nodename if hasattr(os, "uname") else "").encode()).hexdigest()[:4]
+"""What the token of a call ends in. Whether a call on another host has ended cannot always be told: the locks of some
+network file systems do not reach from one host to another."""
 
 
 class Staging:
@@ -50,7 +56,7 @@ class Staging:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self.token = os.urandom(8).hex()
+        self.token = os.urandom(6).hex() + _HOST
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
@@ -142,7 +148,9 @@ def _changed_at(path: str) -> int:
 
 
 def tidy(directory: str) -> None:
-    """Remove what killed calls left more than a day ago in a directory, and the state directory if that is empty.
+    """Remove what killed calls left in a directory, and the state directory if that is empty.
+
+    That is what is older than a day; of calls on other hosts what is older than thirty.
 
     Args:
         directory: the directory of the artifacts.
@@ -190,7 +198,7 @@ def _remove_if_abandoned(lock_file: str) -> None:
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
         oldest_sign = staged if os.path.lexists(staged) else lock_file
-        if time.time() - os.stat(oldest_sign).st_mtime < _DAY:
+        if time.time() - os.stat(oldest_sign).st_mtime < (_DAY if staged.endswith(_HOST) else _MONTH):
             return
         # Asked before it is held, too, since filelock empties what it locks.
         is_kept = keeps(lock_file)

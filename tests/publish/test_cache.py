@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -891,6 +892,25 @@ def test_another_file_at_the_same_commit_is_another_maker(repository: Repository
     assert done.stderr.endswith(
         f"ArtifactMismatchError: {path} was made by a/step.py:save:7, and b/step.py:save:7 would take it for its own; "
         f"call one of them with another file name\n"
+    )
+
+
+def test_where_the_state_is_declared_another_file_of_the_same_name_is_another_maker(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    one, other, copy = (tmp_path / directory / "step.py" for directory in ("one", "other", "copy"))
+    for file, source in ((one, MODULE), (other, MODULE.replace("runs", "runs otherwise")), (copy, MODULE)):
+        file.parent.mkdir()
+        file.write_bytes(source.replace("\n", "\r\n" if file is copy else "\n").encode())
+    declared = {"PYREPRO_CODE_STATE": repository.head}
+    path = str(out / "foo.txt")
+    assert repository.run(one, path, env=declared, cwd=out).stdout == "runs\n"
+    assert repository.run(copy, path, env=declared, cwd=out).stdout == ""
+    done = repository.run(other, path, env=declared, cwd=out)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in (one, other)]
+    assert done.stderr.endswith(
+        f"ArtifactMismatchError: {next(out.glob('foo*'))} was made by .../[{digests[0]}]/step.py:save:7, and "
+        f".../[{digests[1]}]/step.py:save:7 would take it for its own; call one of them with another file name\n"
     )
 
 

@@ -10,15 +10,15 @@ import contextlib
 import os
 from collections.abc import Container
 
-_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
+SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
 _LOGS = ("-wal", "-journal", ".wal")
-_LOCKS = ("-shm", "-lock")
+LOCKS = ("-shm", "-lock")
 """Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
 
 
 def is_lock(name: str, names: Container[str]) -> bool:
     """Whether a file, one of some, says nothing of what a database among them holds: reading it changes the file."""
-    return name.endswith(_LOCKS) and name.rpartition("-")[0] in names
+    return name.endswith(LOCKS) and name.rpartition("-")[0] in names
 
 
 def logs_of(path: str) -> dict[str, os.stat_result]:
@@ -28,7 +28,7 @@ def logs_of(path: str) -> dict[str, os.stat_result]:
     kept by whoever reads.
     """
     found = {}
-    for ending in _LOGS if path.lower().endswith(_SUFFIXES) else ():
+    for ending in _LOGS if path.lower().endswith(SUFFIXES) else ():
         # OSError: as mostly, there is none.
         with contextlib.suppress(OSError):
             found[ending] = os.stat(path + ending)
@@ -37,4 +37,4 @@ def logs_of(path: str) -> dict[str, os.stat_result]:
 
 def kept_beside(name: str) -> list[str]:
     """The names of what engines may leave beside a database."""
-    return [name + ending for ending in (*_LOGS, *_LOCKS)] if name.lower().endswith(_SUFFIXES) else []
+    return [name + ending for ending in (*_LOGS, *LOCKS)] if name.lower().endswith(SUFFIXES) else []

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path
+from pyrepro._publish.databases import kept_beside
 from pyrepro._publish.files import Target, is_real_directory, remove_state_directory, rename
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import marker_of, remove_marker
@@ -331,7 +332,8 @@ class _Removal:
         side_files = self._side_files()
         # First: what is half removed must not be taken for complete.
         remove_marker(target)
-        names = [name for name in (target.name, *side_files) if directory.remove_whole(name)]
+        beside = kept_beside(target.name) if target.store is None else []
+        names = [name for name in dict.fromkeys((target.name, *side_files, *beside)) if directory.remove_whole(name)]
         if directory.unlink(target.name + SUFFIX):
             names.append(target.name + SUFFIX)
         return names

@@ -21,8 +21,10 @@ _logger = logging.getLogger("pyrepro")
 _CHUNK = 1 << 18
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
-LEFT_OUT = frozenset({".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What programs leave in directories unasked: it is not data."""
+LEFT_OUT = frozenset(
+    {".pyrepro", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db", "desktop.ini", "lock.mdb"}
+)
+"""What programs leave in directories unasked: it is not data. The last is LMDB's, which changes it when it reads."""
 
 PATIENCE = 5.0
 """After how many seconds, and how often from then on, it is logged how far a hashing has come."""
@@ -40,7 +42,7 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         path: a file, or a directory; local, or in a store as a URL or a UPath. Symbolic links are followed. Left out in
             a directory is whatever is called ``.pyrepro``, ``.git``,
             ``__pycache__``, ``.ipynb_checkpoints``, ``.DS_Store``,
-            ``Thumbs.db`` or ``desktop.ini``.
+            ``Thumbs.db``, ``desktop.ini`` or ``lock.mdb``.
 
     Returns:
         The text ``sha256:<64 hex digits>`` of a file's bytes; of a directory, of the

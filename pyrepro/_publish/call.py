@@ -126,7 +126,7 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in options.paths}
-        targets = [target_of(path) for argument in self._paths.values() for path in paths_in(argument)]
+        targets = _targets_of(self._paths)
         maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
@@ -352,6 +352,23 @@ class PublishedCall:
             return files | {name + SUFFIX: document}
 
         return sidecars
+
+
+def _targets_of(paths: Mapping[str, Any]) -> list[Target]:
+    """Where the artifacts of a call belong, each with what the function takes its path for."""
+    if len(paths) == 1:  # as mostly: this is on the way of every hit
+        [argument] = paths.values()
+        if not isinstance(argument, (list, tuple)):
+            return [] if argument is None else [target_of(argument)]
+    found = {}
+    for name, argument in paths.items():
+        items = paths_in(argument)
+        for number, path in enumerate(items):
+            place = f"[{number}] of {len(items)}" if len(items) > 1 else ""
+            role = f"{name}{place}" if len(paths) > 1 or place else ""
+            target = target_of(path)._replace(role=role)
+            found[target.path] = target
+    return [*found.values()]
 
 
 def _sidecar_suffix(options: _Options) -> str:

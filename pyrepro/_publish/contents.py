@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro._paths import is_inside
+from pyrepro._publish.databases import LOCKS, SUFFIXES, is_lock, logs_of
 from pyrepro.errors import ConfigError
 
 Fingerprint = list[int]
 """Of a file its size, its times of modification and of change in nanoseconds, and its inode."""
 
 
-def fingerprints_of(directory: str, parts: Iterable[str], *, is_staged: bool = False) -> dict[str, Fingerprint]:
+def fingerprints_of(directory: str, parts: Collection[str], *, is_staged: bool = False) -> dict[str, Fingerprint]:
     """Each file of an artifact by its path from the directory that the artifact is in, with forward slashes.
+
+    The log of a database is one, whoever wrote it.
 
     Args:
         directory: that directory, which ends in a separator or is empty.
@@ -28,6 +31,9 @@ def fingerprints_of(directory: str, parts: Iterable[str], *, is_staged: bool = F
     """
     found: dict[str, Fingerprint] = {}
     for part in parts:
+        # Here, too, what is asked: this is on the way of every hit.
+        if part.endswith(LOCKS) and is_lock(part, parts):
+            continue
         path = directory + part
         try:
             status = os.lstat(path)
@@ -35,6 +41,8 @@ def fingerprints_of(directory: str, parts: Iterable[str], *, is_staged: bool = F
             continue  # it is gone
         if stat.S_ISREG(status.st_mode):
             found[part] = _fingerprint(status)
+            if part.lower().endswith(SUFFIXES):
+                found |= {part + ending: _fingerprint(log) for ending, log in logs_of(path).items()}
             continue
         if is_staged and stat.S_ISLNK(status.st_mode):
             continue

@@ -35,11 +35,13 @@ class Target(NamedTuple):
         directory: the directory.
         name: the name.
         store: the store that the directory is in, None if it is on a local file system.
+        role: as which of the paths of its call the function writes it; empty if there can be no other.
     """
 
     directory: str
     name: str
     store: Any = None
+    role: str = ""
 
     @classmethod
     def of(cls, path: Any) -> Target:
@@ -66,7 +68,7 @@ class Target(NamedTuple):
                 f"{self.path} is relative, and the working directory was deleted; pass an absolute path, or change "
                 f"to a directory that exists"
             ) from None
-        return Target(os.path.join(directory, self.directory), self.name)
+        return self._replace(directory=os.path.join(directory, self.directory))
 
     def state_file(self, suffix: str) -> str:
         """The path in the state directory of what is known about this artifact."""

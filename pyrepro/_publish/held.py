@@ -54,6 +54,13 @@ def children() -> list[str]:
     return []
 
 
+def command_line(process: str) -> str:
+    """What a process was started with, where the platform tells; empty if it has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{process}/cmdline", "rb") as file:
+        return os.fsdecode(file.read())
+    return ""
+
+
 def hold(path: str, mode: int | None, signature: bytes = b"") -> Callable[..., None]:
     """Lock a file.
 

@@ -77,7 +77,8 @@ class Locks:
         """Acquire all locks or none, except where there are none; the artifact whose lock another call holds."""
         # Real paths, so that calls that reach a directory over different links meet at one lock file.
         targets = {
-            target._replace(directory=os.path.join(os.path.realpath(target.directory), "")) for target in self._targets
+            target._replace(directory=os.path.join(os.path.realpath(target.directory), ""), role="")
+            for target in self._targets
         }
         # Sorted, or two calls for the same artifacts could each get the lock that the other one needs, again and again.
         for target in sorted(targets):

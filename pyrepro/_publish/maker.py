@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 import types
 from collections.abc import Collection
@@ -15,8 +16,10 @@ from pyrepro._paths import is_inside, relative_to
 from pyrepro._publish.closures import Held, chain_of, held_by
 
 _UNKNOWN_WORK_TREE = ".../"
-"""How a maker begins whose work tree is not known: what follows is the end of the path of its file."""
+"""How a maker begins whose work tree is not known: what follows is the end of the path of its file, and before that,
+where the state of the code was declared, a digest of what that file holds."""
 
+_CONTENT = re.compile(r"\[([0-9a-f]{12})\]/")
 
 _AND = " with "
 """What stands between a function and what it closes over."""
@@ -40,7 +43,11 @@ def or_ignore(one: str, other: str) -> str:
 def _is_same_place(one: str, other: str) -> bool:
     if not (one.startswith(_UNKNOWN_WORK_TREE) or other.startswith(_UNKNOWN_WORK_TREE)):
         return one == other
-    short, long = sorted((one.removeprefix(_UNKNOWN_WORK_TREE), other.removeprefix(_UNKNOWN_WORK_TREE)), key=len)
+    ends = [place.removeprefix(_UNKNOWN_WORK_TREE) for place in (one, other)]
+    # Two files of one name in a container: nothing else tells them apart.
+    if len({content[1] for content in map(_CONTENT.match, ends) if content is not None}) > 1:
+        return False
+    short, long = sorted((_CONTENT.sub("", end, count=1) for end in ends), key=len)
     return f"/{long}".endswith(f"/{short}")
 
 
@@ -105,7 +112,16 @@ def _place(thing: Any, work_tree: str | None) -> str:
     steps = file.split(os.sep)
     module = getattr(thing, "__module__", None) or "__main__"
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    return f"{_UNKNOWN_WORK_TREE}{'/'.join(steps[-known:])}:{name}"
+    content = f"[{_digest_of_source(file)}]/" if work_tree is None and not modules.is_installed(file) else ""
+    return f"{_UNKNOWN_WORK_TREE}{content}{'/'.join(steps[-known:])}:{name}"
+
+
+def _digest_of_source(file: str) -> str:
+    """What a file holds, in twelve hex digits: the same in each copy of it, whatever its line ends."""
+    import hashlib  # needed where no git tells one file from another
+
+    with open(file, "rb") as source:
+        return hashlib.sha256(source.read().replace(b"\r\n", b"\n")).hexdigest()[:12]
 
 
 def _digest_of(code: types.CodeType) -> str:

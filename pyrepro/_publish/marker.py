@@ -69,6 +69,7 @@ class Marker(NamedTuple):
         parts: the names of the artifact and of the side files that belong to it.
         files: of each file in them its fingerprint and digest, by path.
         seen: when they were looked at, by the clock of their file system, in nanoseconds.
+        role: as which of the paths of its call the function wrote it; empty if there could be no other.
     """
 
     artifact: str
@@ -77,6 +78,7 @@ class Marker(NamedTuple):
     parts: list[str]
     files: dict[str, tuple[Fingerprint, str | None]]
     seen: int
+    role: str = ""
 
     def text(self) -> str:
         """The marker as its file holds it."""
@@ -90,7 +92,8 @@ class Marker(NamedTuple):
         import json
 
         try:
-            fields = json.loads(text)
+            # Markers of calls with one path need not name it.
+            fields = {"role": ""} | json.loads(text)
             if fields["pyrepro"] != _FORMAT:
                 return None
             # By name, so that a format may gain fields that this version does not know.
@@ -113,6 +116,7 @@ class Marker(NamedTuple):
                 parts=[*map(str, marker.parts)],
                 files=files,
                 seen=int(marker.seen),
+                role=str(marker.role),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -167,6 +171,8 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     if changed and not os.path.lexists(target.path):
         return f"{target.path} was removed"
     check_maker(marker, maker, target)
+    if marker.role != target.role:
+        return other_role(marker, target)
     if (changed or known.is_fresh) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
         return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
     if sidecar_suffix and not os.path.exists(target.path + sidecar_suffix):
@@ -188,6 +194,14 @@ def check_maker(marker: Marker, maker: str, target: Target) -> None:
             path=path,
             maker=marker.origin.maker,
         )
+
+
+def other_role(marker: Marker, target: Target) -> str:
+    """Why an artifact that is complete must be made: the function takes its path for another one than it did.
+
+    Two paths in the other order, or a list of another length, name what holds something else under the same tag.
+    """
+    return f"{target.path} was written as {marker.role or 'the only path'}, not as {target.role or 'the only path'}"
 
 
 def first_of(texts: Iterable[str]) -> str:
@@ -275,7 +289,7 @@ class StagedContents(NamedTuple):
                 if files is None:
                     return
                 plain = without_tag(target.name, tag)
-                marker = Marker(target.name, plain, origin, self.parts, files, new_file.time)
+                marker = Marker(target.name, plain, origin, self.parts, files, new_file.time, target.role)
                 new_file.put(marker.text().encode(), marker_file(target))
         except OSError as error:
             # The artifact is in place, and must not be lost over what only says that it is complete.
@@ -390,12 +404,8 @@ def keyed_markers(target: Target, tag: str, origin: Origin) -> Iterator[Marker]:
         marker = marker_of(target._replace(name=name))
         if (
             marker is not None
-            and marker.plain == plain
-            and (
-                marker.origin.config,
-                marker.origin.code_key,
-            )
-            == (origin.config, origin.code_key)
+            and (marker.plain, marker.role) == (plain, target.role)
+            and (marker.origin.config, marker.origin.code_key) == (origin.config, origin.code_key)
         ):
             yield marker
 

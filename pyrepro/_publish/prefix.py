@@ -218,7 +218,7 @@ class Prefix:
             _logger.info("%s is not what this call put there: another call has replaced it", target.path)
             return
         plain = without_tag(name, tag)
-        marker = Marker(name, plain, origin, contents.parts, found, 0)
+        marker = Marker(name, plain, origin, contents.parts, found, 0, target.role)
         url, content = self.directory + marker_name(name), marker.text().encode()
         if not store.put_bytes(content, url, only_new=True):
             there = store.marker_of(target)

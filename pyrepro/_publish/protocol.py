@@ -51,7 +51,7 @@ class Publication:
         self, targets: Iterable[Target], maker: str | None, sidecar_suffix: str = "", *, refreshes: bool = False
     ) -> None:
         # Absolute, because the function may change the working directory.
-        self._targets = list(dict.fromkeys(target.absolute() for target in targets))
+        self._targets = list({target.path: target for target in map(Target.absolute, targets)}.values())
         self._maker = maker
         self._sidecar_suffix = sidecar_suffix
         self._refreshes = refreshes
@@ -109,7 +109,7 @@ class Publication:
         if not self.is_done:
             self._make_staging_directories()
 
-    def stage_copies(self, tag: str, origin: Origin) -> dict[str, Target] | None:
+    def stage_copies(self, tag: str, origin: Origin) -> dict[str, Target]:
         """Stage copies of artifacts that hold what running would make.
 
         Args:
@@ -117,18 +117,16 @@ class Publication:
             origin: what would make them.
 
         Returns:
-            The artifact that each is a copy of, by name; None where one must be made, and then nothing is staged.
+            The artifact that each is a copy of, by name; empty where one must be made, and then nothing is staged.
         """
         from pyrepro._publish.reuse import copy_into, reusable  # imported where something is not there
 
-        found = {target: reusable(target, tag, origin, self._sidecar_suffix) for target in self._targets}
-        sources = {target: source for target, source in found.items() if source is not None}
-        if len(sources) < len(found):
-            return None
+        found = reusable(self._targets, tag, origin, self._sidecar_suffix)
+        sources = dict(zip(self._targets, found, strict=False))
         for target, source in sources.items():
             if not copy_into(source, os.path.join(self._place_of(target).staging.path, ""), tag):
                 self.unstage()
-                return None
+                return {}
         return {target.name: source.target for target, source in sources.items()}
 
     def unstage(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from pyrepro._paths import made_like
-from pyrepro._publish.held import children, open_files
+from pyrepro._publish.held import children, command_line, open_files
 
 _MAX_OBJECTS = 1_000
 """How many objects are looked at: whatever still uses a path holds it near its surface."""
@@ -162,9 +162,13 @@ def _open_files_in(tokens: list[str]) -> Iterator[str]:
         if any(f"/{token}/" in path for token in tokens):
             yield f"{os.path.basename(path)} is still open"
     for process in children():
-        for path in open_files(process):
-            if any(f"/{token}/" in path for token in tokens):
-                yield f"{os.path.basename(path)} is still open in process {process}, which nobody waited for"
+        names = [
+            os.path.basename(path) for path in open_files(process) if any(f"/{token}/" in path for token in tokens)
+        ]
+        yield from (f"{name} is still open in process {process}, which nobody waited for" for name in names)
+        # One that has not opened its file yet would write where nothing is any more.
+        if not names and any(f"/{token}/" in command_line(process) for token in tokens):
+            yield f"process {process}, which nobody waited for, was started with a path in it"
 
 
 def described(value: Any) -> str:

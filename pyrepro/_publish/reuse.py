@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyrepro._paths import is_inside
@@ -33,22 +34,33 @@ class Source(NamedTuple):
     tag: str
 
 
-def reusable(target: Target, tag: str, origin: Origin, sidecar_suffix: str) -> Source | None:
-    """The artifact to copy, newest first; None if the function must run.
+def reusable(targets: Sequence[Target], tag: str, origin: Origin, sidecar_suffix: str) -> list[Source]:
+    """The artifacts to copy, the newest that carry one tag; empty if the function must run.
 
     Args:
-        target: where the copy belongs.
-        tag: the tag in its name.
-        origin: what would make it.
-        sidecar_suffix: the suffix of the sidecar that the artifact must have, empty if it must have none.
+        targets: where the copies belong.
+        tag: the tag in their names.
+        origin: what would make them.
+        sidecar_suffix: the suffix of the sidecar that each artifact must have, empty if it must have none.
     """
+    for first in _reusable(targets[0], tag, origin, sidecar_suffix) if targets else ():
+        # Of one tag: what one run made is never put together with what another made.
+        others = [next(_reusable(other, tag, origin, sidecar_suffix, first.tag), None) for other in targets[1:]]
+        sources = [source for source in (first, *others) if source is not None]
+        if len(sources) == len(targets):
+            return sources
+    return []
+
+
+def _reusable(target: Target, tag: str, origin: Origin, sidecar_suffix: str, carried: str = "") -> Iterator[Source]:
+    """The artifacts that may be copied, newest first; only those that carry a tag, if one is given."""
     for marker in keyed_markers(target, tag, origin):
         source = target._replace(name=marker.artifact)
         # ArtifactMismatchError: what leads to a marker is damaged. NotTaggedError: so is the marker.
         with contextlib.suppress(ArtifactMismatchError, NotTaggedError):
-            if why_not_completed(origin.maker, [source], sidecar_suffix) is None:
-                return Source(source, marker, str(Tag.from_path(marker.artifact)))
-    return None
+            old = str(Tag.from_path(marker.artifact))
+            if carried in ("", old) and why_not_completed(origin.maker, [source], sidecar_suffix) is None:
+                yield Source(source, marker, old)
 
 
 def copy_into(source: Source, staging_directory: str, tag: str) -> bool:

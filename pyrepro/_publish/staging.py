@@ -6,6 +6,7 @@ Sources: rmdir(2), proc(5).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import stat
@@ -42,6 +43,11 @@ _OWN = re.compile(
 _NEW_STATE_FILE = re.compile("[0-9a-f]{16}")
 
 _DAY = 86_400  # seconds
+_MONTH = 30 * _DAY
+
+_HOST = hashlib.sha256((os.uname().nodename if hasattr(os, "uname") else "").encode()).hexdigest()[:4]
+"""What the token of a call ends in. Whether a call on another host has ended cannot always be told: the locks of some
+network file systems do not reach from one host to another."""
 
 
 class Staging:
@@ -53,7 +59,7 @@ class Staging:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self.token = os.urandom(8).hex()
+        self.token = os.urandom(6).hex() + _HOST
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
@@ -145,7 +151,9 @@ def _changed_at(path: str) -> int:
 
 
 def tidy(directory: str) -> None:
-    """Remove what killed calls left more than a day ago in a directory, and the state directory if that is empty.
+    """Remove what killed calls left in a directory, and the state directory if that is empty.
+
+    That is what is older than a day; of calls on other hosts what is older than thirty.
 
     Args:
         directory: the directory of the artifacts.
@@ -192,14 +200,14 @@ def _hold_new(path: str, mode: int) -> Callable[..., None] | None:
         return None
 
 
-def _is_old(path: str) -> bool:
-    return time.time() - os.lstat(path).st_mtime >= _DAY
+def _is_older(path: str, seconds: int) -> bool:
+    return time.time() - os.lstat(path).st_mtime >= seconds
 
 
 def _remove_if_old_file(path: str) -> None:
     """Remove what was to become a marker; a directory of this name is what a call keeps, or stages."""
     with contextlib.suppress(OSError):
-        if _is_old(path) and stat.S_ISREG(os.lstat(path).st_mode):
+        if _is_older(path, _DAY) and stat.S_ISREG(os.lstat(path).st_mode):
             os.unlink(path)
 
 
@@ -207,7 +215,7 @@ def _remove_if_free(lock_file: str) -> None:
     """Remove the lock of an artifact if nobody holds it; a call that ends removes its own."""
     # OSError: it is held, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
-        if _is_old(lock_file):
+        if _is_older(lock_file, _DAY):
             hold(lock_file, None)()
 
 
@@ -216,7 +224,8 @@ def _remove_if_abandoned(lock_file: str) -> None:
     # OSError: it is held, or it is another user's, or another call was quicker.
     with contextlib.suppress(OSError):
         # The lock file itself where the call was killed before it had a directory.
-        if not _is_old(staged if os.path.lexists(staged) else lock_file):
+        age = _DAY if staged.endswith(_HOST) else _MONTH
+        if not _is_older(staged if os.path.lexists(staged) else lock_file, age):
             return
         # Asked before it is held, too, since filelock empties what it locks.
         is_kept = keeps(lock_file)

@@ -86,7 +86,7 @@ def test_what_programs_leave_in_directories_is_left_out(tmp_path: pathlib.Path) 
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "gitignore").write_text("kept")
     expected = file_hash(tmp_path)
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "deep/.git", "deep/.DS_Store"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "deep/.git", "deep/.DS_Store", "lock.mdb", "deep/lock.mdb"):
         (tmp_path / name).write_text("left out")
     for name in (".git", "__pycache__", ".ipynb_checkpoints", ".pyrepro", "deep/__pycache__"):
         (tmp_path / name).mkdir()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import Repository
 
+from pyrepro import Artifact
+
 PROGRAM = """\
 import contextlib, json, logging, os, pickle, shutil, sqlite3, subprocess, sys, zipfile, tarfile, shelve, csv, gzip
 from pyrepro import Artifact
@@ -315,3 +317,39 @@ def test_a_writer_writes_the_same_files_in_every_mode_or_one_warning_says_what_d
     numbers = {"plain": 0, "atomic": differs, "cache": differs + refused, "record": differs}
     assert {mode: len(texts) for mode, texts in told.items()} == numbers, told
     assert not refused or "could not return without running" in told["cache"][-1]
+
+
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_an_lmdb_database_is_found_again_after_it_was_read(
+    is_directory: bool, repository: Repository, tmp_path: Path
+) -> None:
+    lmdb = pytest.importorskip("lmdb")
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="is_directory")
+    def save(outpath: str) -> None:
+        runs.append(1)
+        with lmdb.open(outpath, subdir=is_directory) as database, database.begin(write=True) as transaction:
+            transaction.put(b"a", b"1")
+
+    path = save(str(tmp_path / "table.lmdb"))
+    with lmdb.open(path, subdir=is_directory, readonly=True) as database, database.begin() as transaction:
+        assert transaction.get(b"a") == b"1"
+    save(str(tmp_path / "table.lmdb"))
+    assert runs == [1]
+
+
+def test_an_lmdb_database_is_the_same_input_after_it_was_read(repository: Repository, tmp_path: Path) -> None:
+    lmdb = pytest.importorskip("lmdb")
+    table = str(tmp_path / "table.lmdb")
+    lmdb.open(table).close()
+
+    @Artifact("outpath", repo=repository.path, config=dict, inputs="table", cache=True)
+    def count(outpath: str, table: str) -> None:
+        with lmdb.open(table, readonly=True) as database, database.begin() as transaction:
+            Path(outpath).write_text(str(transaction.stat()["entries"]))
+
+    path = count(str(tmp_path / "count.txt"), table)
+    assert Path(path).read_text() == "0"
+    with lmdb.open(table) as database, database.begin():
+        assert count.tagged(str(tmp_path / "count.txt"), table) == path

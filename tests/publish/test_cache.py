@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -104,6 +105,76 @@ def test_several_keywords_give_the_same_dict_as_tagged_and_a_partial_set_is_a_mi
     assert len(runs) == 2
     assert save("t.csv") == {"table": expected["table"], "plots": None}
     assert len(runs) == 2
+
+
+def test_two_paths_in_the_other_order_are_made_again(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact(["train", "test"], repo=repository.path, cache=True)
+    def split(train: str, test: str) -> None:
+        pathlib.Path(train).write_text("train")
+        pathlib.Path(test).write_text("test")
+
+    split("test.csv", "train.csv")
+    caplog.set_level(logging.INFO, "pyrepro")
+    paths = split("train.csv", "test.csv")
+    assert {role: pathlib.Path(path).read_text() for role, path in paths.items()} == {"train": "train", "test": "test"}
+    assert caplog.messages == [
+        f"{split.__qualname__} made {paths['train']}, {paths['test']}: {paths['train']} was written as test, not as train; "
+        f"{paths['test']} was written as train, not as test"
+    ]
+    caplog.clear()
+    split("train.csv", "test.csv")
+    assert caplog.messages == [f"{split.__qualname__} found {paths['train']}, {paths['test']}"]
+
+
+def test_a_list_of_another_length_or_order_is_made_again(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpaths", repo=repository.path, cache=True)
+    def shard(outpaths: str | list[str]) -> None:
+        paths = [outpaths] if isinstance(outpaths, str) else outpaths
+        for start, path in enumerate(paths):
+            pathlib.Path(path).write_text("abcdef"[start :: len(paths)])
+
+    def contents(paths: Any) -> list[str]:
+        return [pathlib.Path(path).read_text() for path in ([paths] if isinstance(paths, str) else paths)]
+
+    shard(["0", "1", "2"])
+    caplog.set_level(logging.INFO, "pyrepro")
+    assert contents(shard(["0", "1"])) == ["ace", "bdf"]
+    assert contents(shard(["1", "0"])) == ["ace", "bdf"]
+    assert contents(shard("0")) == ["abcdef"]
+    path = shard.tagged("0")
+    assert caplog.messages[2] == (
+        f"{shard.__qualname__} made {path}: {path} was written as outpaths[1] of 2, not as the only path"
+    )
+    caplog.clear()
+    assert shard(["0"]) == [path]
+    assert caplog.messages == [f"{shard.__qualname__} found {path}"]
+
+
+def test_a_marker_that_says_nothing_of_the_path_in_its_call_is_of_the_only_one(step: Step, out: pathlib.Path) -> None:
+    step.save("a.txt")
+    marker = marker_in(out)
+    fields = json.loads(marker.read_text())
+    del fields["role"]
+    marker.write_text(json.dumps(fields))
+    step.save("a.txt")
+    assert step.runs == 1
+
+
+def test_one_path_under_two_keywords_is_found(repository: Repository, out: pathlib.Path) -> None:
+    runs = []
+
+    @Artifact(["table", "plot"], repo=repository.path, cache=True)
+    def save(table: str, plot: str) -> None:
+        runs.append(1)
+        pathlib.Path(table).write_text("good job")
+
+    save("a.txt", "a.txt")
+    save("a.txt", "a.txt")
+    assert runs == [1]
 
 
 def test_without_a_path_there_is_nothing_to_find(repository: Repository) -> None:
@@ -821,6 +892,25 @@ def test_another_file_at_the_same_commit_is_another_maker(repository: Repository
     assert done.stderr.endswith(
         f"ArtifactMismatchError: {path} was made by a/step.py:save:7, and b/step.py:save:7 would take it for its own; "
         f"call one of them with another file name\n"
+    )
+
+
+def test_where_the_state_is_declared_another_file_of_the_same_name_is_another_maker(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    one, other, copy = (tmp_path / directory / "step.py" for directory in ("one", "other", "copy"))
+    for file, source in ((one, MODULE), (other, MODULE.replace("runs", "runs otherwise")), (copy, MODULE)):
+        file.parent.mkdir()
+        file.write_bytes(source.replace("\n", "\r\n" if file is copy else "\n").encode())
+    declared = {"PYREPRO_CODE_STATE": repository.head}
+    path = str(out / "foo.txt")
+    assert repository.run(one, path, env=declared, cwd=out).stdout == "runs\n"
+    assert repository.run(copy, path, env=declared, cwd=out).stdout == ""
+    done = repository.run(other, path, env=declared, cwd=out)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in (one, other)]
+    assert done.stderr.endswith(
+        f"ArtifactMismatchError: {next(out.glob('foo*'))} was made by .../[{digests[0]}]/step.py:save:7, and "
+        f".../[{digests[1]}]/step.py:save:7 would take it for its own; call one of them with another file name\n"
     )
 
 

@@ -120,6 +120,23 @@ def test_what_a_running_call_writes_stays_however_old_it_is(running: Any, publis
     assert staged.read_text() == "half a file"
 
 
+def test_what_a_call_on_another_host_left_is_removed_after_thirty_days(
+    repository: Repository, publish: Any, out: pathlib.Path
+) -> None:
+    elsewhere = "import os\nos.uname = lambda: os.uname_result(['Linux', 'another-host', '', '', ''])\n"
+    repository.commit(running=elsewhere + RUNNING.format(option="atomic=True"))
+    with subprocess.Popen([sys.executable, str(repository.path / "running.py")]) as process:
+        wait_until((out / "begun").exists, process)
+        process.kill()
+    # It may still run, since its lock may not reach this host.
+    staged = age(out, 29 * 86_400)
+    publish("bar.txt")
+    assert staged.exists()
+    age(out, 31 * 86_400)
+    publish("bar.txt")
+    assert not staged.parent.exists()
+
+
 def test_a_call_that_was_killed_before_it_had_a_directory_leaves_a_lock_file_for_a_day(
     publish: Any, out: pathlib.Path
 ) -> None:

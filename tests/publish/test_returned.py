@@ -10,6 +10,7 @@ import os
 import pathlib
 import sqlite3
 import subprocess
+import sys
 import threading
 import types
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import Repository, posix_only
+from conftest import Repository, posix_only, wait_until
 
 from pyrepro import Artifact, ArtifactMissingError
 
@@ -188,6 +189,32 @@ def test_a_process_that_was_not_waited_for_is_warned_of_if_it_has_the_file_open(
         name = os.path.basename(save.tagged("foo.txt", None))
         [message] = used([record.message for record in caplog.records])
         assert message == f"{name} is still open in process {processes[1].pid}, which nobody waited for"
+    finally:
+        for process in processes:
+            process.communicate()
+
+
+@posix_only
+def test_a_process_that_was_not_waited_for_is_warned_of_if_it_was_started_with_the_path(
+    save: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):
+        pytest.skip("this platform does not list the children of a process")
+    waiting = "import sys; sys.stdin.read()"
+
+    def started(path: str) -> None:
+        pathlib.Path(path).touch()
+        command = [sys.executable, "-c", waiting, path]
+        processes.extend(subprocess.Popen(one, stdin=subprocess.PIPE) for one in (command, command[:-1]))
+        wait_until(
+            lambda: path.encode() in pathlib.Path(f"/proc/{processes[0].pid}/cmdline").read_bytes(), processes[0]
+        )
+
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        save("foo.txt", started)
+        [message] = used([record.message for record in caplog.records])
+        assert message == f"process {processes[0].pid}, which nobody waited for, was started with a path in it"
     finally:
         for process in processes:
             process.communicate()

@@ -100,6 +100,48 @@ def test_a_dirty_tree_before_and_after_it_is_committed_is_one(project: Project) 
     assert not ran and "-dirty-" in other.name
 
 
+PAIR = """\
+import pathlib
+import random
+import pyrepro
+import paths
+
+@pyrepro.Artifact(["train", "test"], cache=True, code=["step.py", "!paths.py"])
+def split(train, test):
+    print("runs")
+    number = random.random()
+    pathlib.Path(train).write_text(f"train {number}")
+    pathlib.Path(test).write_text(f"test {number}")
+
+found = (split.refresh if paths.ANEW else split)(paths.TRAIN, paths.TEST)
+print([pathlib.Path(path).read_text() for path in found.values()])
+"""
+
+
+def paths(train: str = "train.csv", test: str = "test.csv", *, anew: bool = False) -> str:
+    return f"TRAIN, TEST, ANEW = {train!r}, {test!r}, {anew}\n"
+
+
+def test_what_was_written_as_another_path_is_not_copied(repository: Repository) -> None:
+    repository.write(".gitignore", "*.csv\n.pyrepro/\n")
+    repository.commit(step=PAIR, paths=paths("test.csv", "train.csv"))
+    repository.run("step.py")
+    repository.commit(paths=paths())
+    assert re.fullmatch(r"runs\n\['train (.*)', 'test \1'\]\n", repository.run("step.py").stdout)
+
+
+def test_what_two_runs_made_is_not_copied_as_a_pair(repository: Repository) -> None:
+    repository.write(".gitignore", "*.csv\n.pyrepro/\n")
+    repository.commit(step=PAIR, paths=paths())
+    first = repository.run("step.py").stdout.removeprefix("runs\n")
+    repository.commit(paths=paths(anew=True))
+    assert repository.run("step.py").stdout not in (first, f"runs\n{first}")
+    [newest] = repository.path.glob(f"test-{repository.head[:12]}-*.csv")
+    newest.write_text("corrected by hand")
+    repository.commit(paths=paths())
+    assert repository.run("step.py").stdout == first
+
+
 def amend(repository: Repository) -> None:
     repository.git("commit", "-q", "--amend", "-m", "another message")
 

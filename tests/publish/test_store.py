@@ -521,6 +521,17 @@ def test_several_keywords_may_be_here_and_there(
     assert len(runs) == 2
 
 
+def test_two_paths_in_the_other_order_are_made_again(repository: Repository, store: Store, name: Any) -> None:
+    @Artifact(["train", "test"], config={}, repo=repository.path, cache=True)
+    def split(train: str, test: str) -> None:
+        pathlib.Path(train).write_text("train")
+        pathlib.Path(test).write_text("test")
+
+    split(store / "test.csv", store / "train.csv")
+    split(store / "train.csv", store / "test.csv")
+    assert store.files() == {f"train-{name({})}.csv": b"train", f"test-{name({})}.csv": b"test"}
+
+
 def test_a_function_that_writes_nothing_is_told_so(repository: Repository, store: Store, name: Any) -> None:
     @Artifact("outpath", config={}, repo=repository.path, cache=True)
     def save(outpath: str) -> None: ...

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path
 from pyrepro._publish.databases import kept_beside
-from pyrepro._publish.files import Target, is_real_directory, remove_state_directory, rename
+from pyrepro._publish.files import Target, is_real_directory, move_away, remove_state_directory
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
@@ -366,7 +366,7 @@ def _remove_whole(place: str, name: str) -> bool:
     staging = Staging(os.path.join(os.path.abspath(place), ""))
     try:
         staging.make()
-        rename(path, os.path.join(staging.path, name))
+        move_away(path, os.path.join(staging.path, name))
     finally:
         staging.discard()
     return True

@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections.abc import Container
 
+from pyrepro._publish.files import free_name, move_away
+
 SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
 _LOGS = ("-wal", "-journal", ".wal")
 LOCKS = ("-shm", "-lock")
@@ -38,3 +40,26 @@ def logs_of(path: str) -> dict[str, os.stat_result]:
 def kept_beside(name: str) -> list[str]:
     """The names of what engines may leave beside a database."""
     return [name + ending for ending in (*_LOGS, *LOCKS)] if name.lower().endswith(SUFFIXES) else []
+
+
+def would_merge(path: str, staged: str) -> bool:
+    """Whether an engine would merge a log that is at a path into the database that takes the place of what is there."""
+    return any(not os.path.lexists(staged + ending) for ending in logs_of(path))
+
+
+def move_aside(path: str) -> str:
+    """Give what is at a path a name that says when, and what an engine keeps beside a database the name of that.
+
+    Returns:
+        The new name.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = free_name(path)
+    # The database last: without its log it would hold less than it did.
+    for one in (*kept_beside(path), path):
+        # FileNotFoundError: mostly there is no log; or the database was removed, and its log was not.
+        with contextlib.suppress(FileNotFoundError):
+            move_away(one, aside + one.removeprefix(path))
+    return aside

@@ -322,6 +322,30 @@ def rename(source: str, path: str) -> None:
             os.chmod(place, mode)
 
 
+def move_away(source: str, path: str) -> None:
+    """Move a file or directory to where nothing is; file by file where a directory cannot be renamed.
+
+    Raises:
+        OSError: it could not be moved; nothing of it is lost.
+    """
+    try:
+        rename(source, path)
+    except OSError as error:
+        # As one that comes from the image of a container (overlayfs).
+        if error.errno != errno.EXDEV or not is_real_directory(source):
+            raise
+        import shutil
+
+        # First, and alone: what an error removes below must be what was made here.
+        os.mkdir(path)
+        try:
+            shutil.copytree(source, path, symlinks=True, dirs_exist_ok=True)
+        except BaseException:
+            remove_tree(path)
+            raise
+        shutil.rmtree(source)
+
+
 def replace(source: str, path: str) -> None:
     """Move a file to where another may be.
 
@@ -385,7 +409,7 @@ def move_into_place(source: str, path: str, aside: str) -> None:
         old = os.path.join(aside, os.urandom(8).hex())
         moved.append(old)
         with contextlib.suppress(FileNotFoundError):
-            rename(path, old)
+            move_away(path, old)
         try:
             rename(source, path)
         except OSError as error:
@@ -393,7 +417,7 @@ def move_into_place(source: str, path: str, aside: str) -> None:
             if error.errno not in (*_NOT_EMPTY_ERRORS, errno.ENOTDIR, errno.EISDIR):
                 # If nothing was there before, nothing comes back.
                 with contextlib.suppress(OSError):
-                    rename(old, path)
+                    move_away(old, path)
                 raise
         else:
             for old in moved:

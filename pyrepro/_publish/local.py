@@ -11,15 +11,13 @@ import os
 from typing import Any
 
 from pyrepro._paths import STATE_DIRECTORY, split_path
-from pyrepro._publish.databases import logs_of
+from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import (
     Target,
-    free_name,
     holds_exactly,
     is_protected,
     move_into_place,
     prepare_for_move,
-    rename,
     unlink_if_possible,
     write_then_rename,
 )
@@ -84,19 +82,13 @@ class LocalDirectory:
         # Moved aside when they are about to be replaced: what the function did not write again stays.
         side_files.changed |= {target.directory + name for name in changed}
         is_own = (name == target.name or name.startswith(f"{target.name}/") for name in changed)
-        # What is put in its place must not be merged with what somebody has written to this one.
-        logs = [ending for ending in logs_of(target.path) if not os.path.lexists(staged + ending)]
-        is_changed = bool(logs) or (any(is_own) and os.path.lexists(target.path))
+        is_changed = would_merge(target.path, staged) or (any(is_own) and os.path.lexists(target.path))
         # That the function itself makes its artifacts read-only says nothing of the old one.
         if not is_changed and (not is_protected(target.path) or is_protected(staged)):
             return True
         found = "changed" if is_changed else "made read-only"
-        aside = free_name(target.path)
         try:
-            for ending in logs:
-                rename(target.path + ending, aside + ending)
-            if os.path.lexists(target.path):
-                rename(target.path, aside)
+            aside = move_aside(target.path)
         except OSError as error:
             reason = f"what is there was {found} since it was made, and cannot be moved aside: {reason_of(error)}"
             self._unplaced.append(Unplaced(staged, target.path, reason))

@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyrepro._publish.files import free_name, is_real_directory, move_where_nothing_is, rename, replace
+from pyrepro._publish.databases import move_aside, would_merge
+from pyrepro._publish.files import is_real_directory, move_where_nothing_is, rename, replace
 from pyrepro._publish.marker import is_completed
 
 _logger = logging.getLogger("pyrepro")
@@ -110,11 +111,11 @@ class SideFiles:
         Raises:
             OSError: it cannot be moved.
         """
-        is_changed = path in self.changed and os.path.lexists(path)
-        if not (is_changed or is_completed(path)) or _are_the_same(staged, path):
+        merges = would_merge(path, staged)
+        is_changed = merges or (path in self.changed and os.path.lexists(path))
+        if not merges and (not (is_changed or is_completed(path)) or _are_the_same(staged, path)):
             return
-        aside = free_name(path)
-        rename(path, aside)
+        aside = move_aside(path)
         if is_changed:
             found = "was changed since it was made, so it is not overwritten"
         else:

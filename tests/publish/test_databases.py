@@ -108,6 +108,23 @@ def test_what_was_written_to_a_database_that_is_gone_is_not_merged_into_the_new_
     assert [one.name for one in out.glob("*~*-wal")]
 
 
+def test_what_was_written_to_an_older_database_beside_the_artifact_is_not_merged_into_the_new_one(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    step = Step(repository)
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        step.save.__wrapped__(outpath.with_suffix(".db"))
+
+    path = save(out / "foo.txt").with_suffix(".db")
+    kill_a_writer(path)
+    save.refresh(out / "foo.txt")
+    [aside] = out.glob("*.db~*Z")
+    assert (numbers_in(aside), numbers_in(path)) == ([1, 2], [1])
+
+
 def test_a_log_that_cannot_be_moved_aside_keeps_the_new_database_out(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

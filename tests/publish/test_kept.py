@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from conftest import Repository, files, posix_only
 
-from pyrepro import Artifact, ArtifactMissingError, PublishError, read_record, to_json
+from pyrepro import Artifact, ArtifactMissingError, PublishError, read_record, remove, to_json
 
 
 @pytest.fixture
@@ -899,3 +900,88 @@ def test_what_was_written_above_the_directory_that_the_function_was_given_is_nam
         f"move it to where it belongs, and pass its path to the function, which cannot go up from another one"
         for figures in ("figures", "more")
     ]
+
+
+# Directories that cannot be renamed
+
+
+@pytest.fixture(params=["overlay", "error"])
+def image(
+    request: pytest.FixtureRequest, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pathlib.Path]:
+    """A directory with a directory in it that comes from the image of a container, and so cannot be renamed."""
+    lower, place = tmp_path / "lower", tmp_path / "place"
+    model = lower / f"model-{request.getfixturevalue('name')}"
+    for directory in (model, place, tmp_path / "upper", tmp_path / "work"):
+        directory.mkdir(parents=True)
+    write(model / "part", "of the image")
+    if request.param == "error":
+        model.rename(place / model.name)
+        really_rename, inode = os.rename, (place / model.name).stat().st_ino
+
+        def rename(source: Any, path: Any) -> None:
+            if os.stat(source).st_ino == inode:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, path)
+            really_rename(source, path)
+
+        monkeypatch.setattr(os, "rename", rename)
+        yield place
+        return
+    options = f"lowerdir={lower},upperdir={tmp_path / 'upper'},workdir={tmp_path / 'work'}"
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "overlay", "-o", options, "overlay", place]).returncode != 0:
+        pytest.skip("overlay file systems cannot be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_directory_from_the_image_of_a_container_is_replaced(
+    repository: Repository, image: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        write(outpath / "new", "good job")
+
+    save(image / "model")
+    assert files(image) == {f"model-{name}/new": "good job"}
+
+
+def test_a_directory_from_the_image_of_a_container_that_is_protected_is_moved_aside(
+    repository: Repository, image: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        write(outpath / "new", "good job")
+
+    path = image / f"model-{name}"
+    path.chmod(0o555)
+    save(image / "model")
+    [aside] = image.glob("*~*")
+    assert files(image) == {f"model-{name}/new": "good job", f"{aside.name}/part": "of the image"}
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o555
+
+
+def test_a_directory_from_the_image_of_a_container_is_removed(image: pathlib.Path, name: str) -> None:
+    path = image / f"model-{name}"
+    assert remove(path) == [path]
+    assert os.listdir(image) == []
+
+
+@posix_only
+def test_a_directory_that_can_be_neither_renamed_nor_copied_stays(
+    repository: Repository, image: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        write(outpath / "new", "good job")
+
+    path = image / f"model-{name}"
+    os.mkfifo(path / "pipe")
+    with pytest.raises(PublishError) as raised:
+        save(image / "model")
+    [kept] = raised.value.kept
+    assert sorted(os.listdir(path)) == ["part", "pipe"]
+    assert files(pathlib.Path(kept)) == {"new": "good job"}

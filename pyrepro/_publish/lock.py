@@ -83,17 +83,21 @@ class Locks:
         # Sorted, or two calls for the same artifacts could each get the lock that the other one needs, again and again.
         for target in sorted(targets):
             path = target.state_file(".lock")
-            # Only what this call is part of could release this lock, and it waits for this call.
-            if path in _lock_files_held.get():
-                raise RuntimeError(
-                    f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
-                    f"itself; pass another path"
-                )
             self.directories[target.directory] = mode = make_state_directory(target.directory)
             try:
                 release = hold(path, mode, _signature())
-            except (BlockingIOError, TimeoutError, FileNotFoundError):
-                # FileNotFoundError: who held it has just unlinked it, or removed the state directory.
+            except (BlockingIOError, TimeoutError):
+                self.release()
+                # Only what this call is part of could release this lock, and it waits for this call. Asked when it is
+                # held: what a call started may outlive it.
+                if path in _lock_files_held.get():
+                    raise RuntimeError(
+                        f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
+                        f"itself; pass another path"
+                    ) from None
+                return target
+            except FileNotFoundError:
+                # Who held it has just unlinked it, or removed the state directory.
                 self.release()
                 return target
             except PermissionError as error:

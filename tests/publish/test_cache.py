@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import functools
 import hashlib
@@ -650,6 +651,20 @@ def test_the_next_one_in_line_computes_when_the_first_fails(repository: Reposito
     assert sum(isinstance(result, ValueError) for result in results) == 2
     assert results.count(save.tagged(out / "foo.txt")) == 6
     assert len(runs) == 3
+
+
+def test_what_a_call_has_started_may_make_its_artifact_again_when_it_has_ended(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    contexts: list[contextvars.Context] = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        contexts.append(contextvars.copy_context())  # as each task and asyncio.to_thread does
+        outpath.write_text("good job")
+
+    path = save(out / "foo.txt")
+    assert (contexts[0].run(save.refresh, out / "foo.txt"), len(contexts)) == (path, 2)
 
 
 def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: pathlib.Path) -> None:

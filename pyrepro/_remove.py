@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import STATE_DIRECTORY, from_where, is_path, paths_in, split_path
+from pyrepro._paths import STATE_DIRECTORY, SplitPath, from_where, is_path, paths_in, split_path
 from pyrepro._publish.databases import kept_beside
 from pyrepro._publish.files import Target, is_real_directory, move_away, remove_state_directory
 from pyrepro._publish.lock import Locks
@@ -83,7 +83,7 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
     for target, one in targets.items():
         split = replaced(split_path(one, accepted="a path"), tail="")
         removal = _Removal(directories[target.directory], target)
-        removed += [split.joined(name) for name in removal.carry_out()]
+        removed += [_path_beside(split, name) for name in removal.carry_out()]
         if removal.patch is not None:
             patches[target.directory, removal.patch] = split
         progress.step()
@@ -98,6 +98,12 @@ def remove(path: _AnyPath | Sequence[_AnyPath]) -> list[_AnyPath]:
             remove_markers_directory(place)
             remove_state_directory(place)
     return removed
+
+
+def _path_beside(split: SplitPath, name: str) -> Any:
+    """What lies beside a path or in a directory beside it, in the type of the path."""
+    *directories, last = name.split("/")
+    return replaced(split, name=last).inside(*directories) if directories else split.joined(last)
 
 
 def _time_of(path: str) -> int:
@@ -206,7 +212,8 @@ class Directory:
 
     def is_its_own(self, name: str) -> bool:
         """Whether something has a marker or a record, and so is an artifact whatever names it as a part."""
-        target = Target(self.place, name, self.store)
+        inner, last = os.path.split(name)
+        target = Target(os.path.join(self.place, inner, "") if inner else self.place, last, self.store)
         return marker_of(target) is not None or self.holds(name + SUFFIX)
 
     def is_named(self, patch: str) -> bool:
@@ -351,10 +358,18 @@ class _Removal:
         return [
             part
             for part in parts
-            if part in directory.names.get(tag, [])
+            if (part in directory.names.get(tag, []) or self._is_in_directory(part, tag))
             and not directory.is_its_own(part)
             and directory.owners_of(part, tag) == [self._target.name]
         ]
+
+    def _is_in_directory(self, part: str, tag: Tag) -> bool:
+        """Whether something lies in a directory beside the artifact, which a store does not have, under its tag."""
+        *directories, last = part.split("/")
+        with contextlib.suppress(NotTaggedError):
+            is_below = directories and not {"", os.curdir, os.pardir, STATE_DIRECTORY} & {*directories}
+            return bool(is_below) and self._directory.store is None and Tag.from_path(last) == tag
+        return False
 
 
 def _remove_whole(place: str, name: str) -> bool:
@@ -366,7 +381,7 @@ def _remove_whole(place: str, name: str) -> bool:
     staging = Staging(os.path.join(os.path.abspath(place), ""))
     try:
         staging.make()
-        move_away(path, os.path.join(staging.path, name))
+        move_away(path, os.path.join(staging.path, os.path.basename(name)))
     finally:
         staging.discard()
     return True

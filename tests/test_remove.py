@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import pathlib
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, Repository
+from conftest import PATIENCE, Repository, marker_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +111,60 @@ def test_side_files_that_the_marker_names_go_too(repository: Repository, out: pa
     assert unused(str(out), keep=0, repo=repository.path) == []
     assert sorted(remove(path)) == sorted([path, f"{stem}.dbf", f"{path}.xml", f"{stem}.tiles"])
     assert names(out) == []
+
+
+@pytest.mark.parametrize("kind", [str, pathlib.Path, os.fsencode])
+def test_side_files_in_a_directory_beside_it_go_too(
+    kind: Callable[[str], Any], repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        path = pathlib.Path(outpath)
+        path.write_text("good job")
+        plots = path.parent / "plots"
+        (plots / "deep" / f"{path.name}.tiles").mkdir(parents=True)
+        for beside in (plots / f"{path.name}.png", plots / "deep" / f"{path.name}.tiles" / "0", plots / "legend"):
+            beside.write_text("good job")
+
+    path = save("foo.txt")
+    parts = [f"plots/{path}.png", f"plots/deep/{path}.tiles"]
+    assert sorted(remove(kind(path))) == sorted(map(kind, [path, *parts]))
+    assert names(out) == ["plots", "plots/deep", "plots/legend"]
+
+
+def test_a_side_file_in_a_directory_beside_it_may_be_an_artifact_of_its_own(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        path = pathlib.Path(outpath)
+        path.write_text("good job")
+        (path.parent / "plots").mkdir(exist_ok=True)
+        (path.parent / "plots" / path.name.replace("foo", "bar")).write_text("good job")
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def plot(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    path, other = save("foo.txt"), plot("plots/bar.txt")
+    assert remove(path) == [path]
+    assert remove(other) == [other]
+
+
+def test_what_a_forged_marker_names_elsewhere_stays(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    path = save("foo.txt")
+    elsewhere = out.parent / path.replace("foo", "bar")
+    elsewhere.write_text("of somebody else")
+    marker = marker_in(out)
+    fields = json.loads(marker.read_text())
+    parts = [path, f"../{elsewhere.name}", f"plots/../../{elsewhere.name}", str(elsewhere)]
+    marker.write_text(json.dumps(fields | {"parts": parts}))
+    assert remove(path) == [path]
+    assert elsewhere.exists()
 
 
 def test_a_side_file_that_another_artifact_needs_stays(repository: Repository, out: pathlib.Path) -> None:

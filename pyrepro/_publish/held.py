@@ -86,7 +86,13 @@ def hold(path: str, mode: int | None, signature: bytes = b"") -> Callable[..., N
     made = 0 if mode is None else os.O_CREAT
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | made, 0o666 if mode is None else mode)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # there are no locks, so nobody holds it, and nobody else would remove it
+            unlink_if_possible(path)
+            raise
         status = os.fstat(descriptor)
         # Who held it before may have unlinked it since it was opened, and others lock a new file of this name.
         if not os.path.samestat(status, os.stat(path)):

@@ -215,6 +215,24 @@ def test_where_there_are_no_locks_nothing_is_left_to_remove(
     assert [path.split("-")[0] for path in files(out)] == ["bar"]
 
 
+def test_where_there_are_no_locks_a_cached_call_leaves_its_marker_alone(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def no_locks(*args: Any) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    save("foo.txt")
+    # It would grow with the artifacts, and calls list it.
+    assert sorted(os.listdir(out / ".pyrepro")) == [".gitignore", "markers"]
+
+
 def test_where_there_is_no_fcntl_what_a_killed_call_left_is_told_from_what_is_under_way(
     publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,10 @@ _lock_files_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVa
 _warned_of: set[str] = set()
 """What was said of directories whose file system has no locks, and of locks that are not permitted."""
 
+_MOST = 64
+"""How many of the artifacts of one call are locked: each costs an open file, of which a process may have as few as 256.
+Calls that make the same have the same first ones."""
+
 _PATIENCE = 5.0
 """Seconds after which it is logged for whom a call waits."""
 
@@ -81,7 +85,7 @@ class Locks:
             for target in self._targets
         }
         # Sorted, or two calls for the same artifacts could each get the lock that the other one needs, again and again.
-        for target in sorted(targets):
+        for target in sorted(targets)[:_MOST]:
             path = target.state_file(".lock")
             # Only what this call is part of could release this lock, and it waits for this call.
             if path in _lock_files_held.get():

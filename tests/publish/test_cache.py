@@ -674,6 +674,26 @@ def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: p
 
 
 @posix_only
+def test_a_call_may_have_more_artifacts_than_a_process_may_open_files(repository: Repository, out: pathlib.Path) -> None:
+    repository.commit(
+        step="""\
+import pathlib, resource
+from pyrepro import Artifact
+
+@Artifact("outpaths", config={}, cache=True)
+def save(outpaths):
+    for path in outpaths:
+        pathlib.Path(path).touch()
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+print(len(save([f"{number}.txt" for number in range(200)])))
+"""
+    )
+    done = repository.run(repository.path / "step.py", cwd=out)
+    assert (done.stdout, done.stderr) == ("200\n", "")
+
+
+@posix_only
 def test_where_the_file_system_has_no_locks_calls_may_compute_twice(
     step: Step, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,8 +15,8 @@ from pyrepro._publish.held import hold
 _logger = logging.getLogger("pyrepro")
 
 _under_way: contextvars.ContextVar[frozenset[Locks]] = contextvars.ContextVar("under_way", default=frozenset())
-"""The locks of this call and of the calls that it is part of. A task or a thread that one of them has left running still
-has its locks here when it has ended: they hold nothing then."""
+"""The locks of this call and of the calls that it is part of. A task that one of them has left running still has its
+locks here when it has ended: they hold nothing then."""
 
 _warned_of: set[str] = set()
 """What was said of directories whose file system has no locks, and of locks that are not permitted."""

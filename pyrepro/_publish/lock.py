@@ -14,13 +14,16 @@ from pyrepro._publish.held import hold
 
 _logger = logging.getLogger("pyrepro")
 
-_lock_files_held: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
-    "lock_files_held", default=frozenset()
-)
-"""The lock files of this call and of the calls that it is part of."""
+_under_way: contextvars.ContextVar[frozenset[Locks]] = contextvars.ContextVar("under_way", default=frozenset())
+"""The locks of this call and of the calls that it is part of. A task that one of them has left running still has its
+locks here when it has ended: they hold nothing then."""
 
 _warned_of: set[str] = set()
 """What was said of directories whose file system has no locks, and of locks that are not permitted."""
+
+_MOST = 64
+"""How many of the artifacts of one call are locked: each costs an open file, of which a process may have as few as 256.
+Calls that make the same have the same first ones."""
 
 _PATIENCE = 5.0
 """Seconds after which it is logged for whom a call waits."""
@@ -68,10 +71,10 @@ class Locks:
 
     def release(self) -> None:
         """Let other calls make the artifacts."""
-        for path, release in self._held.items():
-            _lock_files_held.set(_lock_files_held.get() - {path})
+        for release in self._held.values():
             release()
         self._held = {}
+        _under_way.set(_under_way.get() - {self})
 
     def _acquire(self) -> Target | None:
         """Acquire all locks or none, except where there are none; the artifact whose lock another call holds."""
@@ -81,23 +84,19 @@ class Locks:
             for target in self._targets
         }
         # Sorted, or two calls for the same artifacts could each get the lock that the other one needs, again and again.
-        for target in sorted(targets):
+        for target in sorted(targets)[:_MOST]:
             path = target.state_file(".lock")
+            # Only what this call is part of could release this lock, and it waits for this call.
+            if any(path in locks._held for locks in _under_way.get()):
+                raise RuntimeError(
+                    f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
+                    f"itself; pass another path"
+                )
             self.directories[target.directory] = mode = make_state_directory(target.directory)
             try:
                 release = hold(path, mode, _signature())
-            except (BlockingIOError, TimeoutError):
-                self.release()
-                # Only what this call is part of could release this lock, and it waits for this call. Asked when it is
-                # held: what a call started may outlive it.
-                if path in _lock_files_held.get():
-                    raise RuntimeError(
-                        f"{self._maker} was called for {target.path} by the call that is making it, and would wait for "
-                        f"itself; pass another path"
-                    ) from None
-                return target
-            except FileNotFoundError:
-                # Who held it has just unlinked it, or removed the state directory.
+            except (BlockingIOError, TimeoutError, FileNotFoundError):
+                # FileNotFoundError: who held it has just unlinked it, or removed the state directory.
                 self.release()
                 return target
             except PermissionError as error:
@@ -107,7 +106,7 @@ class Locks:
                 _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:
                 self._held[path] = release
-                _lock_files_held.set(_lock_files_held.get() | {path})
+                _under_way.set(_under_way.get() | {self})
         return None
 
 

@@ -628,6 +628,34 @@ def test_tasks_that_call_at_once_run_it_once_and_the_loop_goes_on(repository: Re
     assert len(ticks) >= 5
 
 
+def test_what_a_call_left_running_may_make_its_artifact_again_when_that_call_has_ended(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    async def main() -> list[str]:
+        has_ended = asyncio.Event()
+        later: list[asyncio.Task[str]] = []
+        runs = []
+
+        @Artifact("outpath", repo=repository.path, cache=True, ignore=("again", "later"))
+        async def save(outpath: str) -> None:
+            runs.append(1)
+            pathlib.Path(outpath).write_text(f"run {len(runs)}")
+            if len(runs) == 1:
+                later.append(asyncio.create_task(again()))
+
+        async def again() -> str:
+            await has_ended.wait()
+            return await save.refresh("foo.txt")  # type: ignore[no-any-return]
+
+        paths = [await save("foo.txt")]
+        has_ended.set()
+        return [*paths, await later[0]]
+
+    path, same = asyncio.run(main())
+    assert path == same
+    assert pathlib.Path(path).read_text() == "run 2"
+
+
 def test_the_next_one_in_line_computes_when_the_first_fails(repository: Repository, out: pathlib.Path) -> None:
     asked, runs = [], []
 
@@ -686,6 +714,28 @@ def test_a_cancelled_task_lets_the_next_one_go_on(repository: Repository, out: p
 
     assert asyncio.run(main()) == save.tagged(out / "foo.txt")
     assert len(runs) == 2
+
+
+@posix_only
+def test_a_call_may_have_more_artifacts_than_a_process_may_open_files(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    repository.commit(
+        step="""\
+import pathlib, resource
+from pyrepro import Artifact
+
+@Artifact("outpaths", config={}, cache=True)
+def save(outpaths):
+    for path in outpaths:
+        pathlib.Path(path).touch()
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+print(len(save([f"{number}.txt" for number in range(200)])))
+"""
+    )
+    done = repository.run(repository.path / "step.py", cwd=out)
+    assert (done.stdout, done.stderr) == ("200\n", "")
 
 
 @posix_only

@@ -9,33 +9,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import os
 import sys
-import time
 import types
 from _thread import get_ident
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
-from pyrepro._code.caches import doubtful_cache, is_cache_of
 from pyrepro._code.links import are_plainly_installed, followed, leads_out
+from pyrepro._code.load import Load, fingerprint_of
 from pyrepro._code.start import real_path
 from pyrepro._paths import is_plainly_installed
-
-Fingerprint = tuple[int, int, int, int, int]
-"""Device, inode, size, and the times of modification and of change in nanoseconds."""
-
-TICK = 10_000_000
-"""Nanoseconds: the kernel counts the starts of processes and the changes of files in ticks of a coarse clock."""
-
-_COARSE = 2_000_000_000
-"""Nanoseconds: where files keep whole seconds alone, of which FAT keeps every second one."""
-
-_LARGEST_HASHED = 2**26
-"""Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
-
 
 # Not vars(), which makes a module load that LazyLoader has put off.
 namespace_of_module: Any = vars(types.ModuleType)["__dict__"].__get__
@@ -45,105 +30,6 @@ def namespace_of(module: object) -> dict[str, Any]:
     """The namespace of a module; empty of what stands in sys.modules and is none, or only says so."""
     # Not isinstance, which mocks of modules pass.
     return namespace_of_module(module) or {} if issubclass(type(module), types.ModuleType) else {}
-
-
-class Load:
-    """One load of a module: what stood in its file just before.
-
-    Args:
-        file: the file, or the archive that holds it.
-        spec: the spec that it was loaded with; the module itself where it has none, as the program has.
-        cached: the compiled cache that Python may take instead of the source, or None.
-        links: the links over which it was found, and what each of them said.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-
-    __slots__ = (
-        *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_executed", "is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec"),
-        "thread",
-    )
-
-    def __init__(
-        self, file: str, spec: Any, *, cached: str | None = None, links: Mapping[str, str] = types.MappingProxyType({})
-    ) -> None:
-        self.file, self.spec, self.links = file, spec, links
-        # A link on the way may lead to another file the next time: that is another load of the same module.
-        self.found_at: str = getattr(spec, "origin", None) or file
-        self.noted_at = time.time_ns()
-        self.is_import = False  # whether it is executed as soon as it is found
-        self.is_executed = False  # whether its loader was seen to make code of it
-        self.mixed = ""  # why no source is known to hold all that runs
-        self.is_run = False  # whether as a program, by runpy, whatever sys.modules has under its name
-        self.thread = get_ident()
-        self.order = _next_order(self.noted_at)
-        self.is_reload = False  # whether into the module object that was there
-        self.during: frozenset[str] = frozenset()  # the modules whose bodies ran, where it was not the first load
-        self.gap = ""  # an id, where the loads just before this one are not known
-        self.is_confirmed = False  # whether Python has read the file, too, while it was the same
-        self.content: bytes | None = None  # None of what is not kept: extension modules and archives
-        self.digest: bytes | None = None  # of those
-        self.doubtful_cache: bytes | None = None
-        if file.endswith((".py", ".pyw", ".pyc")):
-            with open(file, "rb", buffering=0) as opened:
-                status = os.fstat(opened.fileno())
-                self.content = opened.read()
-        else:
-            status = os.stat(file)
-            self.digest = digest_of(file)
-        self.mode = status.st_mode
-        self.fingerprint = fingerprint_of(status)
-        if cached is not None and self.content is not None:
-            self.doubtful_cache = doubtful_cache(cached, status)
-
-    def is_of(self, status: os.stat_result) -> bool:
-        """Whether a status is of the file as it was: what is written in the very tick of the clock changes nothing."""
-        changed = self.fingerprint[4]
-        is_told = self.content is None or self.noted_at > changed + grain_of(changed)
-        return is_told and fingerprint_of(status) == self.fingerprint
-
-    def may_use(self, cache: bytes | None) -> bool:
-        """Whether a compiled cache that Python would take, if there is one, is of this source."""
-        if cache is None or self.content is None:
-            return True
-        return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
-
-
-@functools.lru_cache(maxsize=1000)
-def _digest_of(file: str, fingerprint: Fingerprint) -> bytes | None:
-    import hashlib  # for archives and extension modules of the user's own only
-
-    with open(file, "rb") as opened:
-        digest = hashlib.sha256(opened.read()).digest()
-        return digest if fingerprint_of(os.fstat(opened.fileno())) == fingerprint else None
-
-
-def digest_of(file: str) -> bytes | None:
-    """The SHA-256 digest of a file, None where it is large or is written meanwhile."""
-    status = os.stat(file)
-    return _digest_of(file, fingerprint_of(status)) if status.st_size <= _LARGEST_HASHED else None
-
-
-_last_order = 0
-
-
-def _next_order(now: int) -> int:
-    """A place in the order of all loads: the time, also where the clock stands still or is set back."""
-    global _last_order
-    _last_order = max(now, _last_order + 1)
-    return _last_order
-
-
-def grain_of(time: int) -> int:
-    """How long after a time a file may have been written that gives it as that of its last change."""
-    return TICK if time % 1_000_000_000 else _COARSE
-
-
-def fingerprint_of(status: os.stat_result) -> Fingerprint:
-    """What is another when a file was written, replaced, or given other times."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Finder:

@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder, SourceFileLoader
 from typing import Any
 
 from pyrepro._code import consoles, imports, modules, process
+from pyrepro._code.load import Load
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import STARTED
 from pyrepro._paths import is_plainly_installed
@@ -62,7 +63,7 @@ def runs_of(function: object) -> list[LoadedModule]:
 
 def _get_code(loader: SourceFileLoader, fullname: str) -> Any:
     """The code that a loader makes of its file, noted: whoever loads by hand asks no finder."""
-    loads: list[imports.Load] = []
+    loads: list[Load] = []
     # Nothing is loaded less because of this.
     with contextlib.suppress(Exception):
         caller = sys._getframe(1)

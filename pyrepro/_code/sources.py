@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Union
 
 from pyrepro._code import consoles, imports, modules
 from pyrepro._code.caches import compiled, is_magic
-from pyrepro._code.imports import TICK, Load, grain_of
 from pyrepro._code.links import followed, is_any_behind_links
+from pyrepro._code.load import TICK, Load, digest_of, grain_of
 from pyrepro._code.modules import LoadedModule, module_bodies
 from pyrepro._code.start import IMPORTED, STARTED, real_path
 from pyrepro._value import Value
@@ -189,7 +189,7 @@ def _counted(module: LoadedModule, bodies: Bodies) -> Counted:
         has_run = type(module.module) is types.ModuleType
         return _unknown_load(module, load, "and is loaded at its first use, which was not seen") if has_run else None
     if load.content is None:
-        if load.digest is not None and status is not None and imports.digest_of(module.file) == load.digest:
+        if load.digest is not None and status is not None and digest_of(module.file) == load.digest:
             return None  # touched, or written with the same bytes
         return _unknown_load(module, load, "and what such files held is not kept")
     content = _content_of(module.file)

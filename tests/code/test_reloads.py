@@ -12,6 +12,7 @@ from test_session import execute
 from test_what_runs import WAITS, Alive, tag, timeless
 
 from pyrepro._code import imports
+from pyrepro._code.load import Load
 from pyrepro._code.reloads import History, SourceLoad, left_behind, read_body
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the kernel's client are not ours
@@ -375,9 +376,9 @@ def test_ten_thousand_loads_keep_the_first_and_the_last_few(tmp_path: Path, monk
     monkeypatch.setattr(imports, "_loaded_otherwise", set())
     file = tmp_path / "helper.py"
 
-    def load(content: str, *, is_reload: bool = True) -> imports.Load:
+    def load(content: str, *, is_reload: bool = True) -> Load:
         file.write_text(content)
-        one = imports.Load(str(file), object())
+        one = Load(str(file), object())
         one.is_import, one.is_reload = True, is_reload
         imports._keep("helper", one)
         return one

@@ -362,8 +362,11 @@ def _targets_of(paths: Mapping[str, Any]) -> list[Target]:
             return [] if argument is None else [target_of(argument)]
     found = {}
     for name, argument in paths.items():
-        items = paths_in(argument)
+        # None is no path, but takes a place: the function writes to the others what it would write with it.
+        items = argument if isinstance(argument, (list, tuple)) else [argument]
         for number, path in enumerate(items):
+            if path is None:
+                continue
             place = f"[{number}] of {len(items)}" if len(items) > 1 else ""
             role = f"{name}{place}" if len(paths) > 1 or place else ""
             target = target_of(path)._replace(role=role)

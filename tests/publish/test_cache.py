@@ -108,6 +108,21 @@ def test_several_keywords_give_the_same_dict_as_tagged_and_a_partial_set_is_a_mi
     assert len(runs) == 2
 
 
+def test_none_takes_a_place_among_the_paths(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpaths", repo=repository.path, cache=True)
+    def save(outpaths: list[str | None]) -> None:
+        for number, path in enumerate(outpaths):
+            if path is not None:
+                pathlib.Path(path).write_text(f"{number} of {len(outpaths)}")
+
+    foo, texts = str(out / "foo.txt"), []
+    for outpaths in ([foo, None], [None, foo], [foo]):
+        [path] = filter(None, save(outpaths))
+        texts.append(pathlib.Path(path).read_text())
+    assert texts == ["0 of 2", "1 of 2", "0 of 1"]
+    assert save([None, None]) == [None, None]
+
+
 def test_two_paths_in_the_other_order_are_made_again(
     repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

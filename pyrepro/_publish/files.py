@@ -243,6 +243,9 @@ def _repoint_link(link: str, staged: str, final: str) -> None:
     if os.path.isabs(target) == is_staged:
         moved_aim = os.path.join(final, os.path.relpath(aim, staged)) if is_staged else aim
         moved_place = os.path.join(final, os.path.relpath(place, staged))
+        # Written for where it will be, by a function that knows that place, and not this one.
+        if not os.path.lexists(aim) and os.path.lexists(os.path.normpath(os.path.join(moved_place, target))):
+            return
         # Beside it first, so that a failure leaves the link as it was.
         new_link = os.path.join(os.path.dirname(link), os.urandom(8).hex())
         os.symlink(moved_aim if os.path.isabs(target) else os.path.relpath(moved_aim, moved_place), new_link)

@@ -145,6 +145,24 @@ def test_a_log_that_cannot_be_moved_aside_keeps_the_new_database_out(
     assert numbers_in(path) == [1, 2]
 
 
+def test_who_has_an_older_database_open_does_not_keep_others_from_the_new_one(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    path = Step(repository, cache=True).save(out / "numbers.db")
+    program = KILLED_WRITER.replace("os._exit(0)", "print(flush=True); input()")
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        Step(repository, cache=True).save.refresh(out / "numbers.db")
+        # Not with the index of the log that the writer holds, which would be an I/O error.
+        assert numbers_in(path) == [1]
+        writer.communicate(b"\n")
+    [aside] = out.glob("*.db~*Z")
+    assert (numbers_in(aside), numbers_in(path)) == ([1, 2], [1])
+
+
 def test_a_database_that_is_being_read_is_found(repository: Repository, out: pathlib.Path) -> None:
     step = Step(repository, cache=True)
     path = step.save(out / "numbers.db")

@@ -832,6 +832,25 @@ def test_an_empty_directory_that_is_there_already_keeps_its_mode(
 
 
 @posix_only
+@posix_only
+@pytest.mark.parametrize("option", ["atomic", "cache"])
+def test_a_relative_link_that_was_written_for_where_it_will_be_leads_there(
+    option: str, repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, **{option: True})
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        (outpath / "input").symlink_to("../../raw.csv")
+        # As os.path.relpath gives it from where the function writes.
+        (outpath / "nothing").symlink_to("../../../later.csv")
+
+    write(out.parent / "raw.csv", "raw data")
+    save(out / "model")
+    [path] = out.glob("model-*")
+    assert (path / "input").read_text() == "raw data"
+    assert os.readlink(path / "nothing") == "../later.csv"
+
+
 def test_what_is_linked_to_what_is_there_already_is_in_place(
     repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

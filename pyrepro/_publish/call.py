@@ -150,7 +150,15 @@ class PublishedCall:
     def __enter__(self) -> PublishedCall:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        # As the command-line functions of click and argparse end: nothing else would say that the work is lost.
+        if isinstance(error, SystemExit) and not error.code and (lost := self._publication.staged_outputs()):
+            _logger.warning(
+                "%s ended with sys.exit(), which may be too early, so what it wrote is removed: %s; let it return, or "
+                "catch SystemExit in it",
+                self._naming.name,
+                ", ".join(lost),
+            )
         self._publication.close()
 
     def wait_for_lock(self) -> Iterator[None]:

@@ -129,6 +129,12 @@ class Publication:
                 return {}
         return {target.name: source.target for target, source in sources.items()}
 
+    def staged_outputs(self) -> list[str]:
+        """The names of what the function has written so far, and this process would publish."""
+        if self._process != os.getpid() or self._has_returned:
+            return []
+        return [os.path.basename(path) for place in self._places.values() for path in _left_in(place.staging)]
+
     def unstage(self) -> None:
         """Remove what is staged, which was not worth the keeping."""
         for place in self._places.values():

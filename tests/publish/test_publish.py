@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -317,6 +318,59 @@ def test_nothing_is_left_of_a_call_that_raises(
     with pytest.raises(error):
         save("foo.txt")
     assert files(out) == {}
+
+
+@pytest.mark.parametrize("status", [None, 0])
+def test_a_function_that_exits_as_if_all_were_well_is_told_what_is_removed(
+    status: int | None, repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        append(outpath, "hours of work")
+        sys.exit(status)
+
+    with pytest.raises(SystemExit):
+        save("foo.txt")
+    assert caplog.messages == [
+        f"{save.__qualname__} ended with sys.exit(), which may be too early, so what it wrote is removed: "
+        f"foo-{name}.txt; let it return, or catch SystemExit in it"
+    ]
+    assert files(out) == {}
+
+
+def test_a_function_that_exits_before_it_wrote_or_with_an_error_is_told_nothing(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True, ignore="write")
+    def save(outpath: str, write: bool) -> None:
+        if write:
+            append(outpath, "half a fi")
+        sys.exit(int(write))
+
+    for write in (False, True):
+        with pytest.raises(SystemExit):
+            save("foo.txt", write)
+    assert caplog.messages == []
+
+
+@posix_only
+def test_a_forked_child_that_exits_is_told_nothing(repository: Repository) -> None:
+    repository.commit(
+        step="""\
+import os, pathlib, sys
+from pyrepro import Artifact
+
+@Artifact("outpath", atomic=True)
+def save(outpath):
+    pathlib.Path(outpath).write_text("good job")
+    if os.fork() == 0:
+        sys.exit()
+    os.wait()
+
+save("foo.txt")
+"""
+    )
+    assert repository.run("step.py").stderr == ""
 
 
 def test_an_older_artifact_survives_a_call_that_raises(repository: Repository, out: pathlib.Path, name: str) -> None:

@@ -13,7 +13,10 @@ from collections.abc import Container
 from pyrepro._publish.files import free_name, move_away
 
 SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
-_LOGS = ("-wal", "-journal", ".wal")
+_LOGS = ("-wal", ".wal")
+_JOURNALS = (*_LOGS, "-journal")
+"""What an engine reads into whatever database it stands beside; the last takes back what was not committed."""
+
 LOCKS = ("-shm", "-lock")
 """Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
 
@@ -24,27 +27,28 @@ def is_lock(name: str, names: Container[str]) -> bool:
 
 
 def logs_of(path: str) -> dict[str, os.stat_result]:
-    """The endings of the logs beside a database, which hold what was written to it and is not in it yet.
+    """The endings of the logs beside a database, which hold what was committed to it and is not in it yet."""
+    return _with_content(path, _LOGS)
 
-    An engine that opens the database merges them, also into another that has taken its place. One that is empty is
-    kept by whoever reads.
-    """
+
+def _with_content(path: str, endings: tuple[str, ...]) -> dict[str, os.stat_result]:
     found = {}
-    for ending in _LOGS if path.lower().endswith(SUFFIXES) else ():
+    for ending in endings if path.lower().endswith(SUFFIXES) else ():
         # OSError: as mostly, there is none.
         with contextlib.suppress(OSError):
             found[ending] = os.stat(path + ending)
+    # One that is empty is kept by whoever reads.
     return {ending: status for ending, status in found.items() if status.st_size}
 
 
 def kept_beside(name: str) -> list[str]:
     """The names of what engines may leave beside a database."""
-    return [name + ending for ending in (*_LOGS, *LOCKS)] if name.lower().endswith(SUFFIXES) else []
+    return [name + ending for ending in (*_JOURNALS, *LOCKS)] if name.lower().endswith(SUFFIXES) else []
 
 
 def would_merge(path: str, staged: str) -> bool:
-    """Whether an engine would merge a log that is at a path into the database that takes the place of what is there."""
-    return any(not os.path.lexists(staged + ending) for ending in logs_of(path))
+    """Whether an engine would merge what it has left at a path into the database that takes the place of that one."""
+    return any(not os.path.lexists(staged + ending) for ending in _with_content(path, _JOURNALS))
 
 
 def move_aside(path: str) -> str:

@@ -56,32 +56,6 @@ def changes_in_files(
     }
 
 
-def refuse_unread(top: str, said: Iterable[tuple[bytes, str]]) -> None:
-    """Refuse a reading in which git could not look at a file: it takes that for unchanged.
-
-    Args:
-        top: the top directory of the work tree.
-        said: what git has said, of which paths.
-
-    Raises:
-        CodeStateError: that is the reason why it could not look at one.
-    """
-    for path, reason in said:
-        file = on_disk(top, path)
-        # Looked at, too, where the process has set another language than that of git's words.
-        _mode_at(top, file)
-        if reason in map(os.strerror, errno.errorcode):
-            raise _unread(top, file, reason)
-
-
-def _unread(top: str, file: str, reason: str) -> CodeStateError:
-    return CodeStateError(
-        f"whether {file} was changed cannot be determined: {reason}; make {shlex.join(['ls', '-l', file])} work, or "
-        f"declare the state with PYREPRO_CODE_STATE",
-        work_tree=top,
-    )
-
-
 def _mode_at(top: str, file: str) -> int | None:
     """The mode of what stands at a path of a work tree, None where nothing does.
 
@@ -93,7 +67,13 @@ def _mode_at(top: str, file: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _unread(top, file, str(error.strerror)) from error
+        if error.errno == errno.ELOOP:  # behind a link that leads to itself
+            return None
+        raise CodeStateError(
+            f"whether {file} was changed cannot be determined: {error.strerror}; make {shlex.join(['ls', '-l', file])} "
+            f"work, or declare the state with PYREPRO_CODE_STATE",
+            work_tree=top,
+        ) from error
 
 
 def _differs_in_line_ends(top: str, path: bytes, committed: Entry, hashed: Entry) -> bool:

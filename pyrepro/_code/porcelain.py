@@ -49,13 +49,12 @@ class Index:
         return {entry[2:]: entry[:1] in b"Ss" for entry in listed if entry[:2] not in ordinary}
 
 
-def parse_unread(words: bytes, index: Index) -> list[tuple[bytes, str]]:
-    """The paths of the index of which ``git status`` said something beside its output, and what.
+def parse_words(words: bytes, index: Index) -> list[bytes]:
+    """The paths of the index of which ``git status`` said something beside its output.
 
-    Of a file that it could not look at it says why, leaves it out, and succeeds. A clean filter may say anything.
+    What it could not look at it leaves out, says so, and succeeds. A clean filter may say anything.
     """
-    said = (line.rpartition(b": ") for line in words.splitlines())
-    return [(path, reason.decode(errors="replace")) for path, _, reason in said if path in index]
+    return [path for line in words.splitlines() if (path := line.rpartition(b": ")[0]) in index]
 
 
 def parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list[bytes]]:

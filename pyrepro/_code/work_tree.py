@@ -20,7 +20,6 @@ from pyrepro._code.entries import (
     in_portions,
     is_populated,
     on_disk,
-    refuse_unread,
 )
 from pyrepro._code.git import finish_git, finish_git_with_words, run_git, start_git
 from pyrepro._code.porcelain import (
@@ -33,7 +32,7 @@ from pyrepro._code.porcelain import (
     parse_differences,
     parse_entries,
     parse_status,
-    parse_unread,
+    parse_words,
 )
 from pyrepro._code.repository import bytes_of, git_directories
 from pyrepro._code.sources import Sources, Unknown, are_links_as_then, counted, left_behind, running_bodies
@@ -131,7 +130,7 @@ def _read_once(top: str, loaded_now: Callable[[], Sources], before: _GitStamp, o
         tracked = {path for path in loaded if path in index}
         hidden.update(dict.fromkeys(_touched_since(top, before, tracked), False))
         output, words = finish_git_with_words(status)
-        refuse_unread(top, parse_unread(words, index))
+        hidden.update(dict.fromkeys(parse_words(words, index), False))
         commit, committed, unmerged = parse_status(output, top)
     if hidden or os.path.lexists(os.path.join(top, ".gitmodules")):
         output = run_git(top, ["ls-files", "--stage", "-z"])

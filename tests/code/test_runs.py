@@ -100,8 +100,10 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("cells", CELLS)
-@pytest.mark.parametrize("file", CONSTANTS)
+@pytest.mark.parametrize(
+    ("file", "cells"),
+    [*(("defs.py", cells) for cells in CELLS), ("defs.ipy", "after pyrepro"), ("defs.ipynb", "before pyrepro")],
+)
 def test_constants_that_a_session_runs_are_a_change_until_they_are_committed(
     repository: Repository, file: str, cells: str
 ) -> None:

@@ -348,8 +348,8 @@ def lookups(directory: Path) -> list[Row]:
             (out / f".pyrepro/markers/{number:032}.json").write_text(marker)
             (out / f".pyrepro/markers/{number:032}.key").write_text(target.name)
         today = target._replace(name=f"foo-{'3' * 12}-{'1' * 12}.txt")
-        cases[str(amount)] = partial(reusable, today, f"{'3' * 12}-{'1' * 12}", origin, "")
-        assert cases[str(amount)]() is not None
+        cases[str(amount)] = partial(reusable, [today], f"{'3' * 12}-{'1' * 12}", origin, "")
+        assert cases[str(amount)]()
     median = side_by_side(cases, rounds=100, number=100)
     return [Row("looking up by code key among 100,000 markers", "among 10", median["100000"] / median["10"], "≤ 1.2")]
 

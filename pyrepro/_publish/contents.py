@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro._paths import is_inside
-from pyrepro._publish.databases import LOCKS, SUFFIXES, is_lock, logs_of
+from pyrepro._publish.databases import is_database, is_lock, logs_of
 from pyrepro.errors import ConfigError
 
 Fingerprint = list[int]
@@ -31,8 +31,7 @@ def fingerprints_of(directory: str, parts: Collection[str], *, is_staged: bool =
     """
     found: dict[str, Fingerprint] = {}
     for part in parts:
-        # Here, too, what is asked: this is on the way of every hit.
-        if part.endswith(LOCKS) and is_lock(part, parts):
+        if is_lock(part, parts):
             continue
         path = directory + part
         try:
@@ -41,7 +40,7 @@ def fingerprints_of(directory: str, parts: Collection[str], *, is_staged: bool =
             continue  # it is gone
         if stat.S_ISREG(status.st_mode):
             found[part] = _fingerprint(status)
-            if part.lower().endswith(SUFFIXES):
+            if is_database(part):
                 found |= {part + ending: _fingerprint(log) for ending, log in logs_of(path).items()}
             continue
         if is_staged and stat.S_ISLNK(status.st_mode):

@@ -12,18 +12,23 @@ from collections.abc import Container
 
 from pyrepro._publish.files import free_name, move_away
 
-SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
+_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
 _LOGS = ("-wal", ".wal")
 _JOURNALS = (*_LOGS, "-journal")
 """What an engine reads into whatever database it stands beside; the last takes back what was not committed."""
 
-LOCKS = ("-shm", "-lock")
+_LOCKS = ("-shm", "-lock")
 """Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
 
 
 def is_lock(name: str, names: Container[str]) -> bool:
     """Whether a file, one of some, says nothing of what a database among them holds: reading it changes the file."""
-    return name.endswith(LOCKS) and name.rpartition("-")[0] in names
+    return name.endswith(_LOCKS) and name.rpartition("-")[0] in names
+
+
+def is_database(name: str) -> bool:
+    """Whether a file is a database, by its name: to look into every file would cost each call a reading."""
+    return name.lower().endswith(_SUFFIXES)
 
 
 def logs_of(path: str) -> dict[str, os.stat_result]:
@@ -33,7 +38,7 @@ def logs_of(path: str) -> dict[str, os.stat_result]:
 
 def _with_content(path: str, endings: tuple[str, ...]) -> dict[str, os.stat_result]:
     found = {}
-    for ending in endings if path.lower().endswith(SUFFIXES) else ():
+    for ending in endings:
         # OSError: as mostly, there is none.
         with contextlib.suppress(OSError):
             found[ending] = os.stat(path + ending)
@@ -43,12 +48,13 @@ def _with_content(path: str, endings: tuple[str, ...]) -> dict[str, os.stat_resu
 
 def kept_beside(name: str) -> list[str]:
     """The names of what engines may leave beside a database."""
-    return [name + ending for ending in (*_JOURNALS, *LOCKS)] if name.lower().endswith(SUFFIXES) else []
+    return [name + ending for ending in (*_JOURNALS, *_LOCKS)] if is_database(name) else []
 
 
 def would_merge(path: str, staged: str) -> bool:
     """Whether an engine would merge what it has left at a path into the database that takes the place of that one."""
-    return any(not os.path.lexists(staged + ending) for ending in _with_content(path, _JOURNALS))
+    left = _with_content(path, _JOURNALS) if is_database(path) else {}
+    return any(not os.path.lexists(staged + ending) for ending in left)
 
 
 def move_aside(path: str) -> str:

@@ -90,8 +90,10 @@ def hold(path: str, mode: int | None, signature: bytes = b"") -> Callable[..., N
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
-        except OSError:  # there are no locks, so nobody holds it, and nobody else would remove it
-            unlink_if_possible(path)
+        except OSError:  # there are no locks
+            # What was to be made, and nobody else would remove. Who else left a file there cannot be told now.
+            if mode is not None:
+                unlink_if_possible(path)
             raise
         status = os.fstat(descriptor)
         # Who held it before may have unlinked it since it was opened, and others lock a new file of this name.

@@ -215,6 +215,27 @@ def test_where_there_are_no_locks_nothing_is_left_to_remove(
     assert [path.split("-")[0] for path in files(out)] == ["bar"]
 
 
+@pytest.mark.parametrize("suffix", [".call", ".lock"])
+def test_where_there_are_no_locks_the_file_of_a_call_that_may_be_under_way_stays(
+    publish: Any, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    import fcntl
+
+    def no_locks(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    lock_file = out / ".pyrepro" / f"{'0123456789abcdef' * (2 if suffix == '.lock' else 1)}{suffix}"
+    lock_file.parent.mkdir()
+    lock_file.touch()
+    os.utime(lock_file, (1e9, 1e9))
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", no_locks)
+        publish("bar.txt")
+        assert lock_file.exists()
+    publish("bar.txt")
+    assert not lock_file.exists()
+
+
 def test_where_there_are_no_locks_a_cached_call_leaves_its_marker_alone(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,9 +170,8 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     changed = marker.changed_files(target.directory)
     if changed and not os.path.lexists(target.path):
         return f"{target.path} was removed"
-    check_maker(marker, maker, target)
-    if marker.role != target.role:
-        return other_role(marker, target)
+    if (why := why_another(marker, maker, target)) is not None:
+        return why
     if (changed or known.is_fresh) and (changed := _changed_content(known, marker, target, is_copy=bool(changed))):
         return f"changed since it was made: {first_of(target.directory + name for name in sorted(changed))}"
     if sidecar_suffix and not os.path.exists(target.path + sidecar_suffix):
@@ -180,8 +179,11 @@ def _why_not_completed(maker: str, target: Target, sidecar_suffix: str) -> str |
     return None
 
 
-def check_maker(marker: Marker, maker: str, target: Target) -> None:
-    """Refuse to take an artifact that another function completed for a function's own.
+def why_another(marker: Marker, maker: str, target: Target) -> str | None:
+    """Why an artifact that is complete is not the one that a function would write; None if it is.
+
+    The function may take its path for another one than it did: two paths in the other order, or a list of another
+    length, name what holds something else under the same tag.
 
     Raises:
         ArtifactMismatchError: it is another function's.
@@ -194,13 +196,8 @@ def check_maker(marker: Marker, maker: str, target: Target) -> None:
             path=path,
             maker=marker.origin.maker,
         )
-
-
-def other_role(marker: Marker, target: Target) -> str:
-    """Why an artifact that is complete must be made: the function takes its path for another one than it did.
-
-    Two paths in the other order, or a list of another length, name what holds something else under the same tag.
-    """
+    if marker.role == target.role:
+        return None
     return f"{target.path} was written as {marker.role or 'the only path'}, not as {target.role or 'the only path'}"
 
 

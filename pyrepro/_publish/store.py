@@ -11,7 +11,7 @@ from pyrepro._config.file_hash import LEFT_OUT
 from pyrepro._paths import split_text
 from pyrepro._publish.contents import Fingerprint
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import NOTHING_THERE, Marker, check_maker, first_of, other_role
+from pyrepro._publish.marker import NOTHING_THERE, Marker, first_of, why_another
 from pyrepro._publish.marker_files import key_name, marker_name, newest_name
 from pyrepro._stores import Requests, Told, reached
 from pyrepro._tag import split_suffix
@@ -53,9 +53,8 @@ class Store(Requests):
         found, has_sidecar = self._found_with_sidecar(marker, sidecar_suffix)
         if not found:
             return f"{target.path} was removed"
-        check_maker(marker, maker, target)
-        if marker.role != target.role:
-            return other_role(marker, target)
+        if (why := why_another(marker, maker, target)) is not None:
+            return why
         changed = changed_names(marker.files, found)
         if changed:
             return f"changed since it was made: {first_of(target.directory + name for name in changed)}"

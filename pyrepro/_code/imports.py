@@ -188,12 +188,12 @@ def note_run(file: Any, module: Any) -> Load:
     return load
 
 
-def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
+def note_execution(loader: SourceFileLoader, asking: types.FrameType) -> list[Load]:
     """Note what a loader is about to make code of.
 
     Args:
         loader: the loader.
-        module: the module in which the code will run, None where that is not known.
+        asking: the frame that asks it for the code, which tells in which module that will run.
 
     Returns:
         The loads that are to be confirmed when it has done so.
@@ -219,6 +219,7 @@ def note_execution(loader: SourceFileLoader, module: Any) -> list[Load]:
     load.is_executed = True
     loads = [load, _copied(load)]
     _keep_run(load)
+    module: Any = asking.f_locals.get("module") if asking.f_code.co_name == "exec_module" else None
     spec = namespace_of(module).get("__spec__")
     if spec is not None:
         keep_unseen(loader.name, module, spec, loads[1], load.order)

@@ -66,9 +66,7 @@ def _get_code(loader: SourceFileLoader, fullname: str) -> Any:
     loads: list[Load] = []
     # Nothing is loaded less because of this.
     with contextlib.suppress(Exception):
-        caller = sys._getframe(1)
-        module = caller.f_locals.get("module") if caller.f_code.co_name == "exec_module" else None
-        loads = imports.note_execution(loader, module)
+        loads = imports.note_execution(loader, sys._getframe(1))
     code = _get_code_of_loader(loader, fullname)
     for load in loads:
         imports.confirm(load)

@@ -259,8 +259,7 @@ class Tracker:
 
     def _become_unknown(self, message: str, error: Exception) -> None:
         """Take a name that no other state shares, where work is done and must not be lost."""
-        top = self.work_tree or ""
-        loaded = [one for one in modules.loaded_modules() if is_inside(one.file, top)]
+        loaded = _modules_inside(self.work_tree, modules.loaded_modules())
         # The same for a call and what it is called with, unless more was loaded meanwhile.
         if self._unknown_since is None or self._unknown_since.others(loaded):
             self._unknown_since = _ModulesThen(_keys_of_modules(), loaded)

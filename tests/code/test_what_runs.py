@@ -75,6 +75,16 @@ class Alive:
         while time.time() < started + 0.05:
             time.sleep(0.01)
 
+    def step(self) -> None:
+        """Let it go on to where it waits next."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(file=self.process.stdin, flush=True)
+        self.line = self.process.stdout.readline()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
     def go_on(self) -> tuple[str, str]:
         """What it prints from here on to its end."""
         return self.process.communicate("\n", timeout=PATIENCE)

@@ -170,13 +170,16 @@ def test_a_database_or_a_file_that_is_still_open_is_warned_of(save: Any, caplog:
     assert second.endswith(f"; {text} is still open")
 
 
-@posix_only
+lists_children = pytest.mark.skipif(
+    not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"),
+    reason="this platform does not list the children of a process",
+)
+
+
+@lists_children
 def test_a_process_that_was_not_waited_for_is_warned_of_if_it_has_the_file_open(
     save: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):
-        pytest.skip("this platform does not list the children of a process")
-
     def copied(path: str) -> None:
         with open(path, "w") as file:
             processes.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file))
@@ -194,12 +197,10 @@ def test_a_process_that_was_not_waited_for_is_warned_of_if_it_has_the_file_open(
             process.communicate()
 
 
-@posix_only
+@lists_children
 def test_a_process_that_was_not_waited_for_is_warned_of_if_it_was_started_with_the_path(
     save: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):
-        pytest.skip("this platform does not list the children of a process")
     waiting = "import sys; sys.stdin.read()"
 
     def started(path: str) -> None:

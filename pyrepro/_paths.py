@@ -9,7 +9,7 @@ import functools
 import operator
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pyrepro._value import Value, replaced
@@ -169,6 +169,12 @@ def is_stream(text: str) -> bool:
     path = os.path.normpath(text)
     # Looked at more closely where it can be one: a pattern is compiled when it is first used.
     return path.lstrip("/").startswith(("dev/", "proc/")) and re.fullmatch(_DEVICE, path) is not None
+
+
+def first_of(texts: Iterable[str]) -> str:
+    """The first ten of some texts, and how many more there are."""
+    every = list(texts)
+    return ", ".join(every[:10]) + (f" and {len(every) - 10} more" if len(every) > 10 else "")
 
 
 def is_url(text: str) -> bool:

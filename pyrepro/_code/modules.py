@@ -12,7 +12,7 @@ import sys
 import time
 import types
 import zipimport
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pyrepro._code import consoles, imports
@@ -206,6 +206,58 @@ def loaded_modules() -> list[LoadedModule]:
         *(LoadedModule(name, _GONE, load.spec, load.file, now) for name, load in gone),
         *map(unseen_run, ran),
     ]
+
+
+_SPEC = itertools.repeat("__spec__")
+
+
+class ModulesThen:
+    """The modules of one moment, to see which of them were loaded since.
+
+    Args:
+        keys: how many modules were loaded then, and the last of them.
+        loaded: those whose code the commit could hold.
+    """
+
+    def __init__(self, keys: tuple[int, str | None, int], loaded: Sequence[LoadedModule]) -> None:
+        self._number, self._last, self._count_of_loads = keys
+        # By identity: specs may be equal. The specs are kept alive, so that no other one gets the same id.
+        self._loads = {module.name: (id(module.spec), type(module.module)) for module in loaded}
+        self._kept_alive = loaded
+        present = [module for module in loaded if type(module.module) is not Gone]
+        self._names = [module.name for module in present]
+        self._modules = [module.module for module in present]
+        self._specs = [module.spec for module in present]
+        # A module that LazyLoader has put off gets another class when it is loaded, and nothing else.
+        self._classes = [type(module.module) for module in present]
+
+    def are_loaded(self) -> bool:
+        """Whether these very modules are loaded now, and no others."""
+        known = sys.modules
+        return (
+            self._number == len(known)
+            and self._last == next(reversed(known), None)
+            and self._count_of_loads == imports.count_of_loads()
+            and (not self._names or self._are_the_same(known))
+        )
+
+    def _are_the_same(self, known: dict[str, types.ModuleType]) -> bool:
+        return (
+            all(map(operator.is_, map(known.get, self._names), self._modules))
+            and all(map(operator.is_, map(type, self._modules), self._classes))
+            and all(
+                map(operator.is_, map(dict.get, map(imports.namespace_of_module, self._modules), _SPEC), self._specs)
+            )
+        )
+
+    def others(self, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
+        """The modules that are not among these, or were loaded again."""
+        return [one for one in loaded if self._loads.get(one.name) != (id(one.spec), type(one.module))]
+
+
+def keys_of_modules() -> tuple[int, str | None, int]:
+    """How many modules are loaded, the last of them, and how many loads were seen."""
+    return len(sys.modules), next(reversed(sys.modules), None), imports.count_of_loads()
 
 
 _numbers = itertools.count()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-import operator
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyrepro import _environ
-from pyrepro._code import imports, modules, process
-from pyrepro._code.modules import LoadedModule
+from pyrepro._code import modules, process
+from pyrepro._code.modules import LoadedModule, ModulesThen, keys_of_modules
 from pyrepro._code.runs import runs_of
 from pyrepro._code.state import (
     CodeState,
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from pyrepro._code.session import TypedCode
 
 _logger = logging.getLogger("pyrepro")
-_SPEC = itertools.repeat("__spec__")
 
 _ATTEMPTS = 10
 _LONG = 50
@@ -46,68 +43,20 @@ _states_warned_of: set[CodeState] = set()
 _unguarded_warned_of: set[tuple[str, ...]] = set()
 
 
-class _ModulesThen:
-    """The modules of one moment, to see which of them were loaded since.
-
-    Args:
-        keys: how many modules were loaded then, and the last of them.
-        loaded: those whose code the commit could hold.
-    """
-
-    def __init__(self, keys: tuple[int, str | None, int], loaded: Sequence[LoadedModule]) -> None:
-        self._number, self._last, self._count_of_loads = keys
-        # By identity: specs may be equal. The specs are kept alive, so that no other one gets the same id.
-        self._loads = {module.name: (id(module.spec), type(module.module)) for module in loaded}
-        self._kept_alive = loaded
-        present = [module for module in loaded if type(module.module) is not modules.Gone]
-        self._names = [module.name for module in present]
-        self._modules = [module.module for module in present]
-        self._specs = [module.spec for module in present]
-        # A module that LazyLoader has put off gets another class when it is loaded, and nothing else.
-        self._classes = [type(module.module) for module in present]
-
-    def are_loaded(self) -> bool:
-        """Whether these very modules are loaded now, and no others."""
-        known = sys.modules
-        return (
-            self._number == len(known)
-            and self._last == next(reversed(known), None)
-            and self._count_of_loads == imports.count_of_loads()
-            and (not self._names or self._are_the_same(known))
-        )
-
-    def _are_the_same(self, known: dict[str, types.ModuleType]) -> bool:
-        return (
-            all(map(operator.is_, map(known.get, self._names), self._modules))
-            and all(map(operator.is_, map(type, self._modules), self._classes))
-            and all(
-                map(operator.is_, map(dict.get, map(imports.namespace_of_module, self._modules), _SPEC), self._specs)
-            )
-        )
-
-    def others(self, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
-        """The modules that are not among these, or were loaded again."""
-        return [one for one in loaded if self._loads.get(one.name) != (id(one.spec), type(one.module))]
-
-
 def _typed_code(name: str, code: types.CodeType) -> TypedCode:
     from pyrepro._code.session import TypedCode  # imported where something was typed
 
     return TypedCode(name, code.co_filename)
 
 
-def _keys_of_modules() -> tuple[int, str | None, int]:
-    return len(sys.modules), next(reversed(sys.modules), None), imports.count_of_loads()
-
-
 def _modules_inside(top: str | None, loaded: Sequence[LoadedModule]) -> list[LoadedModule]:
     return [module for module in loaded if top and (module.original or is_inside(module.file, top))]
 
 
-_NO_MODULES = _ModulesThen((0, None, 0), [])
+_NO_MODULES = ModulesThen((0, None, 0), [])
 
 
-_Observation = tuple["Reading | CodeStateError", _ModulesThen, "Patch | None"]
+_Observation = tuple["Reading | CodeStateError", ModulesThen, "Patch | None"]
 """What was read, the modules that were loaded before it was, and the patch: None without changes or records."""
 
 _observations_of_bodies: dict[types.FrameType, dict[tuple[object, ...], _Observation]] = {}
@@ -156,7 +105,7 @@ class Tracker:
         self._is_allowed = is_allowed
         self._is_too_late_to_refuse = False
         self._was_decorated_here = True
-        self._unknown_since: _ModulesThen | None = None
+        self._unknown_since: ModulesThen | None = None
         self._reading, self._modules, self._patch = self._observe_once_per_body()
         if code and isinstance(self._reading, Reading):
             from pyrepro._code.key import check_code_paths  # where code= is given
@@ -262,7 +211,7 @@ class Tracker:
         loaded = _modules_inside(self.work_tree, modules.loaded_modules())
         # The same for a call and what it is called with, unless more was loaded meanwhile.
         if self._unknown_since is None or self._unknown_since.others(loaded):
-            self._unknown_since = _ModulesThen(_keys_of_modules(), loaded)
+            self._unknown_since = ModulesThen(keys_of_modules(), loaded)
             self._reading, self._patch = unknown_reading(self.reading, str(error)), None
             self._is_too_late_to_refuse = True
             _logger.error(message, self.qualname, error)
@@ -341,11 +290,11 @@ class Tracker:
         return observations[key]
 
     def _observe(self) -> _Observation:
-        keys = _keys_of_modules()
+        keys = keys_of_modules()
         try:
             reading, patch = self._with_patch(lambda: read_code(self._files, self._repo, self._typed, self._runs))
             warn_of_uncovered_code(reading)
-            return reading, _ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch
+            return reading, ModulesThen(keys, _modules_inside(reading.work_tree, reading.loaded)), patch
         except CodeStateError as error:
             return error, _NO_MODULES, None
 
@@ -378,7 +327,7 @@ class Tracker:
         top = self.work_tree
         if top is None or self._modules.are_loaded():
             return
-        keys = _keys_of_modules()
+        keys = keys_of_modules()
         inside, elsewhere = split_loaded(top, modules.loaded_modules())
         loaded = [*inside, *elsewhere]
         before, others = self.reading, self._modules.others(inside)
@@ -395,7 +344,7 @@ class Tracker:
             )
         # In this order: another thread that finds the modules taken up must find their reading, too.
         self._reading, self._patch = replaced(reading, loaded=loaded), patch
-        self._modules = _ModulesThen(keys, inside)
+        self._modules = ModulesThen(keys, inside)
         warn_of_uncovered_code(self._reading)
 
 

@@ -18,7 +18,7 @@ from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_path, paths_in, text_of, without_user
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
-from pyrepro._publish.place import target_of
+from pyrepro._publish.place import check_names, targets_of
 from pyrepro._publish.protocol import Publication, Sidecars
 from pyrepro._publish.returned import described
 from pyrepro._tag import Tag
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pyrepro.errors import InputChangedError
 
 _logger = logging.getLogger("pyrepro")
-
-_MAX_NAME_BYTES = 255  # where the file system cannot be asked
 
 
 class _Options(Protocol):
@@ -126,7 +124,7 @@ class PublishedCall:
         self._plain: dict[str, Any] | None = {} if options.records else None
         self._call = call = naming.begin(args, kwargs, self._plain)
         self._paths = {name: call.arguments[name] for name in options.paths}
-        targets = _targets_of(self._paths)
+        targets = targets_of(self._paths)
         maker, sidecar_suffix = naming.maker, _sidecar_suffix(options)
         # Looked at before there is a publication, which a call whose artifacts exist does not need.
         why = why_not_completed(maker, targets, sidecar_suffix) if maker is not None else ""
@@ -135,7 +133,7 @@ class PublishedCall:
         self._why = why
         self.is_done = why is None
         if why is not None:
-            _check_names([target for target in targets if target.store is None], sidecar_suffix)
+            check_names([target for target in targets if target.store is None], sidecar_suffix)
             # Absolute, because the function may change the working directory.
             self._targets = [target.absolute() for target in targets] if options.inputs else []
             self._refreshes = refreshes
@@ -362,26 +360,6 @@ class PublishedCall:
         return sidecars
 
 
-def _targets_of(paths: Mapping[str, Any]) -> list[Target]:
-    """Where the artifacts of a call belong, each with what the function takes its path for."""
-    if len(paths) == 1:  # as mostly: this is on the way of every hit
-        [argument] = paths.values()
-        if not isinstance(argument, (list, tuple)):
-            return [] if argument is None else [target_of(argument)]
-    found = {}
-    for name, argument in paths.items():
-        # None is no path, but takes a place: the function writes to the others what it would write with it.
-        items = argument if isinstance(argument, (list, tuple)) else [argument]
-        for number, path in enumerate(items):
-            if path is None:
-                continue
-            place = f"[{number}] of {len(items)}" if len(items) > 1 else ""
-            role = f"{name}{place}" if len(paths) > 1 or place else ""
-            target = target_of(path)._replace(role=role)
-            found[target.path] = target
-    return [*found.values()]
-
-
 def _sidecar_suffix(options: _Options) -> str:
     """The suffix of the record that each artifact must have, empty if it must have none."""
     if not options.records:
@@ -440,35 +418,6 @@ def _shown(paths: Mapping[str, Any]) -> str:
 
 def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
     return {}
-
-
-def _check_names(targets: list[Target], suffix: str) -> None:
-    # Before the function runs, which would find out when its work is done, or write no record.
-    for target in targets:
-        first = target.directory.partition(os.sep)[0]
-        if first.startswith("~") and os.path.expanduser(first) != first and not os.path.isdir(first):
-            # Missing directories are made, and one that is called ~ is removed at a high price.
-            raise ValueError(
-                f"{target.path!r} begins with {first}; only the shell expands it: pass os.path.expanduser() of it"
-            )
-        longest = _longest_name_in(target.directory)
-        if len(os.fsencode(target.name + suffix)) > longest:
-            record = f" with the suffix {suffix} of its record" if suffix else ""
-            raise ValueError(
-                f"{target.name!r}{record} is longer than the {longest} bytes that a name may have; use a shorter stem"
-            )
-
-
-def _longest_name_in(directory: str) -> int:
-    """How many bytes a name in a directory may have, which is less than usual where names are encrypted."""
-    place = directory or os.curdir
-    # The directory may still have to be made: on the file system of the one above it.
-    while place and not os.path.isdir(place):
-        place = os.path.dirname(place.rstrip(os.sep))
-    try:
-        return os.pathconf(place or os.curdir, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # on Windows, and where nobody knows
-        return _MAX_NAME_BYTES
 
 
 def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:

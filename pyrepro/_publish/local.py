@@ -17,12 +17,12 @@ from pyrepro._publish.files import (
     holds_exactly,
     is_protected,
     move_into_place,
-    prepare_for_move,
     unlink_if_possible,
     write_then_rename,
 )
 from pyrepro._publish.marker import StagedContents, changed_since_completed, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
+from pyrepro._publish.prepared import prepare_for_move
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
 

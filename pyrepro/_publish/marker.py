@@ -11,9 +11,10 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pyrepro._paths import first_of
 from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
 from pyrepro._publish.files import TICK, Target, last_change, unlink_if_possible
 from pyrepro._publish.maker import is_same_maker, or_ignore
@@ -199,12 +200,6 @@ def why_another(marker: Marker, maker: str, target: Target) -> str | None:
     if marker.role == target.role:
         return None
     return f"{target.path} was written as {marker.role or 'the only path'}, not as {target.role or 'the only path'}"
-
-
-def first_of(texts: Iterable[str]) -> str:
-    """The first ten of some texts, and how many more there are."""
-    every = list(texts)
-    return ", ".join(every[:10]) + (f" and {len(every) - 10} more" if len(every) > 10 else "")
 
 
 def _changed_content(known: _KnownMarker, marker: Marker, target: Target, *, is_copy: bool) -> list[str]:

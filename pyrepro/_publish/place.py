@@ -5,6 +5,8 @@ The protocol asks what is here of either, and does not know which one it is.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pyrepro._publish.files import Target
@@ -13,6 +15,8 @@ from pyrepro._publish.marker import Origin
 from pyrepro._publish.side_files import SideFiles, Unplaced
 from pyrepro._publish.staging import Staging
 from pyrepro._stores import is_in_store
+
+_MAX_NAME_BYTES = 255  # where the file system cannot be asked
 
 
 class Contents(Protocol):
@@ -65,6 +69,64 @@ def target_of(path: Any) -> Target:
 
         return store_target(path)
     return Target.of(path)
+
+
+def targets_of(paths: Mapping[str, Any]) -> list[Target]:
+    """Where the artifacts of a call belong, each with what the function takes its path for."""
+    if len(paths) == 1:  # as mostly: this is on the way of every hit
+        [argument] = paths.values()
+        if not isinstance(argument, (list, tuple)):
+            return [] if argument is None else [target_of(argument)]
+    found = {}
+    for name, argument in paths.items():
+        # None is no path, but takes a place: the function writes to the others what it would write with it.
+        items = argument if isinstance(argument, (list, tuple)) else [argument]
+        for number, path in enumerate(items):
+            if path is None:
+                continue
+            place = f"[{number}] of {len(items)}" if len(items) > 1 else ""
+            role = f"{name}{place}" if len(paths) > 1 or place else ""
+            target = target_of(path)._replace(role=role)
+            found[target.path] = target
+    return [*found.values()]
+
+
+def check_names(targets: Sequence[Target], suffix: str) -> None:
+    """Refuse names that no file here may have.
+
+    Args:
+        targets: where the artifacts belong.
+        suffix: the suffix of the record that each must have, empty if it must have none.
+
+    Raises:
+        ValueError: one is too long, or begins with a ~ that nobody expands.
+    """
+    # Before the function runs, which would find out when its work is done, or write no record.
+    for target in targets:
+        first = target.directory.partition(os.sep)[0]
+        if first.startswith("~") and os.path.expanduser(first) != first and not os.path.isdir(first):
+            # Missing directories are made, and one that is called ~ is removed at a high price.
+            raise ValueError(
+                f"{target.path!r} begins with {first}; only the shell expands it: pass os.path.expanduser() of it"
+            )
+        longest = _longest_name_in(target.directory)
+        if len(os.fsencode(target.name + suffix)) > longest:
+            record = f" with the suffix {suffix} of its record" if suffix else ""
+            raise ValueError(
+                f"{target.name!r}{record} is longer than the {longest} bytes that a name may have; use a shorter stem"
+            )
+
+
+def _longest_name_in(directory: str) -> int:
+    """How many bytes a name in a directory may have, which is less than usual where names are encrypted."""
+    place = directory or os.curdir
+    # The directory may still have to be made: on the file system of the one above it.
+    while place and not os.path.isdir(place):
+        place = os.path.dirname(place.rstrip(os.sep))
+    try:
+        return os.pathconf(place or os.curdir, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # on Windows, and where nobody knows
+        return _MAX_NAME_BYTES
 
 
 def place_of(

@@ -11,8 +11,9 @@ from pyrepro._code.key import CodePaths
 from pyrepro._code.state import Reading
 from pyrepro._config.forms import JSON
 from pyrepro._config.place import leaves_of
+from pyrepro._paths import first_of
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import Origin, first_of, newest_marker, why_not_completed
+from pyrepro._publish.marker import Origin, newest_marker, why_not_completed
 
 _DIGITS = 12
 _MOST_CHANGES = 100

@@ -18,7 +18,6 @@ from pyrepro._publish.files import (
     last_change,
     make_directory_like,
     make_state_directory,
-    remove_calls_in,
     remove_state_directory,
     remove_tree,
     state_directory_of,
@@ -26,6 +25,7 @@ from pyrepro._publish.files import (
     write_gitignore,
 )
 from pyrepro._publish.held import hold, keeps, open_files
+from pyrepro._publish.prepared import remove_calls_in
 from pyrepro._publish.spare import leave_spare, take_spare
 
 _UNDER_WAY = ".call"

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyrepro._config.file_hash import LEFT_OUT
-from pyrepro._paths import split_text
+from pyrepro._paths import first_of, split_text
 from pyrepro._publish.contents import Fingerprint
 from pyrepro._publish.files import Target
-from pyrepro._publish.marker import NOTHING_THERE, Marker, first_of, why_another
+from pyrepro._publish.marker import NOTHING_THERE, Marker, why_another
 from pyrepro._publish.marker_files import key_name, marker_name, newest_name
 from pyrepro._stores import Requests, Told, reached
 from pyrepro._tag import split_suffix

@@ -91,7 +91,7 @@ def check_code_paths(reading: Reading, code: CodePaths) -> None:
         if found is not None:
             text = ("!" if path in code.excluded else "") + os.fsdecode(path)
             raise ValueError(
-                f"code={text!r}: looked in the work tree {top} at commit {reading.state.commit[:12]}: {found}"
+                f"code={text!r}, looked up in the work tree {top} at commit {reading.state.commit[:12]}, {found}"
             )
 
 

@@ -72,8 +72,8 @@ def test_a_path_behind_a_link_is_told_where_it_is(project: Project) -> None:
     reading(project, "'conf/a.yaml'")
     done = project.repository.run("step.py")
     assert done.stderr.endswith(
-        f"ValueError: code='conf/a.yaml': looked in the work tree {project.repository.path} at commit "
-        f"{project.repository.head[:12]}: is behind a link; pass 'shared/a.yaml'\n"
+        f"ValueError: code='conf/a.yaml', looked up in the work tree {project.repository.path} at commit "
+        f"{project.repository.head[:12]}, is behind a link; pass 'shared/a.yaml'\n"
     )
 
 

@@ -503,23 +503,23 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("'srcc'", "ValueError: code='srcc': looked in the work tree {path} at commit {head}: is not in it; pass paths "
+        ("'srcc'", "ValueError: code='srcc', looked up in the work tree {path} at commit {head}, is not in it; pass paths "
          "from its top, such as 'src'\n"),
-        ("'SRC'", "ValueError: code='SRC': looked in the work tree {path} at commit {head}: is not in it; pass paths "
+        ("'SRC'", "ValueError: code='SRC', looked up in the work tree {path} at commit {head}, is not in it; pass paths "
          "from its top, such as 'src'\n"),
-        ("'src/*.py'", "ValueError: code='src/*.py': looked in the work tree {path} at commit {head}: is not in it, "
+        ("'src/*.py'", "ValueError: code='src/*.py', looked up in the work tree {path} at commit {head}, is not in it, "
          "and patterns are not resolved; pass paths from its top, a directory for all that is in it\n"),
-        ("['step.py', '!nothing']", "ValueError: code='!nothing': looked in the work tree {path} at commit {head}: is "
+        ("['step.py', '!nothing']", "ValueError: code='!nothing', looked up in the work tree {path} at commit {head}, is "
          "not in it; pass paths from its top\n"),
-        ("'untracked.py'", "ValueError: code='untracked.py': looked in the work tree {path} at commit {head}: is not "
+        ("'untracked.py'", "ValueError: code='untracked.py', looked up in the work tree {path} at commit {head}, is not "
          "tracked, so no key would cover it; type: git -C {path} add untracked.py\n"),
-        ("'un tracked'", "ValueError: code='un tracked': looked in the work tree {path} at commit {head}: is not "
+        ("'un tracked'", "ValueError: code='un tracked', looked up in the work tree {path} at commit {head}, is not "
          "tracked, so no key would cover it; type: git -C {path} add 'un tracked'\n"),
-        ("'data'", "ValueError: code='data': looked in the work tree {path} at commit {head}: is ignored by git, so no "
+        ("'data'", "ValueError: code='data', looked up in the work tree {path} at commit {head}, is ignored by git, so no "
          "key would cover it; name in inputs= what is read there\n"),
-        ("'out of it'", "ValueError: code='out of it': looked in the work tree {path} at commit {head}: is a link that "
+        ("'out of it'", "ValueError: code='out of it', looked up in the work tree {path} at commit {head}, is a link that "
          "leads out of it, to /; name in inputs= what is read there\n"),
-        ("'to data'", "ValueError: code='to data': looked in the work tree {path} at commit {head}: is a link to "
+        ("'to data'", "ValueError: code='to data', looked up in the work tree {path} at commit {head}, is a link to "
          "'data', which is not tracked; name in inputs= what is read there\n"),
         ("'../elsewhere'", "ValueError: code='../elsewhere' is not a path in the work tree; pass paths from its top, "
          "such as 'src' or '!docs', or '.' for all of it\n"),
@@ -595,7 +595,7 @@ def test_a_path_in_a_submodule_is_told_its_submodule(project: Project, with_subm
     project.commit(step=step(options=', code=["step.py", "helper.py", "lab/core.py", "!lab/docs"]'))
     done = project.repository.run("step.py")
     assert re.search(
-        r"code='lab/core.py': .*: is in the submodule lab, which counts as its commit; pass that\n$", done.stderr
+        r"code='lab/core.py', .*, is in the submodule lab, which counts as its commit; pass that\n$", done.stderr
     )
 
 

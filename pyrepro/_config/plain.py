@@ -34,12 +34,15 @@ def plain_bytes(config: object) -> bytes | None:
         return None
 
 
+# Configurations that differ in one number share the others.
+@functools.lru_cache(maxsize=256)
 def _integer(value: int) -> str:
     if -_MAX_SAFE <= value <= _MAX_SAFE:
         return repr(value)
     raise _NotPlainError
 
 
+@functools.lru_cache(maxsize=256)
 def _number(value: float) -> str:
     # In this range, and only there, Python writes what ECMAScript does.
     if not value or 1e-4 <= abs(value) <= _MAX_SAFE:

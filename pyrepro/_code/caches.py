@@ -1,22 +1,53 @@
 """Compiled caches, and what a source compiles to.
 
-Source: PEP 552.
+Sources: PEP 3147, PEP 552.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import types
+from importlib.machinery import SourceFileLoader
 from typing import Any
 
 _LONGEST_COMPILATION = 5_000_000_000
 """Nanoseconds between the reading of a source and the writing of its compiled cache: edits in between go unseen."""
 
 
-def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
-    """A compiled cache that Python takes for a source although it may be from another; None where there is none.
+def own_caches(cached: str, loader: Any) -> list[str]:
+    """The compiled caches that loaders keep of a source that they change, as pytest, beartype and jaxtyping do.
 
-    Python compares the size and the whole seconds of the time of modification, or nothing (PEP 552).
+    Args:
+        cached: the standard cache of the source: the others stand beside it, under other names.
+        loader: what loads the source; Python's own loader has no other caches.
+    """
+    if type(loader) is SourceFileLoader:
+        return []
+    directory, name = os.path.split(cached)
+    stem = f"{name.partition(f'.{sys.implementation.cache_tag}')[0]}.{sys.implementation.cache_tag}"
+    standard = (".pyc", ".opt-1.pyc", ".opt-2.pyc")
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return []
+    endings = ((name, name.removeprefix(stem)) for name in names if name.startswith((f"{stem}.", f"{stem}-")))
+    return [
+        os.path.join(directory, name) for name, ending in endings if ending.endswith(".pyc") and ending not in standard
+    ]
+
+
+def doubtful_cache(cached: str, size: int, modified: int, changed: int) -> bytes | None:
+    """A compiled cache that is taken for a source although it may be from another; None where there is none.
+
+    Python, and whoever keeps caches of this form, compares the size and the whole seconds of the time of modification,
+    or nothing (PEP 552).
+
+    Args:
+        cached: the path of the cache.
+        size: that of the source.
+        modified: when the source was modified last, in nanoseconds.
+        changed: when its status was changed last, in nanoseconds.
     """
     try:
         with open(cached, "rb", buffering=0) as opened:
@@ -24,13 +55,13 @@ def doubtful_cache(cached: str, source: os.stat_result) -> bytes | None:
             written = os.fstat(opened.fileno()).st_mtime_ns
             if len(header) < 16 or not is_magic(header):
                 return None  # Python does not take it
-            flags, modified, size = (int.from_bytes(header[start : start + 4], "little") for start in (4, 8, 12))
+            flags, *identity = (int.from_bytes(header[start : start + 4], "little") for start in (4, 8, 12))
             if flags & 1:
                 # With the second bit Python itself compares the hash of the source.
                 return None if flags & 2 else header
-            if modified != int(source.st_mtime) & 0xFFFFFFFF or size != source.st_size & 0xFFFFFFFF:
+            if identity != [modified // 1_000_000_000 & 0xFFFFFFFF, size & 0xFFFFFFFF]:
                 return None  # Python compiles the source
-            if written > source.st_ctime_ns + _LONGEST_COMPILATION:
+            if written > changed + _LONGEST_COMPILATION:
                 return None  # what it was compiled from was read after the source was changed last
             return header + opened.read()
     except OSError:
@@ -50,7 +81,7 @@ def is_cache_of(cache: bytes, source: bytes, file: str, loader: Any) -> bool:
         # The second for constants that do not equal themselves, as NaN; in the last version that knows no references,
         # which depend on what else holds an object.
         return bool(taken == fresh or marshal.dumps(taken, 2) == marshal.dumps(fresh, 2))
-    except (SyntaxError, ValueError, EOFError, TypeError):
+    except Exception:  # also of what changes sources, and may be anybody's
         return False
 
 
@@ -65,10 +96,25 @@ def compiled(source: bytes, file: str, loader: Any = None) -> Any:
     """What a source compiles to, by the rules of its loader."""
     import warnings
 
-    compile_source = getattr(loader, "source_to_code", None)
+    is_of_pytest = type(loader).__module__ == "_pytest.assertion.rewrite"
+    compile_source = _rewriting(loader) if is_of_pytest else getattr(loader, "source_to_code", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler has warned of it when it was loaded
         return compile_source(source, file) if compile_source else compile(source, file, "exec", dont_inherit=True)
+
+
+def _rewriting(hook: Any) -> Any:
+    """What compiles sources as pytest does, which rewrites their assertions."""
+
+    def compile_source(source: bytes, file: str) -> Any:
+        import ast
+
+        tree = ast.parse(source, filename=file)
+        pytest: Any = sys.modules[type(hook).__module__]
+        pytest.rewrite_asserts(tree, source, file, hook.config)
+        return compile(tree, file, "exec", dont_inherit=True)
+
+    return compile_source
 
 
 def holds(source: bytes, code: types.CodeType) -> bool:

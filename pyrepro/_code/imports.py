@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
+from pyrepro._code.caches import own_caches
 from pyrepro._code.links import are_plainly_installed, followed, leads_out
 from pyrepro._code.load import Load, fingerprint_of
 from pyrepro._code.start import real_path
@@ -100,12 +101,11 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         return
     # Where the links lead later does not change what is loaded now, but what its commit leads to.
     real, links = followed(origin)
-    # The compiled cache whatever the loader: one may stand before the one that reads it.
-    load = Load(_file_or_archive(real), spec, cached=getattr(spec, "cached", None), links=links)
+    load = Load(_file_or_archive(real), spec, links=links)
     # Of a package, runpy runs another module.
     load.is_run = spec.submodule_search_locations is None and _is_run(asking)
     load.is_import = load.is_run or _is_import(asking)
-    _settle_cache(load, getattr(spec, "cached", None))
+    _settle_caches(load, getattr(spec, "cached", None), spec.loader)
     load.is_reload = is_reload
     if is_reload and type(spec.loader) is SourceFileLoader:
         _watch_reload(load, _loads.get(name, [])[-1:], spec.loader)
@@ -119,14 +119,15 @@ def _note(name: str, spec: Any, asking: types.FrameType | None, *, is_reload: bo
         _unconfirmed.pop(next(iter(_unconfirmed)), None)
 
 
-def _settle_cache(load: Load, cached: Any) -> None:
-    """Remove a compiled cache of another source before Python reads it: then it compiles what stands in the file."""
-    if load.doubtful_cache is not None:
-        if load.may_use(load.doubtful_cache):
-            os.utime(cached)  # so that it is not doubtful forever where the times of sources were changed
-        else:
-            os.unlink(cached)
-        load.doubtful_cache = None
+def _settle_caches(load: Load, cached: str | None, loader: Any) -> None:
+    """Remove the compiled caches of another source before they are read: then what stands in the file is compiled."""
+    # The standard one whatever the loader: one may stand before the one that reads it.
+    for cache in () if cached is None else (cached, *own_caches(cached, loader)):
+        is_stale = load.has_stale(cache, loader)
+        if is_stale:
+            os.unlink(cache)
+        elif is_stale is not None:
+            os.utime(cache)  # so that it is not doubtful forever where the times of sources were changed
 
 
 def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:
@@ -207,15 +208,16 @@ def note_execution(loader: SourceFileLoader, asking: types.FrameType) -> list[Lo
     known = [load for load in _loads.get(loader.name, ()) if getattr(load.spec, "loader", None) is loader][-1:]
     if known and known[0].is_import and not known[0].is_executed and _is_still(known[0]):
         known[0].is_executed = True
+        if type(loader) is not SourceFileLoader:  # the finder may have seen another one, in whose place this one is
+            _settle_caches(known[0], known[0].spec.cached, loader)
         return known
     # The finder was not asked for it, or for another execution, or long before.
     from importlib.util import cache_from_source
 
     file = os.path.abspath(loader.path)
     real, links = followed(file)
-    cached = cache_from_source(file) if sys.implementation.cache_tag else None
-    load = Load(real, None, cached=cached, links=links)
-    _settle_cache(load, cached)
+    load = Load(real, None, links=links)
+    _settle_caches(load, cache_from_source(file) if sys.implementation.cache_tag else None, loader)
     load.is_executed = True
     loads = [load, _copied(load)]
     _keep_run(load)
@@ -271,11 +273,14 @@ def confirm_loads() -> None:
             confirm(load)
 
 
-def cache_of(spec: Any) -> str | None:
-    """The compiled cache that the loader of a spec reads; other loaders keep their own."""
-    loader = getattr(spec, "loader", None)
+def caches_of(spec: Any) -> list[str]:
+    """The compiled caches that the loader of a spec may have taken."""
+    loader, cached = getattr(spec, "loader", None), getattr(spec, "cached", None)
+    if cached is None:
+        return []
     is_standard = isinstance(loader, SourceFileLoader) and type(loader).get_code is SourceFileLoader.get_code
-    return spec.cached if is_standard else None
+    # Who keeps caches of their own do not take the standard one.
+    return own_caches(cached, loader) or ([cached] if is_standard else [])
 
 
 def _file_or_archive(file: str) -> str:

@@ -34,7 +34,6 @@ class Load:
     Args:
         file: the file, or the archive that holds it.
         spec: the spec that it was loaded with; the module itself where it has none, as the program has.
-        cached: the compiled cache that Python may take instead of the source, or None.
         links: the links over which it was found, and what each of them said.
 
     Raises:
@@ -42,14 +41,11 @@ class Load:
     """
 
     __slots__ = (
-        *("content", "digest", "doubtful_cache", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed"),
-        *("is_executed", "is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec"),
-        "thread",
+        *("content", "digest", "during", "file", "fingerprint", "found_at", "gap", "is_confirmed", "is_executed"),
+        *("is_import", "is_reload", "is_run", "links", "mixed", "mode", "noted_at", "order", "spec", "thread"),
     )
 
-    def __init__(
-        self, file: str, spec: Any, *, cached: str | None = None, links: Mapping[str, str] = types.MappingProxyType({})
-    ) -> None:
+    def __init__(self, file: str, spec: Any, *, links: Mapping[str, str] = types.MappingProxyType({})) -> None:
         self.file, self.spec, self.links = file, spec, links
         # A link on the way may lead to another file the next time: that is another load of the same module.
         self.found_at: str = getattr(spec, "origin", None) or file
@@ -66,7 +62,6 @@ class Load:
         self.is_confirmed = False  # whether Python has read the file, too, while it was the same
         self.content: bytes | None = None  # None of what is not kept: extension modules and archives
         self.digest: bytes | None = None  # of those
-        self.doubtful_cache: bytes | None = None
         if file.endswith((".py", ".pyw", ".pyc")):
             with open(file, "rb", buffering=0) as opened:
                 status = os.fstat(opened.fileno())
@@ -76,8 +71,6 @@ class Load:
             self.digest = digest_of(file)
         self.mode = status.st_mode
         self.fingerprint = fingerprint_of(status)
-        if cached is not None and self.content is not None:
-            self.doubtful_cache = doubtful_cache(cached, status)
 
     def is_of(self, status: os.stat_result) -> bool:
         """Whether a status is of the file as it was: what is written in the very tick of the clock changes nothing."""
@@ -85,11 +78,19 @@ class Load:
         is_told = self.content is None or self.noted_at > changed + grain_of(changed)
         return is_told and fingerprint_of(status) == self.fingerprint
 
-    def may_use(self, cache: bytes | None) -> bool:
-        """Whether a compiled cache that Python would take, if there is one, is of this source."""
-        if cache is None or self.content is None:
-            return True
-        return is_cache_of(cache, self.content, self.file, getattr(self.spec, "loader", None))
+    def has_stale(self, cached: str, loader: Any) -> bool | None:
+        """Whether a compiled cache that is taken for this source is from another; None where there is no doubt.
+
+        Args:
+            cached: the path of the cache.
+            loader: what loads the source.
+        """
+        cache = None if self.content is None else doubtful_cache(cached, *self.fingerprint[2:])
+        return None if cache is None else not self.is_in(cache, loader)
+
+    def is_in(self, cache: bytes, loader: Any) -> bool:
+        """Whether a compiled cache is of this source."""
+        return self.content is not None and is_cache_of(cache, self.content, self.file, loader)
 
 
 @functools.lru_cache(maxsize=1000)

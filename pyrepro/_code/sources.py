@@ -220,9 +220,8 @@ def _load_of(module: LoadedModule, bodies: Bodies) -> Load | Unknown:
     load = imports.load_of(module.name, module.module, module.spec)
     if load is not None:
         return _run_anew(module, load, bodies) or load
-    cached = imports.cache_of(module.spec)
     try:
-        load = Load(module.file, module.spec, cached=cached, links=_links_to(module))
+        load = Load(module.file, module.spec, links=_links_to(module))
         retargeted = max((os.lstat(link).st_ctime_ns for link in load.links), default=0)
     except OSError as error:
         return _unknown_module(
@@ -230,18 +229,21 @@ def _load_of(module: LoadedModule, bodies: Bodies) -> Load | Unknown:
             f"{module.file} cannot be read ({error.strerror}), and the module {module.name} was loaded from it before "
             f"pyrepro could see it; start the program again, with import pyrepro above the other imports",
         )
-    if not load.may_use(load.doubtful_cache):
+    loader, caches = getattr(module.spec, "loader", None), imports.caches_of(module.spec)
+    stale = next((cached for cached in caches if load.has_stale(cached, loader)), None)
+    if stale is not None:
         return _unknown_module(
             module,
-            f"Python took {cached}, which {_last_write(cached or '')}, for {module.file}, which "
-            f"{_last_write(module.file)}, but it was compiled from another source; "
-            f"delete {os.path.dirname(cached or '')}, and start the program again",
+            f"Python took {stale}, which {_last_write(stale)}, for {module.file}, which {_last_write(module.file)}, "
+            f"but it was compiled from another source; delete {os.path.dirname(stale)}, and start the program again",
         )
     written = max(load.fingerprint[4], retargeted)
     is_from_start = module.seen_after == STARTED
     latest = module.seen_after + (TICK if is_from_start else -TICK)
     is_late = written + grain_of(written) - TICK > latest
-    if is_late and not (_is_running(module, load, bodies) or _is_in_cache(module, load, retargeted)):
+    if is_late and not (
+        _is_running(module, load, bodies) or any(_is_in_cache(module, load, retargeted, each) for each in caches)
+    ):
         return _unknown_module(module, _written_too_late(module, written, is_from_start=is_from_start))
     imports.keep_unseen(module.name, module.module, module.spec, load, module.seen_after)
     return load
@@ -285,13 +287,14 @@ def _is_running(module: LoadedModule, load: Load, bodies: Bodies) -> bool:
     codes = bodies.get(id(namespace), [])
     if namespace is None:
         codes = [code for some in bodies.values() for code in some if real_path(code.co_filename) == module.file]
-    return load.content is not None and any(_compiles_to(load.content, code) for code in codes)
+    loader = getattr(module.spec, "loader", None)
+    return load.content is not None and any(_compiles_to(load.content, code, loader) for code in codes)
 
 
-def _compiles_to(content: bytes, code: types.CodeType) -> bool:
+def _compiles_to(content: bytes, code: types.CodeType, loader: Any = None) -> bool:
     try:
-        return bool(compiled(content, code.co_filename) == code) or _is_app_of_streamlit(content, code)
-    except (SyntaxError, ValueError):
+        return bool(compiled(content, code.co_filename, loader) == code) or _is_app_of_streamlit(content, code)
+    except Exception:  # also of what changes sources, and may be anybody's
         return False
 
 
@@ -307,20 +310,19 @@ def _is_app_of_streamlit(content: bytes, code: types.CodeType) -> bool:
     return False
 
 
-def _is_in_cache(module: LoadedModule, load: Load, retargeted: int) -> bool:
-    """Whether the compiled cache, written when the module was loaded, is of what stands in the file.
+def _is_in_cache(module: LoadedModule, load: Load, retargeted: int, cached: str) -> bool:
+    """Whether a compiled cache, written when the module was loaded, is of what stands in the file.
 
     Before a link was retargeted, another cache may have been taken.
     """
-    cached = imports.cache_of(module.spec)
-    status, cache = (None, None) if cached is None else (_status_of(cached), _content_of(cached))
+    status, cache = _status_of(cached), _content_of(cached)
     if status is None or cache is None or not is_magic(cache) or status.st_mtime_ns < retargeted:
         return False
     # Written before pyrepro was imported, as the module was; or, of one that was loaded later, before this look at it.
     # Of one that nobody registered it is not known when it was loaded.
     is_unregistered = module.module is not sys.modules.get(module.name) and type(module.module) is not modules.Gone
     is_of_then = is_unregistered or module.seen_after != STARTED or status.st_mtime_ns <= IMPORTED
-    return is_of_then and load.may_use(cache)
+    return is_of_then and load.is_in(cache, getattr(module.spec, "loader", None))
 
 
 def _written_too_late(module: LoadedModule, written: int, *, is_from_start: bool) -> str:

@@ -6,11 +6,11 @@ import functools
 import inspect
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyrepro._code import workers
 from pyrepro._code.key import CodePaths
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
@@ -197,7 +197,7 @@ class PublishedCall:
             self._naming.check_closure()
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
-        self._children = _children_ended()
+        self._children = workers.children_ended()
         self._started = time.time(), time.perf_counter()
 
     def run(self) -> Any:
@@ -248,7 +248,7 @@ class PublishedCall:
         returned = self._publication.returned(result, naming.name, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
         # Asked before git is started, which is a child, too.
-        had_children = _children_ended() != self._children or _has_workers()
+        had_children = workers.children_ended() != self._children or workers.are_there()
         meanwhile = self._call.changed_meanwhile(had_children=had_children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls then.
@@ -391,25 +391,6 @@ def _tell_of_patch(patch: str, function: str) -> None:
         "token in it; read it before you hand it on",
         *(patch, function),
     )
-
-
-def _children_ended() -> int:
-    """What is another after a child process was waited for; always 0 where the platform does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows has none
-        return 0
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt  # every process has page faults
-
-
-def _has_workers() -> bool:
-    """Whether there are processes of multiprocessing, or of what builds on it, that nobody has waited for."""
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is not None and multiprocessing.active_children():
-        return True
-    # The children of a fork server are its own, and it outlives them.
-    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    return getattr(server, "_forkserver_pid", None) is not None
 
 
 def _shown(paths: Mapping[str, Any]) -> str:

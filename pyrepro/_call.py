@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import math
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -136,13 +135,13 @@ class Call:
         tracker = self.naming.tracker
         # A child that was forked while the function ran ends the call, too; its parent looks.
         changed = (
-            tracker.changed_meanwhile(math.inf if had_children else time.perf_counter() - self.clock)
+            tracker.changed_meanwhile(time.perf_counter() - self.clock, had_children=had_children)
             if self.process == os.getpid()
             else ()
         )
         if changed:
             _logger.warning(
-                "the work tree %s is not what it was when the code of %s was read; changed meanwhile:\n%s\n"
+                "files of the work tree %s have changed since the code of %s was loaded or read:\n%s\n"
                 "What %s read or started while it ran may have been other code than its name says%s.",
                 *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
                 "" if self.naming.maker is None else ", so later calls will make it again",

@@ -239,12 +239,15 @@ def read_later_modules(reading: Reading, later: Iterable[LoadedModule], loaded: 
     return _with_snapshot(replaced(reading, copies=files), snapshot)
 
 
-def changed_on_disk(reading: Reading, counts: Callable[[bytes], bool] | None = None) -> tuple[str, ...]:
+def changed_on_disk(
+    reading: Reading, counts: Callable[[bytes], bool] | None = None, *, since_loaded: bool = False
+) -> tuple[str, ...]:
     """The tracked files, and those that a reading looked at, which the disk does not hold as it did then.
 
     Args:
         reading: what was read.
         counts: whether a path is to be told, by default each.
+        since_loaded: whether modules count as they were loaded, and not as the disk held them then.
 
     Raises:
         CodeStateError: git cannot say.
@@ -254,8 +257,18 @@ def changed_on_disk(reading: Reading, counts: Callable[[bytes], bool] | None = N
     # Without the modules, since it is not asked here what was loaded.
     looked_at: Sources = {path: [] for path in (*reading.snapshot.disk, *loaded_paths(reading))}
     after = work_tree.read_snapshot(top, lambda: looked_at, reading.own)
-    changed = sorted(work_tree.changed_paths(top, reading.snapshot, after))
+    before = _as_loaded(reading) if since_loaded else reading.snapshot
+    changed = sorted(work_tree.changed_paths(top, before, after))
     return tuple(map(printable_path, changed if counts is None else filter(counts, changed)))
+
+
+def _as_loaded(reading: Reading) -> Snapshot:
+    """What a disk would hold on which the modules are as they were loaded, as far as that can be known."""
+    snapshot = reading.snapshot
+    # Other copies are what children would load, too; and of the others the entry only says that it is not known.
+    left_out = {_SESSION_PATH, *snapshot.unknown, *snapshot.behind, *reading.copies}
+    disk = {path: entry for path, entry in snapshot.changes.items() if path not in left_out}
+    return replaced(snapshot, disk=disk | {path: snapshot.disk[path] for path in snapshot.disk.keys() & left_out})
 
 
 def loaded_paths(reading: Reading) -> set[bytes]:

@@ -216,22 +216,23 @@ class Tracker:
             self._is_too_late_to_refuse = True
             _logger.error(message, self.qualname, error)
 
-    def changed_meanwhile(self, seconds: float) -> tuple[str, ...] | None:
+    def changed_meanwhile(self, seconds: float, *, had_children: bool) -> tuple[str, ...] | None:
         """The files that the disk does not hold as it did when the code was read.
 
         Args:
-            seconds: how long the call took; infinity for one that is to be looked at in any case.
+            seconds: how long the call took.
+            had_children: whether it had child processes, which have loaded what the disk held by then.
 
         Returns:
-            Their paths, none after a short call, for which nothing is read; None if that is unknown.
+            Their paths, none after a short call without children, for which nothing is read; None if that is unknown.
         """
         reading = self.reading
-        if seconds < _LONG * reading.seconds or reading.work_tree is None:
+        if (seconds < _LONG * reading.seconds and not had_children) or reading.work_tree is None:
             return ()
         try:
             # What does not count cannot have been other code.
             paths = self._code if self._key is None else self._key.paths
-            return changed_on_disk(reading, None if paths is None else paths.cover)
+            return changed_on_disk(reading, None if paths is None else paths.cover, since_loaded=had_children)
         except Exception as error:  # the work is done, and must not be lost
             _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
             return None

@@ -47,7 +47,7 @@ def train(*, long: str = LONG, options: str = ", cache=True, record=True", insid
 def warning(repository: Repository, *lines: str, end: str = ", so later calls will make it again") -> str:
     listed = "".join(f"  {line}\n" for line in lines)
     return (
-        f"the work tree {repository.path} is not what it was when the code of save was read; changed meanwhile:\n"
+        f"files of the work tree {repository.path} have changed since the code of save was loaded or read:\n"
         f"{listed}"
         f"What save read or started while it ran may have been other code than its name says{end}.\n"
     )
@@ -207,11 +207,11 @@ import sys
 import pyrepro
 import steps
 {long}
+{early}
 
 @pyrepro.Artifact("outpath", cache=True)
 def save(outpath):
-    print("waiting", flush=True)
-    input()
+    {late}
     {pool}
     with open(outpath, "w") as outf:
         outf.write(found)
@@ -219,10 +219,18 @@ def save(outpath):
 if __name__ == "__main__":
     save("foo.txt")
 """
+WAITS = "print('waiting', flush=True); input()"
+MOMENTS = {
+    "the function runs": {"early": "", "late": WAITS},
+    "the program imports": {"early": f"if __name__ == '__main__': {WAITS}", "late": ""},
+}
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("pool", [*POOLS])
-def test_what_workers_made_that_started_after_an_edit_is_made_again(repository: Repository, pool: str) -> None:
+def test_what_workers_made_that_started_after_an_edit_is_made_again(
+    repository: Repository, pool: str, moment: str
+) -> None:
     if pool == "loky":
         pytest.importorskip("joblib")
     if pool == "forkserver" and os.name == "nt":
@@ -230,7 +238,7 @@ def test_what_workers_made_that_started_after_an_edit_is_made_again(repository: 
     started = POOLS[pool].format("steps.work")
     # However short the call, since nobody knows what its children have loaded.
     never_long = LONG.replace("= 0", "= float('inf')")
-    repository.commit(main=MAIN.format(long=never_long, pool=started), steps=STEPS.format(lr=1))
+    repository.commit(main=MAIN.format(long=never_long, pool=started, **MOMENTS[moment]), steps=STEPS.format(lr=1))
     alive = Alive(repository, "main.py")
     repository.write("steps.py", STEPS.format(lr=2))
     stdout, stderr = alive.go_on()
@@ -248,7 +256,7 @@ def test_what_workers_made_that_started_after_an_edit_is_made_again(repository: 
 def test_where_the_platform_does_not_count_children_only_live_ones_and_long_calls_are_looked_at(
     repository: Repository,
 ) -> None:
-    script = MAIN.format(long="sys.modules['resource'] = None", pool="found = '1'")
+    script = MAIN.format(long="sys.modules['resource'] = None", pool="found = '1'", **MOMENTS["the function runs"])
     repository.commit(main=script, steps=STEPS.format(lr=1))
     assert Alive(repository, "main.py").go_on() == ("", "")
     assert len(markers(repository)) == 1

@@ -132,13 +132,11 @@ class Call:
             had_children: whether the call had child processes, which load code of their own: looked at is then
                 after a short call, too.
         """
-        tracker = self.naming.tracker
         # A child that was forked while the function ran ends the call, too; its parent looks.
-        changed = (
-            tracker.changed_meanwhile(time.perf_counter() - self.clock, had_children=had_children)
-            if self.process == os.getpid()
-            else ()
-        )
+        if self.process != os.getpid():
+            return ()
+        tracker = self.naming.tracker
+        changed = tracker.changed_meanwhile(time.perf_counter() - self.clock, had_children=had_children)
         if changed:
             _logger.warning(
                 "files of the work tree %s have changed since the code of %s was loaded or read:\n%s\n"
@@ -146,7 +144,16 @@ class Call:
                 *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
                 "" if self.naming.maker is None else ", so later calls will make it again",
             )
-        return changed
+        reloaded = tracker.reloaded_since_workers_started()
+        if reloaded:
+            _logger.warning(
+                "worker processes were started before these files of the work tree %s were loaded again:\n%s\n"
+                "What %s computed in them may be of other code than its name says%s; end the workers (those of joblib "
+                "by joblib.externals.loky.get_reusable_executor().shutdown()), and call it again.",
+                *(tracker.work_tree, first_ten(reloaded), self.naming.name),
+                "" if self.naming.maker is None else ", so later calls will make it again",
+            )
+        return None if changed is None else tuple(dict.fromkeys([*changed, *reloaded]))
 
     def end(self) -> None:
         """Give the artifacts their true names if the function loaded code that no commit holds.

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, NoReturn
 
+from pyrepro._code import workers
 from pyrepro._code.caches import own_caches
 from pyrepro._code.links import are_plainly_installed, followed, leads_out
 from pyrepro._code.load import Load, fingerprint_of
@@ -302,6 +303,10 @@ def _keep(name: str, load: Load) -> None:
     alike = [one for one in loads if one.found_at == load.found_at]
     if len(alike) == 1 and load.is_reload:
         load.gap = os.urandom(20).hex()  # the first load was not seen
+    if load.gap or (len(alike) > 1 and alike[-2].content != load.content):
+        # An import never fails because of this.
+        with contextlib.suppress(Exception):
+            workers.note_reload(load.file)
     if load.gap or any(one.content != load.content for one in alike):
         _loaded_otherwise.add(name)
     if len(alike) > _KEPT:

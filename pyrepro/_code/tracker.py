@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyrepro import _environ
-from pyrepro._code import modules, process
+from pyrepro._code import modules, process, workers
 from pyrepro._code.modules import LoadedModule, ModulesThen, keys_of_modules
 from pyrepro._code.runs import runs_of
 from pyrepro._code.state import (
     CodeState,
     Reading,
     changed_on_disk,
+    printable_path,
     read_code,
     read_later_modules,
     refusal_of_unknown,
@@ -24,7 +26,7 @@ from pyrepro._code.state import (
     unknown_reading,
 )
 from pyrepro._code.uncovered import warn_of_uncovered
-from pyrepro._paths import is_inside
+from pyrepro._paths import is_inside, relative_to
 from pyrepro._value import replaced
 from pyrepro.errors import CodeStateError, DirtyRepositoryError
 
@@ -230,12 +232,22 @@ class Tracker:
         if (seconds < _LONG * reading.seconds and not had_children) or reading.work_tree is None:
             return ()
         try:
-            # What does not count cannot have been other code.
-            paths = self._code if self._key is None else self._key.paths
-            return changed_on_disk(reading, None if paths is None else paths.cover, since_loaded=had_children)
+            return changed_on_disk(reading, self._counts, since_loaded=had_children)
         except Exception as error:  # the work is done, and must not be lost
             _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
             return None
+
+    def reloaded_since_workers_started(self) -> tuple[str, ...]:
+        """The files of modules that were loaded again while workers were there that still are."""
+        top = self.work_tree
+        files = () if top is None else (file for file in workers.reloaded_since_they_started() if is_inside(file, top))
+        paths = (os.fsencode(relative_to(file, top or "")) for file in files)
+        return tuple(map(printable_path, sorted(filter(self._counts, paths))))
+
+    def _counts(self, path: bytes) -> bool:
+        """Whether what is at a path can have been code that the function has used."""
+        paths = self._code if self._key is None else self._key.paths
+        return paths is None or paths.cover(path)
 
     def code_key(self) -> str | None:
         """The code key of what runs; None where none may be written or used, with a warning where that has a remedy."""

@@ -250,6 +250,83 @@ def test_what_workers_made_that_started_after_an_edit_is_made_again(
     assert markers(repository) == []
 
 
+HELPER = "def work(_):\n    return {lr}\n"
+USES_WORKERS = """\
+import pyrepro
+import helper
+{define}
+
+@pyrepro.Artifact("outpath", allow_dirty=True, cache=True)
+def save(outpath):
+    with open(outpath, "w") as outf:
+        outf.write(str(computed()))
+"""
+RELOADS = """\
+import importlib, sys
+import helper, steps
+
+def shown():
+    path = steps.save("foo.txt")
+    print(path, open(path).read(), file=sys.stderr)
+
+if __name__ == "__main__":
+    shown()
+    open("helper.py", "w").write({edited!r})
+    importlib.reload(helper)
+    shown()
+    steps.end()
+    shown()
+"""
+WORKERS = {
+    "pool": """\
+from multiprocessing import get_context
+pools = []
+
+def computed():
+    if not pools:
+        pools.append(get_context("spawn").Pool(1))
+    return pools[0].map(helper.work, [0])[0]
+
+def end():
+    pool = pools.pop()
+    pool.close()
+    pool.join()
+""",
+    "joblib": """\
+import joblib
+
+def computed():
+    return joblib.externals.loky.get_reusable_executor(max_workers=1).submit(helper.work, 0).result()
+
+def end():
+    joblib.externals.loky.get_reusable_executor().shutdown()
+""",
+}
+
+
+@pytest.mark.parametrize("how", WORKERS)
+def test_what_workers_made_that_started_before_a_reload_is_made_again(repository: Repository, how: str) -> None:
+    if how == "joblib":
+        pytest.importorskip("joblib")
+    edited = HELPER.format(lr=2)
+    steps = USES_WORKERS.format(define=WORKERS[how])
+    repository.commit(main=RELOADS.format(edited=edited), steps=steps, helper=HELPER.format(lr=1))
+    lines = repository.run("main.py").stderr.splitlines()
+    dirty = tag(repository.head, helper=edited)
+    assert [line for line in lines if line.startswith("foo")] == [
+        f"foo-{tag(repository.head)}.txt 1",
+        f"foo-{dirty}.txt 1",  # what the name does not say
+        f"foo-{dirty}.txt 2",
+    ]
+    start = lines.index(f"foo-{tag(repository.head)}.txt 1") + 3  # behind what the dirty tree is warned of
+    assert lines[start : lines.index(f"foo-{dirty}.txt 1")] == [
+        f"worker processes were started before these files of the work tree {repository.path} were loaded again:",
+        "  helper.py",
+        "What save computed in them may be of other code than its name says, so later calls will make it again; end the "
+        "workers (those of joblib by joblib.externals.loky.get_reusable_executor().shutdown()), and call it again.",
+    ]
+
+
 # What is a change on the disk
 
 

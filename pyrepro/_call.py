@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import first_ten
+from pyrepro._code.workers import Moment
 from pyrepro._config.forms import JSON
 from pyrepro._paths import paths_in, split_text
 from pyrepro._tag import DIGITS, Tag
@@ -125,17 +126,20 @@ class Call:
                 return one.name, change
         return None
 
-    def changed_meanwhile(self, *, had_children: bool = False) -> tuple[str, ...] | None:
+    def changed_meanwhile(self, children: Moment | None = None) -> tuple[str, ...] | None:
         """The files that changed while a call ran, which is warned of; None if that is unknown.
 
         Args:
-            had_children: whether the call had child processes, which load code of their own: looked at is then
-                after a short call, too.
+            children: what child processes there were when the function began: after those, which load code of their
+                own, it is looked at after a short call, too. None if they are not asked for.
         """
         # A child that was forked while the function ran ends the call, too; its parent looks.
         if self.process != os.getpid():
             return ()
         tracker = self.naming.tracker
+        # Asked before git is started, which is a child, too.
+        had_children = children is not None and children.have_children_run_since()
+        reloaded = () if children is None else tracker.reloaded_before(children)
         changed = tracker.changed_meanwhile(time.perf_counter() - self.clock, had_children=had_children)
         if changed:
             _logger.warning(
@@ -144,7 +148,6 @@ class Call:
                 *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
                 "" if self.naming.maker is None else ", so later calls will make it again",
             )
-        reloaded = tracker.reloaded_since_workers_started()
         if reloaded:
             _logger.warning(
                 "worker processes were started before these files of the work tree %s were loaded again:\n%s\n"

@@ -237,10 +237,10 @@ class Tracker:
             _logger.error("whether files changed while %s ran cannot be determined: %s", self.qualname, error)
             return None
 
-    def reloaded_since_workers_started(self) -> tuple[str, ...]:
-        """The files of modules that were loaded again while workers were there that still are."""
+    def reloaded_before(self, moment: workers.Moment) -> tuple[str, ...]:
+        """The files of modules that were loaded again since workers had started that were at work after a moment."""
         top = self.work_tree
-        files = () if top is None else (file for file in workers.reloaded_since_they_started() if is_inside(file, top))
+        files = () if top is None else (file for file in workers.reloaded_before(moment) if is_inside(file, top))
         paths = (os.fsencode(relative_to(file, top or "")) for file in files)
         return tuple(map(printable_path, sorted(filter(self._counts, paths))))
 

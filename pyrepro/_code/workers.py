@@ -1,17 +1,39 @@
 """Child processes, which load code of their own: those that have ended, and the workers that live on.
 
-Sources: getrusage(2); multiprocessing.active_children.
+Sources: getrusage(2); multiprocessing.active_children; the kernel's sched-stats, /proc/<pid>/schedstat.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
-import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def children_ended() -> int:
-    """What is another after a child process was waited for; always 0 where the platform does not say."""
+class Moment(NamedTuple):
+    """What tells later whether child processes have been at work.
+
+    Attributes:
+        ended: what is another after a child process was waited for; always 0 where the platform does not say.
+        running: of each worker how often and how long it has run, None where the platform does not say.
+    """
+
+    ended: int
+    running: dict[int, str | None]
+
+    @classmethod
+    def now(cls) -> Moment:
+        return cls(_faults_of_ended(), {pid: _time_run_by(pid) for pid in _workers()})
+
+    def at_work_since(self) -> list[int]:
+        """The workers that may have been at work since."""
+        return [pid for pid in _workers() if (now := _time_run_by(pid)) is None or now != self.running.get(pid)]
+
+    def have_children_run_since(self) -> bool:
+        return _faults_of_ended() != self.ended or bool(self.at_work_since())
+
+
+def _faults_of_ended() -> int:
     try:
         import resource
     except ImportError:  # Windows has none
@@ -19,30 +41,38 @@ def children_ended() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt  # every process has page faults
 
 
-def are_there() -> bool:
-    """Whether there are processes of multiprocessing, or of what builds on it, that nobody has waited for."""
+def _workers() -> list[int]:
+    """The processes of multiprocessing, or of what builds on it, that nobody has waited for."""
+    multiprocessing: Any = sys.modules.get("multiprocessing")
+    if multiprocessing is None:
+        return []
     # The children of a fork server are its own, and it outlives them.
     server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    return bool(_alive()) or getattr(server, "_forkserver_pid", None) is not None
+    pids = [getattr(server, "_forkserver_pid", None), *(worker.pid for worker in multiprocessing.active_children())]
+    return [pid for pid in pids if pid is not None]
 
 
-def _alive() -> list[Any]:
-    multiprocessing: Any = sys.modules.get("multiprocessing")
-    return [] if multiprocessing is None else multiprocessing.active_children()
+def _time_run_by(pid: int) -> str | None:
+    # OSError: it has just ended, or this is not Linux.
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/schedstat", encoding="ascii") as opened:
+        return opened.read()
+    return None
 
 
-_reloaded: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
+_reloaded: dict[int, set[str]] = {}
 """The files that were loaded again since a worker started: it has perhaps loaded what they held before."""
 
 
 def note_reload(file: str) -> None:
     """Note that a module is about to be loaded from another content of its file than before."""
-    for worker in _alive():
-        _reloaded.setdefault(worker, set()).add(file)
+    for pid in _workers():
+        _reloaded.setdefault(pid, set()).add(file)
 
 
-def reloaded_since_they_started() -> set[str]:
-    """The files from which modules were loaded again while workers were there that still are."""
+def reloaded_before(moment: Moment) -> set[str]:
+    """The files that were loaded again since workers had started that have been at work after a moment."""
     if not _reloaded:  # as mostly
         return set()
-    return set().union(*(_reloaded.get(worker, ()) for worker in _alive()))
+    for pid in _reloaded.keys() - {*_workers()}:
+        del _reloaded[pid]  # its number may be given to another process
+    return set().union(*(_reloaded.get(pid, ()) for pid in moment.at_work_since()))

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pyrepro._code import workers
 from pyrepro._code.key import CodePaths
+from pyrepro._code.workers import Moment
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
 from pyrepro._environ import REPRODUCTION
@@ -80,7 +80,7 @@ class _NamedCall(Protocol):
 
     def changed_input(self) -> tuple[str, str] | None: ...
 
-    def changed_meanwhile(self, *, had_children: bool) -> tuple[str, ...] | None: ...
+    def changed_meanwhile(self, children: Moment) -> tuple[str, ...] | None: ...
 
 
 class _CallNaming(Protocol):
@@ -197,7 +197,7 @@ class PublishedCall:
             self._naming.check_closure()
         # Kept before the function runs, which may change both.
         self._arguments = dict(self._call.arguments)
-        self._children = workers.children_ended()
+        self._children = Moment.now()
         self._started = time.time(), time.perf_counter()
 
     def run(self) -> Any:
@@ -247,9 +247,7 @@ class PublishedCall:
         }
         returned = self._publication.returned(result, naming.name, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
-        # Asked before git is started, which is a child, too.
-        had_children = workers.children_ended() != self._children or workers.are_there()
-        meanwhile = self._call.changed_meanwhile(had_children=had_children)
+        meanwhile = self._call.changed_meanwhile(self._children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls then.
         # Published even if the value is refused: what took hours to compute must not be lost.

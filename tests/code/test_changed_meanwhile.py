@@ -327,6 +327,52 @@ def test_what_workers_made_that_started_before_a_reload_is_made_again(repository
     ]
 
 
+IDLE = """\
+import importlib, sys
+from multiprocessing import get_context
+import pyrepro
+import helper
+
+@pyrepro.Artifact("outpath", allow_dirty=True, cache=True)
+def save(outpath):
+    with open(outpath, "w") as outf:
+        outf.write("1")
+
+if __name__ == "__main__":
+    pool = get_context("spawn").Pool(1)
+    pool.map(helper.work, [0])
+    # What it has answered it has computed, but it may not wait for the next task yet.
+    while ") S " not in open("/proc/%d/stat" % pool._pool[0].pid).read():
+        pass
+    open("helper.py", "w").write({edited!r})
+    {then}
+    save("foo.txt")
+"""
+
+
+says_what_has_run = pytest.mark.skipif(
+    not os.path.exists("/proc/self/schedstat"), reason="the platform does not say what has run"
+)
+
+
+@says_what_has_run
+@pytest.mark.parametrize("then", ["pass", "importlib.reload(helper)"])
+def test_workers_that_do_nothing_cost_no_marker(repository: Repository, then: str) -> None:
+    repository.commit(main=IDLE.format(edited=HELPER.format(lr=2), then=then), helper=HELPER.format(lr=1))
+    assert "so later calls" not in repository.run("main.py").stderr
+    assert len(markers(repository)) == 1
+
+
+@says_what_has_run
+def test_where_the_platform_does_not_say_what_has_run_workers_count_as_if_they_had(repository: Repository) -> None:
+    cannot_say = (
+        "import pyrepro._code.workers as w; w.open = lambda *_, **__: open('/nowhere'); importlib.reload(helper)"
+    )
+    repository.commit(main=IDLE.format(edited=HELPER.format(lr=2), then=cannot_say), helper=HELPER.format(lr=1))
+    assert "worker processes were started before these files" in repository.run("main.py").stderr
+    assert markers(repository) == []
+
+
 # What is a change on the disk
 
 

@@ -239,6 +239,6 @@ def test_what_changes_outside_code_during_a_long_call_is_no_reason_to_make_it_ag
     project.repository.git("checkout", "-q", ".")
     assert project.run()[0] is False
     project.commit(step=change("helper.py"))
-    assert project.run()[0] and "changed meanwhile:\n  helper.py\n" in project.stderr
+    assert project.run()[0] and "was loaded or read:\n  helper.py\n" in project.stderr
     project.repository.git("checkout", "-q", ".")
     assert project.run()[0]

@@ -63,13 +63,16 @@ class LocalDirectory:
             return os.fsencode(text)
         return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
 
-    def prepare(self, staged: str) -> None:
+    def prepare(self, staged: str) -> list[str]:
         """Make what is staged ready to be put in place.
+
+        Returns:
+            The files in it that mention the staging directory.
 
         Raises:
             OSError: that is not possible.
         """
-        prepare_for_move(staged, self.staging.path, self.directory)
+        return prepare_for_move(staged, self.staging.path, self.directory)
 
     def contents(self, target: Target, parts: list[str]) -> StagedContents:
         """What an artifact and its side files hold while they are staged."""

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._paths import STATE_DIRECTORY, change_paths
+from pyrepro._paths import STATE_DIRECTORY, change_paths, first_of
 from pyrepro._publish.files import Target, move_where_nothing_is
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Origin, why_not_completed
@@ -64,6 +64,8 @@ class Publication:
         self._places: dict[tuple[str, Any], Place] = {}
         """The places of the artifacts, by their directories and stores."""
         self._unplaced: list[Unplaced] = []
+        self._mentioning: list[str] = []
+        """The files that mention a staging directory, by where they belong."""
         self._has_returned = False
         self.is_done = False
 
@@ -233,6 +235,7 @@ class Publication:
         ]
         self._unplaced += side_files.unplaced
         _warn_of_new(side_files.new)
+        _warn_of_mentioning(self._mentioning)
         if self._unplaced:
             raise self._error(targets, placed)
         # After the moves: what was written shows where the function wrote instead.
@@ -263,7 +266,8 @@ class Publication:
                 try:
                     if name != true_name and not move_where_nothing_is(staged, output.staged):
                         raise FileExistsError(f"the function wrote {true_name}, too")
-                    place.prepare(output.staged)
+                    found = place.prepare(output.staged)
+                    self._mentioning += [output.path + path.removeprefix(output.staged) for path in found]
                     outputs.append(output)
                 except Exception as error:  # whatever it is, the others must not be lost for it
                     kept = output.staged if os.path.lexists(output.staged) else staged
@@ -408,4 +412,13 @@ def _warn_of_new(paths: list[str]) -> None:
             "%s: put in place, without the tag in the name; the next call that writes something else there "
             "will be refused, so put the tag of the path into it, or write it elsewhere",
             ", ".join(paths),
+        )
+
+
+def _warn_of_mentioning(paths: list[str]) -> None:
+    if paths:
+        _logger.warning(
+            "%s: holds the path of a directory that is gone when the call ends; write there a path relative to the "
+            "file, or the one that tagged() gives for the plain path",
+            first_of(paths),
         )

@@ -40,12 +40,12 @@ def prepare_for_move(path: str, staged: str, final: str) -> list[str]:
     elif stat.S_ISREG(mode):
         # Files alone, and each once: a move that a power failure takes back leaves nothing, which is not false.
         sync_to_disk(path)
-        if mentions(path, os.path.basename(staged)):
+        if leads_to_staging(path, os.path.basename(staged)):
             return [path]
     return []
 
 
-def mentions(path: str, token: str) -> bool:
+def leads_to_staging(path: str, token: str) -> bool:
     """Whether a file names a staging directory, and so tells others to look where nothing is.
 
     A log is none of them: it tells what was so.

@@ -87,9 +87,17 @@ class Publication:
                 )
             if not self._has_returned:
                 staging.discard()
-            elif (kept := staging.finish()) and not self._unplaced:
+                continue
+            kept = staging.finish()
+            if staging.path in kept and not self._unplaced:
                 # An interrupt, or a thread that is still writing: nobody else says where it is.
-                _logger.error("not everything that was written was put in place; it is kept in %s", ", ".join(kept))
+                _logger.error("not everything that was written was put in place; it is kept in %s", staging.path)
+            if staging.aside in kept:
+                # An interrupt; or another user's, who alone may remove what is in a directory of theirs.
+                _logger.warning(
+                    "what was there before is kept in %s; remove it if it is not needed, or let who owns it do so",
+                    staging.aside,
+                )
         # Last, when the artifacts are in place: it may take a while where many were killed.
         for directory in {*(staging.directory for staging in stagings), *self._locks.directories}:
             tidy(directory)

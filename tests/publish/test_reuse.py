@@ -525,6 +525,8 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
          "such as 'src' or '!docs', or '.' for all of it\n"),
         ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
          "'!docs', or '.' for all of it\n"),
+        ("'.git/HEAD'", "ValueError: code='.git/HEAD' is not a path in the work tree; pass paths from its top, such as 'src' "
+         "or '!docs', or '.' for all of it\n"),
         ("''", "ValueError: code='' is not a path in the work tree; pass paths from its top, such as 'src' or '!docs', "
          "or '.' for all of it\n"),
         ("[]", "TypeError: Artifact code=[] is not a path or a list of paths; pass paths from the top, like 'src'\n"),

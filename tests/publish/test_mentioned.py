@@ -84,4 +84,5 @@ def test_a_virtual_environment_is_warned_of(save: Any, out: pathlib.Path, caplog
 
     save("env", lambda path: venv.create(os.path.abspath(path), symlinks=sys.platform != "win32"))
     [message] = [record.message for record in caplog.records]
-    assert str(out / save.tagged("env", None) / "pyvenv.cfg") in message
+    scripts = out / save.tagged("env", None) / ("Scripts" if sys.platform == "win32" else "bin")
+    assert str(scripts / "activate") in message

@@ -102,6 +102,11 @@ def wrap(function: Callable[..., Any], naming: Naming, *, publishes: bool) -> An
         each._naming = naming
     wrapper.refresh = refresh
     wrapper.tagged = _tagged(wrapper)
+    for name in ("refresh", "tagged"):
+        # By which they pickle, as pools demand of what they call.
+        attribute = getattr(wrapper, name)
+        attribute.__module__ = wrapper.__module__
+        attribute.__qualname__ = f"{wrapper.__qualname__}.{name}"
     return wrapper
 
 

@@ -710,8 +710,16 @@ def module_level(outpath: str) -> str:
     return outpath
 
 
-def test_a_module_level_function_pickles_by_name() -> None:
-    assert pickle.loads(pickle.dumps(module_level)) is module_level
+class Trainer:
+    @Artifact("outpath", config={}, repo=os.path.dirname(__file__), allow_dirty=True)
+    def save(self, outpath: str) -> str:
+        return outpath
+
+
+@pytest.mark.parametrize("function", [module_level, Trainer.save], ids=["function", "method"])
+def test_a_module_level_function_pickles_by_name(function: Any) -> None:
+    for one in (function, function.refresh, function.tagged):
+        assert pickle.loads(pickle.dumps(one)) is one
 
 
 def test_a_local_function_pickles_by_value_with_its_state(repository: Repository, name: Any) -> None:

@@ -48,13 +48,15 @@ def code_paths_of(texts: Iterable[str]) -> CodePaths:
     """The paths that ``code=`` names; one that begins with ``!`` is left out.
 
     Raises:
-        ValueError: a path is empty or absolute, or leads out of the work tree.
+        ValueError: a path is empty or absolute, leads out of the work tree, or is git's own directory.
     """
     included: list[bytes] = []
     excluded: list[bytes] = []
     for text in texts:
         path = os.path.normpath(text.removeprefix("!")) if text.removeprefix("!") else ""
-        if not path or "\0" in path or os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
+        # Git's own directory is no part of what it tracks, and to leave that out is right.
+        outside = (os.pardir,) if text.startswith("!") else (os.pardir, ".git")
+        if not path or "\0" in path or os.path.isabs(path) or path.split(os.sep)[0] in outside:
             raise ValueError(
                 f"code={text!r} is not a path in the work tree; "
                 f"pass paths from its top, such as 'src' or '!docs', or '.' for all of it"

@@ -16,6 +16,7 @@ from pyrepro._publish.files import (
     Target,
     holds_exactly,
     is_protected,
+    is_real_directory,
     move_into_place,
     unlink_if_possible,
     write_then_rename,
@@ -63,13 +64,16 @@ class LocalDirectory:
             return os.fsencode(text)
         return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
 
-    def prepare(self, staged: str) -> None:
+    def prepare(self, staged: str) -> list[str]:
         """Make what is staged ready to be put in place.
+
+        Returns:
+            The files in it that mention the staging directory.
 
         Raises:
             OSError: that is not possible.
         """
-        prepare_for_move(staged, self.staging.path, self.directory)
+        return prepare_for_move(staged, self.staging.path, self.directory)
 
     def contents(self, target: Target, parts: list[str]) -> StagedContents:
         """What an artifact and its side files hold while they are staged."""
@@ -115,7 +119,7 @@ class LocalDirectory:
         for name, content in sidecars.items():
             self._place_sidecar(os.path.join(target.directory, name), content)
         try:
-            move_into_place(staged, target.path, self.staging.aside)
+            self._move(staged, target.path)
         except OSError as error:
             self._unplaced.append(Unplaced(staged, target.path, reason_of(error)))
             if self._sidecar_suffix:
@@ -129,6 +133,17 @@ class LocalDirectory:
         if old_record is not None:
             unlink_if_possible(old_record)
         return True
+
+    def _move(self, staged: str, path: str) -> None:
+        try:
+            move_into_place(staged, path, self.staging.aside)
+        except PermissionError:
+            # rename(2): only who may write to a directory may give it another parent, but in its own it can be renamed.
+            if not is_real_directory(path):
+                raise
+            aside = move_aside(path)
+            _logger.warning("%s is a directory that only its owner may replace; it is now %s", path, aside)
+            move_into_place(staged, path, self.staging.aside)
 
     def _set_record_aside(self, record: str) -> str | None:
         """Move the record of an older artifact away, which the new one must never stand beside."""

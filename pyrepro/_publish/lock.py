@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import errno
 import logging
 import os
 import time
@@ -24,6 +25,8 @@ _warned_of: set[str] = set()
 _MOST = 64
 """How many of the artifacts of one call are locked: each costs an open file, of which a process may have as few as 256.
 Calls that make the same have the same first ones."""
+
+_NOTHING_CAN_BE_MADE = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
 
 _PATIENCE = 5.0
 """Seconds after which it is logged for whom a call waits."""
@@ -99,10 +102,15 @@ class Locks:
                 # FileNotFoundError: who held it has just unlinked it, or removed the state directory.
                 self.release()
                 return target
-            except PermissionError as error:
-                # The lock of another user whom nothing else keeps from writing here: it may be a killed call's.
-                _warn_once(f"{path} cannot be used, so calls may compute twice; remove it when nothing runs: {error}")
             except OSError as error:
+                if error.errno in _NOTHING_CAN_BE_MADE and error.filename and not os.path.lexists(path):
+                    # It says nothing of locks: neither can the staging directory be made here, whose error is clear.
+                    continue
+                if isinstance(error, PermissionError):
+                    # The lock of another user whom nothing else keeps from writing here: it may be a killed call's.
+                    found = "cannot be used, so calls may compute twice; remove it when nothing runs"
+                    _warn_once(f"{path} {found}: {error}")
+                    continue
                 _warn_once(f"{target.directory.rstrip(os.sep)} has no locks, so calls may compute twice: {error}")
             else:
                 self._held[path] = release

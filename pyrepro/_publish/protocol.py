@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyrepro._paths import STATE_DIRECTORY, change_paths
+from pyrepro._paths import STATE_DIRECTORY, change_paths, first_of
 from pyrepro._publish.files import Target, move_where_nothing_is
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Origin, why_not_completed
@@ -64,6 +64,8 @@ class Publication:
         self._places: dict[tuple[str, Any], Place] = {}
         """The places of the artifacts, by their directories and stores."""
         self._unplaced: list[Unplaced] = []
+        self._mentioning: list[str] = []
+        """The files that mention a staging directory, by where they belong."""
         self._has_returned = False
         self.is_done = False
 
@@ -85,9 +87,17 @@ class Publication:
                 )
             if not self._has_returned:
                 staging.discard()
-            elif (kept := staging.finish()) and not self._unplaced:
+                continue
+            kept = staging.finish()
+            if staging.path in kept and not self._unplaced:
                 # An interrupt, or a thread that is still writing: nobody else says where it is.
-                _logger.error("not everything that was written was put in place; it is kept in %s", ", ".join(kept))
+                _logger.error("not everything that was written was put in place; it is kept in %s", staging.path)
+            if staging.aside in kept:
+                # An interrupt; or another user's, who alone may remove what is in a directory of theirs.
+                _logger.warning(
+                    "what was there before is kept in %s; remove it if it is not needed, or let who owns it do so",
+                    staging.aside,
+                )
         # Last, when the artifacts are in place: it may take a while where many were killed.
         for directory in {*(staging.directory for staging in stagings), *self._locks.directories}:
             tidy(directory)
@@ -233,6 +243,7 @@ class Publication:
         ]
         self._unplaced += side_files.unplaced
         _warn_of_new(side_files.new)
+        _warn_of_mentioning(self._mentioning)
         if self._unplaced:
             raise self._error(targets, placed)
         # After the moves: what was written shows where the function wrote instead.
@@ -263,7 +274,8 @@ class Publication:
                 try:
                     if name != true_name and not move_where_nothing_is(staged, output.staged):
                         raise FileExistsError(f"the function wrote {true_name}, too")
-                    place.prepare(output.staged)
+                    found = place.prepare(output.staged)
+                    self._mentioning += [output.path + path.removeprefix(output.staged) for path in found]
                     outputs.append(output)
                 except Exception as error:  # whatever it is, the others must not be lost for it
                     kept = output.staged if os.path.lexists(output.staged) else staged
@@ -408,4 +420,13 @@ def _warn_of_new(paths: list[str]) -> None:
             "%s: put in place, without the tag in the name; the next call that writes something else there "
             "will be refused, so put the tag of the path into it, or write it elsewhere",
             ", ".join(paths),
+        )
+
+
+def _warn_of_mentioning(paths: list[str]) -> None:
+    if paths:
+        _logger.warning(
+            "%s: holds the path of a directory that is gone when the call ends; write there a path relative to the "
+            "file, or the one that tagged() gives for the plain path",
+            first_of(paths),
         )

@@ -811,6 +811,16 @@ def test_a_lock_that_is_not_permitted_is_not_called_missing(
     )
 
 
+@posix_only
+def test_where_nothing_can_be_made_no_lock_is_called_missing(
+    step: Step, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (out / ".pyrepro").touch()
+    with pytest.raises(NotADirectoryError, match=re.escape(f"{out}/.pyrepro/")):
+        step.save("foo.txt")
+    assert (step.runs, caplog.records) == (0, [])
+
+
 def test_a_marker_that_cannot_be_written_costs_no_artifact(
     step: Step, out: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -288,6 +288,25 @@ def test_a_record_that_cannot_be_written_never_costs_its_artifact(
     assert files(out) == {f"foo-{name}": "ten hours"}
 
 
+def test_a_directory_that_may_not_leave_the_one_that_it_is_in_is_moved_aside_there(
+    repository: Repository, out: pathlib.Path, refuse: Any, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, text: str) -> None:
+        outpath.mkdir()
+        (outpath / "part").write_text(text)
+
+    path = out / f"foo-{name}"
+    save(out / "foo", "old")
+    refuse("rename", lambda source, aim: source == str(path) and f"~{os.sep}" in aim, os_error(errno.EACCES))
+    save(out / "foo", "new")
+    [aside] = out.glob("foo-*~*")
+    assert (files(path), files(aside)) == ({"part": "new"}, {"part": "old"})
+    assert [record.message for record in caplog.records] == [
+        f"{path} is a directory that only its owner may replace; it is now {aside}"
+    ]
+
+
 def test_the_record_of_an_older_artifact_that_stays_is_put_back(
     recorded: Any, out: pathlib.Path, refuse: Any, name: str
 ) -> None:

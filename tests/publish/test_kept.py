@@ -560,6 +560,72 @@ def test_another_users_artifact_in_a_sticky_folder_stays_and_the_new_one_is_kept
     assert pathlib.Path(f"{error.value.kept[0]}.pyrepro.json").is_file()
 
 
+@contextlib.contextmanager
+def as_user(user: int) -> Iterator[None]:
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def save_model(repository: Repository) -> Any:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, text: str) -> None:
+        outpath.mkdir()
+        (outpath / "layers").mkdir()
+        write(outpath / "layers" / "part", text)
+
+    codecs.lookup("ascii")  # the other user may not be able to import it
+    return save
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_directory_is_moved_aside_where_it_can_be_renamed(
+    save_model: Any, shared: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with as_user(65533):
+        save_model(shared / "model", "of the other user")
+    with as_user(65534):
+        save_model(shared / "model", "ten hours")
+    path = shared / f"model-{name}"
+    [aside] = shared.glob("model-*~*")
+    assert (files(path / "layers"), files(aside / "layers")) == ({"part": "ten hours"}, {"part": "of the other user"})
+    assert messages(caplog) == [f"{path} is a directory that only its owner may replace; it is now {aside}"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_directory_that_is_replaced_and_cannot_be_removed_is_not_called_output(
+    save_model: Any, shared: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = shared / f"model-{name}"
+    with as_user(65533):
+        save_model(shared / "model", "of the other user")
+        path.chmod(0o777)
+    with as_user(65534):
+        save_model(shared / "model", "ten hours")
+    [aside] = shared.glob(".pyrepro/*~")
+    [old] = aside.iterdir()
+    assert (files(path / "layers"), files(old / "layers")) == ({"part": "ten hours"}, {"part": "of the other user"})
+    assert messages(caplog) == [
+        f"what was there before is kept in {aside}; remove it if it is not needed, or let who owns it do so"
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_directory_in_a_sticky_folder_stays_and_the_new_one_is_kept(
+    save_model: Any, shared: pathlib.Path, name: str
+) -> None:
+    shared.chmod(0o1777)
+    with as_user(65533):
+        save_model(shared / "model", "of the other user")
+    with as_user(65534), pytest.raises(PublishError) as error:
+        save_model(shared / "model", "ten hours")
+    assert files(shared / f"model-{name}" / "layers") == {"part": "of the other user"}
+    assert files(pathlib.Path(error.value.kept[0], "layers")) == {"part": "ten hours"}
+
+
 @posix_only
 def test_a_directory_that_its_owner_may_not_write_to_is_put_in_place(
     repository: Repository, shared: pathlib.Path, name: str

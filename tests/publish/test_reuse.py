@@ -455,7 +455,7 @@ def test_where_the_configuration_alone_differs_the_commit_is_no_reason(project: 
     [
         ("", None, lambda path: path.write_text("edited"), "changed since it was made: out/{0}"),
         ("", None, lambda path: path.unlink(), "out/{0} was removed"),
-        ("", "pathlib.Path(outpath).write_text(outpath)", None, "it names its commit, or cannot be copied"),
+        ("", "pathlib.Path(outpath).write_text(pathlib.Path(outpath).name)", None, "it names its commit, or cannot be copied"),
         (", record=True", None, lambda path: path.with_name(f"{path.name}.pyrepro.json").unlink(),
          "out/{0}.pyrepro.json is not there"),
     ],
@@ -525,6 +525,8 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
          "such as 'src' or '!docs', or '.' for all of it\n"),
         ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
          "'!docs', or '.' for all of it\n"),
+        ("'.git/HEAD'", "ValueError: code='.git/HEAD' is not a path in the work tree; pass paths from its top, such as 'src' "
+         "or '!docs', or '.' for all of it\n"),
         ("''", "ValueError: code='' is not a path in the work tree; pass paths from its top, such as 'src' or '!docs', "
          "or '.' for all of it\n"),
         ("[]", "TypeError: Artifact code=[] is not a path or a list of paths; pass paths from the top, like 'src'\n"),

@@ -219,7 +219,8 @@ def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Reposi
 
 
 def test_what_a_lazy_package_fetched_of_a_module_is_taken_of_that_module(repository: Repository) -> None:
-    lazy = "import importlib\ndef __getattr__(name):\n    return getattr(importlib.import_module('lazy.core'), name)\n"
+    lazy = "def __getattr__(name):\n    if name != 'LR':\n        raise AttributeError(name)\n"
+    lazy += "    import importlib\n    return importlib.import_module('lazy.core').LR\n"
     repository.write("lazy/__init__.py", lazy)
     repository.commit(helper="", lazy__core="LR = 1\n", steps="from lazy import LR\n")
     reload = ["import lazy.core", "commit('LR = 20\\n', 'lazy/core.py')", "importlib.reload(lazy.core)"]

@@ -133,9 +133,8 @@ def _taken_by(name: str, load: SourceLoad, known: Mapping[str, History]) -> dict
     own = known[name]
     until = min((one.order for one in own.loads if one.order > load.order), default=sys.maxsize)
     found: dict[_Node, str] = {}
-    for use in _body_in(own, load).uses:
-        owner, attribute = _owner_of(use, known)
-        if owner is None or owner.name == name or attribute in _SET_BY_IMPORT:
+    for use, owner, attribute in _used_by(own, load, known):
+        if owner.name == name or attribute in _SET_BY_IMPORT:
             continue
         nested = [one for one in owner.loads if load.order < one.order < until and own.own_name in one.during]
         if use.is_late and nested:
@@ -170,6 +169,26 @@ def _base(owner: History, load: SourceLoad, nested: Sequence[SourceLoad]) -> tup
     if after is None or not after.gap:
         return max(before - 1, 0), None
     return max(before - 1, 0), SourceLoad(load.order, f"{after.gap} {load.order}".encode())
+
+
+def _used_by(own: History, load: SourceLoad, known: Mapping[str, History]) -> Iterator[tuple[Use, History, str]]:
+    for use in _body_in(own, load).uses:
+        owner, attribute = _owner_of(use, known)
+        if owner is not None:
+            yield use, owner, attribute
+            for module in _behind_getattr(owner, attribute, known):
+                yield use, module, attribute
+
+
+def _behind_getattr(owner: History, attribute: str, known: Mapping[str, History]) -> list[History]:
+    """The modules below a package that its ``__getattr__`` (PEP 562) may have fetched a name from."""
+    bound = _body_in(owner, owner.now).bound
+    if not attribute or attribute in bound or "__getattr__" not in bound:
+        return []
+    below = [module for name, module in known.items() if name.startswith(f"{owner.name}.")]
+    # A package may give a name of its own to what a module calls otherwise; a version comes from elsewhere.
+    by_name = [module for module in below if attribute in _body_in(module, module.now).bound]
+    return by_name if by_name or attribute.startswith("__") else below
 
 
 def _owner_of(use: Use, known: Mapping[str, History]) -> tuple[History | None, str]:

@@ -218,6 +218,17 @@ def test_what_is_unknown_stays_so_beside_what_was_left_behind(repository: Reposi
     assert f"\n  unseen.py: {repository.path}/unseen.py was written at " in done.stderr
 
 
+def test_what_a_lazy_package_fetched_of_a_module_is_taken_of_that_module(repository: Repository) -> None:
+    lazy = "def __getattr__(name):\n    if name != 'LR':\n        raise AttributeError(name)\n"
+    lazy += "    import importlib\n    return importlib.import_module('lazy.core').LR\n"
+    repository.write("lazy/__init__.py", lazy)
+    repository.commit(helper="", lazy__core="LR = 1\n", steps="from lazy import LR\n")
+    reload = ["import lazy.core", "commit('LR = 20\\n', 'lazy/core.py')", "importlib.reload(lazy.core)"]
+    dirty, now_clean = in_session(repository, *reload, STATE, "importlib.reload(steps)", STATE)
+    assert dirty.startswith(f"{repository.head}-dirty-")
+    assert now_clean == repository.head
+
+
 # The pure function
 
 
@@ -283,6 +294,33 @@ def test_what_runs_at_load_takes(source: str, what: str) -> None:
 )
 def test_what_does_not_run_at_load_takes_nothing(source: str) -> None:
     assert remarks(HELPER, history("steps", (1, source))) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("from lazy import LR", "LR of lazy.core"),
+        ("import lazy\nx = lazy.LR", "LR of lazy.core"),
+        ("from lazy import *", "* of lazy.core"),
+        ("from lazy import renamed", "renamed of lazy.core"),
+        ("from lazy import other", ""),  # lazy.other has it
+        ("from lazy import own", ""),
+        ("from lazy import __version__", ""),
+        ("import lazy", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    "getattr_", ["def __getattr__(name): pass", "__getattr__, __dir__, __all__ = attach(__name__)"]
+)
+def test_a_name_that_a_package_does_not_have_is_of_a_module_below_it(getattr_: str, source: str, what: str) -> None:
+    core = history("lazy.core", (2, "LR = 1"), (20, "LR = 2"), package="lazy")
+    other = history("lazy.other", (3, "other = 1"), package="lazy")
+    eager = history("lazy", (1, "own = 1"), package="lazy")
+    lazy = history("lazy", (1, f"{getattr_}\nown = 1"), package="lazy")
+    steps = history("steps", (4, source))
+    expected = {"steps": f"took {what} before that was loaded again"} if what else {}
+    assert remarks(core, other, lazy, steps) == expected
+    assert remarks(core, other, eager, steps) == {}
 
 
 def test_a_program_takes_what_stands_under_its_guard() -> None:

@@ -816,7 +816,9 @@ def test_a_cache_that_is_right_is_doubtful_once_only(repository: Repository) -> 
 
 
 @pytest.mark.usefixtures("caching")
-def test_a_right_cache_whose_times_may_not_be_set_hinders_no_edit_while_the_program_runs(repository: Repository) -> None:
+def test_a_right_cache_whose_times_may_not_be_set_hinders_no_edit_while_the_program_runs(
+    repository: Repository,
+) -> None:
     refuse = """\
 import pyrepro, sys
 

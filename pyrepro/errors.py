@@ -32,7 +32,7 @@ def without_inner_frames(error: Exception) -> Exception:
     a frame of another package stays, since that may be the mistake: a callable configuration's, or a converter's.
     """
     kept = error.__traceback__
-    while kept is not None and kept.tb_frame.f_globals.get("__name__", "").startswith("pyrepro."):
+    while kept is not None and str(kept.tb_frame.f_globals.get("__name__")).startswith("pyrepro."):
         kept = kept.tb_next
     return error.with_traceback(kept)
 

@@ -128,7 +128,9 @@ def _settle_caches(load: Load, cached: str | None, loader: Any) -> None:
         if is_stale:
             os.unlink(cache)
         elif is_stale is not None:
-            os.utime(cache)  # so that it is not doubtful forever where the times of sources were changed
+            # So that it is not doubtful forever; of another user, or on a read-only file system, it stays so.
+            with contextlib.suppress(OSError):
+                os.utime(cache)
 
 
 def _watch_reload(load: Load, before: list[Load], loader: Any) -> None:

@@ -107,7 +107,7 @@ def _runs_file(namespace: dict[str, Any]) -> bool:
 def caller_frame() -> types.FrameType:
     """The innermost frame outside pyrepro."""
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "pyrepro":
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "pyrepro":
         frame = frame.f_back
     return frame
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyrepro import _environ
-from pyrepro._code import modules, process, workers
+from pyrepro._code import imports, modules, process, workers
 from pyrepro._code.modules import LoadedModule, ModulesThen, keys_of_modules
 from pyrepro._code.runs import runs_of
 from pyrepro._code.state import (
@@ -183,7 +183,8 @@ class Tracker:
                 _forget_finished_bodies()
                 break
         spec = self._current_spec()
-        if self._spec is not None and spec is not None and spec is not self._spec:
+        is_other = self._spec is not None and spec is not None and spec is not self._spec
+        if is_other and not self._is_of_last_load_of_its_file():
             raise CodeStateError(
                 f"{self.qualname} comes from an earlier load of the module {self._module}, so what runs may no "
                 f"longer be in any file; get it from the module again"
@@ -281,6 +282,12 @@ class Tracker:
 
     def _current_spec(self) -> object:
         return modules.spec_of(sys.modules.get(self._module or ""))
+
+    def _is_of_last_load_of_its_file(self) -> bool:
+        """Whether the module that now has the name of the function's own is from another file, as plugins are."""
+        name = self._module or ""
+        load = imports.load_of(name, None, self._spec)
+        return load is not None and imports.loads_like(name, load)[-1] is load
 
     def _checked_reading(self) -> Reading:
         if isinstance(self._reading, CodeStateError):

@@ -391,3 +391,22 @@ def test_autoreload_of_a_module_that_nothing_imports_from_is_clean_once_it_is_co
     _, first, _, _, second = execute(repository.path, *cells, "print(steps.save('foo'))")
     assert first == f"foo-{repository.git('rev-parse', 'HEAD~1')[:12]}-{EMPTY} 1"
     assert second == f"foo-{repository.head[:12]}-{EMPTY} 2"
+
+
+def test_code_that_exec_runs_in_a_namespace_whose_name_is_no_text_has_its_name_and_its_errors(
+    repository: Repository,
+) -> None:
+    body = """\
+@pyrepro.Artifact("path", config=lambda call: pyrepro.canonical_json(call["x"]) and {})
+def save(path, x=1):
+    return path
+
+print(pyrepro.tag(), save("foo"))
+save("foo", object())
+"""
+    run = "exec(compile(open('body.py').read(), 'body.py', 'exec'), {'__name__': None, 'pyrepro': pyrepro})\n"
+    repository.commit(body=body, main=f"import pyrepro\n{run}")
+    done = repository.run("main.py")
+    name = f"{repository.head[:12]}-44136fa355b3"
+    assert done.stdout == f"{name} foo-{name}\n"
+    assert "\npyrepro.ConfigError: " in done.stderr

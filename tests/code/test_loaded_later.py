@@ -234,6 +234,56 @@ def test_a_function_of_an_earlier_load_of_its_module_is_refused(repository: Repo
     )
 
 
+PLUGIN = """\
+from pyrepro import Artifact
+
+@Artifact("outpath")
+def save(outpath):
+    return outpath
+"""
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        "def load(directory):\n"
+        "    sys.modules.pop('plugin', None)\n    sys.path[0] = directory\n    return importlib.import_module('plugin')\n",
+        "def load(directory):\n"
+        "    spec = importlib.util.spec_from_file_location('plugin', f'{directory}/plugin.py')\n"
+        "    sys.modules['plugin'] = module = importlib.util.module_from_spec(spec)\n"
+        "    spec.loader.exec_module(module)\n    return module\n",
+    ],
+    ids=["sys.path", "by hand"],
+)
+def test_a_function_works_on_when_another_file_is_loaded_under_the_name_of_its_module(
+    repository: Repository, load: str
+) -> None:
+    repository.write("a/plugin.py", PLUGIN)
+    repository.write("b/plugin.py", PLUGIN + "# another\n")
+    loads = "a, b = load('a'), load('b')\nprint(b.save('b'), a.save('a'))\n"
+    repository.write("main.py", "import importlib.util, sys\nimport pyrepro\n" + load + loads)
+    repository.commit()
+    assert repository.run("main.py").stdout == f"b-{tag(repository)} a-{tag(repository)}\n"
+
+
+def test_a_function_whose_file_was_loaded_again_is_refused_also_when_another_file_has_the_name_of_its_module(
+    repository: Repository,
+) -> None:
+    repository.write("a/plugin.py", PLUGIN)
+    repository.write("b/plugin.py", PLUGIN)
+    repository.write(
+        "main.py",
+        "import sys\nimport pyrepro\nsys.path.insert(0, 'a')\nimport plugin\nold = plugin.save\n"
+        "del sys.modules['plugin']\nimport plugin\n"
+        "del sys.modules['plugin']\nsys.path[0] = 'b'\nimport plugin\nold('a')\n",
+    )
+    repository.commit()
+    assert repository.run("main.py").stderr.splitlines()[-1] == (
+        "pyrepro.CodeStateError: save comes from an earlier load of the module plugin, "
+        "so what runs may no longer be in any file; get it from the module again"
+    )
+
+
 # Readings
 
 

@@ -816,6 +816,27 @@ def test_a_cache_that_is_right_is_doubtful_once_only(repository: Repository) -> 
 
 
 @pytest.mark.usefixtures("caching")
+def test_a_right_cache_whose_times_may_not_be_set_hinders_no_edit_while_the_program_runs(
+    repository: Repository,
+) -> None:
+    refuse = """\
+import pyrepro, sys
+
+def refuse(event, arguments):
+    if event == "os.utime":
+        raise PermissionError("as for the file of another user")
+
+sys.addaudithook(refuse)
+import helper, slow"""
+    repository.write(".gitignore", "__pycache__/\n*.txt\n")
+    repository.commit(helper="LR = 1\n", slow=WAITS, train=train(before=refuse, allow=False))
+    repository.run("-c", "import helper")
+    alive = Alive(repository, "train.py")
+    repository.write("helper.py", "LR = 20\n")
+    assert alive.go_on() == (f"foo-{tag(repository.head)}.txt\n", "")
+
+
+@pytest.mark.usefixtures("caching")
 def test_a_stale_cache_behind_the_loader_of_somebody_else_is_not_taken(repository: Repository) -> None:
     script = """\
 import pyrepro, sys

@@ -43,13 +43,15 @@ def _faults_of_ended() -> int:
 
 def _workers() -> list[int]:
     """The processes of multiprocessing, or of what builds on it, that nobody has waited for."""
-    multiprocessing: Any = sys.modules.get("multiprocessing")
-    if multiprocessing is None:
-        return []
-    # The children of a fork server are its own, and it outlives them.
-    server = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    pids = [getattr(server, "_forkserver_pid", None), *(worker.pid for worker in multiprocessing.active_children())]
-    return [pid for pid in pids if pid is not None]
+    found = []
+    for name in ("multiprocessing", "multiprocess"):  # the second is what pathos builds on
+        multiprocessing: Any = sys.modules.get(name)
+        if multiprocessing is not None:
+            # The children of a fork server are its own, and it outlives them.
+            server = getattr(sys.modules.get(f"{name}.forkserver"), "_forkserver", None)
+            workers = multiprocessing.active_children()
+            found += [getattr(server, "_forkserver_pid", None), *(worker.pid for worker in workers)]
+    return [pid for pid in found if pid is not None]
 
 
 def _time_run_by(pid: int) -> str | None:

@@ -277,9 +277,8 @@ if __name__ == "__main__":
     steps.end()
     shown()
 """
-WORKERS = {
-    "pool": """\
-from multiprocessing import get_context
+POOL = """\
+from {package} import get_context
 pools = []
 
 def computed():
@@ -291,7 +290,10 @@ def end():
     pool = pools.pop()
     pool.close()
     pool.join()
-""",
+"""
+WORKERS = {
+    "multiprocessing": POOL.format(package="multiprocessing"),
+    "multiprocess": POOL.format(package="multiprocess"),  # on which pathos builds
     "joblib": """\
 import joblib
 
@@ -306,8 +308,7 @@ def end():
 
 @pytest.mark.parametrize("how", WORKERS)
 def test_what_workers_made_that_started_before_a_reload_is_made_again(repository: Repository, how: str) -> None:
-    if how == "joblib":
-        pytest.importorskip("joblib")
+    pytest.importorskip(how)
     edited = HELPER.format(lr=2)
     steps = USES_WORKERS.format(define=WORKERS[how])
     repository.commit(main=RELOADS.format(edited=edited), steps=steps, helper=HELPER.format(lr=1))

@@ -61,7 +61,7 @@ def _changed_items(value: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, An
 
 
 def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
-    before = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    before = {field.name: _field(value, field.name) for field in dataclasses.fields(value)}
     after = {name: change(item) for name, item in before.items()}
     if _are_the_very(before.values(), after.values()):
         return value
@@ -70,6 +70,12 @@ def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
         if item is not before[name]:
             object.__setattr__(changed, name, item)  # a frozen one, too: the copy is nobody else's yet
     return changed
+
+
+def _field(value: Any, name: str) -> Any:
+    with contextlib.suppress(Exception):  # it is not set, and the class says so in its own way
+        return getattr(value, name)
+    return None
 
 
 def _with_final_paths_later(
@@ -141,7 +147,8 @@ def _parts_of(part: Any) -> list[Any]:
         parts += [part.__self__, part.__func__]
     if isinstance(part, functools.partial):
         parts += [part.func, *part.args, *part.keywords.values()]
-    for cell in getattr(part, "__closure__", None) or ():
+    # Not of whatever has the attribute: objects that look their attributes up in a mapping raise a KeyError.
+    for cell in (part.__closure__ or ()) if isinstance(part, types.FunctionType) else ():
         with contextlib.suppress(ValueError):  # an empty cell
             parts.append(cell.cell_contents)
     with contextlib.suppress(Exception):  # objects that refuse to be looked into
@@ -201,9 +208,11 @@ def _not_run_yet(value: Any) -> str:
         return "whose body has not run: exhaust it"
     if isinstance(value, (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)):
         return "a context manager whose body has not run: enter it"
-    if inspect.isawaitable(value) or hasattr(value, "add_done_callback"):
+    # Of the type: an object that answers for any attribute, or raises something of its own, says nothing by it.
+    kind = type(value)
+    if inspect.isawaitable(value) or hasattr(kind, "add_done_callback"):
         return "which may not have run to its end: wait for it"
-    if hasattr(value, "__dask_graph__") or "Lazy" in type(value).__qualname__:
+    if hasattr(kind, "__dask_graph__") or "Lazy" in kind.__qualname__:
         return "which is lazy and may not have been computed: compute it"
     return ""
 

@@ -331,6 +331,58 @@ def test_a_function_that_has_not_run_is_told_what_it_returned_instead(
     assert str(error.value) == f"the function returned without writing {path}; it wrote nothing. {advice}"
 
 
+class LooksUp:
+    """Like many a bunch of results: what is no attribute is looked up in a mapping."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__["values"] = values
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["values"][name]
+
+
+class LooksUpItems(dict[str, Any]):
+    __getattr__ = dict.__getitem__
+
+
+class AnswersAll:
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
+@dataclasses.dataclass
+class Fitted:
+    loss: float = dataclasses.field(init=False)
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("fit first")
+
+
+ODD_ATTRIBUTES = [LooksUp(loss=1.0), LooksUpItems(loss=1.0), AnswersAll(), Fitted()]
+
+
+@pytest.mark.parametrize("value", ODD_ATTRIBUTES, ids=lambda value: type(value).__name__)
+def test_an_object_that_looks_its_attributes_up_is_returned(
+    value: object, save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert save("foo.txt", lambda path: value) is value
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("value", ODD_ATTRIBUTES, ids=lambda value: type(value).__name__)
+def test_an_object_that_looks_its_attributes_up_is_named_where_nothing_is_written(
+    value: object, save: Any, out: pathlib.Path
+) -> None:
+    with pytest.raises(ArtifactMissingError) as error:
+        save("foo.txt", lambda path: value, writes=False)
+    path = out / save.tagged("foo.txt", None)
+    assert str(error.value) == (
+        f"the function returned without writing {path}; it wrote nothing. It returned "
+        f"test_returned.{type(value).__name__}. Write to the very path that is passed to it."
+    )
+
+
 class Moved:
     """Like a query of duckdb: it is run when it is shown, and its file has moved."""
 

@@ -57,6 +57,9 @@ def _changed_items(value: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, An
         return value
     changed = copy.copy(value)  # a subclass stays one
     changed.update(after)
+    with contextlib.suppress(Exception):  # a dict itself has no attributes
+        if vars(value) is value:  # its items are its attributes, but those of the copy are still the old ones
+            changed.__dict__ = changed
     return changed
 
 

@@ -331,6 +331,18 @@ def test_a_function_that_has_not_run_is_told_what_it_returned_instead(
     assert str(error.value) == f"the function returned without writing {path}; it wrote nothing. {advice}"
 
 
+class ItsOwnAttributes(dict[str, Any]):
+    def __init__(self, **items: Any) -> None:
+        super().__init__(**items)
+        self.__dict__ = self
+
+
+def test_a_staged_path_in_a_mapping_that_is_its_own_attributes_is_the_final_one(save: Any) -> None:
+    result = save("foo.txt", lambda path: ItsOwnAttributes(path=path))
+    assert (result["path"], result.path) == (save.tagged("foo.txt", None),) * 2
+    assert vars(result) is result
+
+
 class LooksUp:
     """Like many a bunch of results: what is no attribute is looked up in a mapping."""
 

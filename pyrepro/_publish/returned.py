@@ -34,15 +34,23 @@ def with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
 
     Returns:
         The value, or a copy of it if it holds staged paths. A generator gives its items so, when it is asked for them.
+        What contains itself or cannot be copied is returned as it is: it must not cost what the function wrote.
     """
-    change = functools.partial(with_final_paths, final=final)
+    # At the top alone: below it, what contains itself would be copied at each depth.
+    with contextlib.suppress(Exception):
+        return _with_final_paths(value, final)
+    return value
+
+
+def _with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
+    change = functools.partial(_with_final_paths, final=final)
     if isinstance(value, dict):
         return _changed_items(value, {key: change(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
         after = [change(item) for item in value]
         return value if _are_the_very(value, after) else made_like(value, after)
     if isinstance(value, types.GeneratorType):
-        return _with_final_paths_later(value, change)
+        return _with_final_paths_later(value, functools.partial(with_final_paths, final=final))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _changed_fields(value, change)
     return final(value)

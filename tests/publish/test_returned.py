@@ -343,6 +343,30 @@ def test_a_staged_path_in_a_mapping_that_is_its_own_attributes_is_the_final_one(
     assert vars(result) is result
 
 
+class ReadOnly(dict[str, Any]):
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("read only")
+
+
+def test_a_value_that_cannot_be_copied_is_returned_as_it_is_and_warned_of(
+    save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = save("foo.txt", lambda path: ReadOnly(path=path))
+    assert type(result) is ReadOnly
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+    assert caplog.messages == [
+        f"{save.__qualname__} wrote into a directory that is gone when the call ends, and something still uses it: "
+        f"what it returned holds {result['path']}; close what is open, and return the path"
+    ]
+
+
+def test_a_list_that_contains_itself_is_returned(save: Any, out: pathlib.Path) -> None:
+    items: list[Any] = []
+    items += [items, items]
+    assert save("foo.txt", lambda path: items) is items
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+
+
 class LooksUp:
     """Like many a bunch of results: what is no attribute is looked up in a mapping."""
 

@@ -419,6 +419,10 @@ def test_an_object_that_looks_its_attributes_up_is_named_where_nothing_is_writte
     )
 
 
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+
+
 class Moved:
     """Like a query of duckdb: it is run when it is shown, and its file has moved."""
 
@@ -427,7 +431,8 @@ class Moved:
 
 
 @pytest.mark.parametrize(
-    ("value", "described"), [(Moved(), "test_returned.Moved"), ([0] * 1_000, "list"), (3, "3"), ("x" * 2_000, "str")]
+    ("value", "described"),
+    [(Moved(), "test_returned.Moved"), ([0] * 1_000, "list"), (3, "3"), ("x" * 2_000, "str"), (ITSELF, "[[...]]")],
 )
 def test_a_value_that_cannot_be_shown_or_is_long_is_named_by_its_type(
     value: object, described: str, repository: Repository, out: pathlib.Path

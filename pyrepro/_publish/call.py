@@ -403,6 +403,9 @@ def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:
     """Whether a function returned nothing, or nothing but paths of its artifacts."""
     if returned is None:
         return True
-    items = paths_in(returned)
+    try:
+        items = paths_in(returned)
+    except RecursionError:  # it contains itself
+        return False
     known = {os.path.abspath(text_of(path)) for path in paths_in(dict(paths))}
     return bool(items) and all(is_path(item) and os.path.abspath(text_of(item)) in known for item in items)

@@ -34,15 +34,23 @@ def with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
 
     Returns:
         The value, or a copy of it if it holds staged paths. A generator gives its items so, when it is asked for them.
+        What contains itself or cannot be copied is returned as it is: it must not cost what the function wrote.
     """
-    change = functools.partial(with_final_paths, final=final)
+    # At the top alone: below it, what contains itself would be copied at each depth.
+    with contextlib.suppress(Exception):
+        return _with_final_paths(value, final)
+    return value
+
+
+def _with_final_paths(value: Any, final: Callable[[Any], Any]) -> Any:
+    change = functools.partial(_with_final_paths, final=final)
     if isinstance(value, dict):
         return _changed_items(value, {key: change(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
         after = [change(item) for item in value]
         return value if _are_the_very(value, after) else made_like(value, after)
     if isinstance(value, types.GeneratorType):
-        return _with_final_paths_later(value, change)
+        return _with_final_paths_later(value, functools.partial(with_final_paths, final=final))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _changed_fields(value, change)
     return final(value)
@@ -57,11 +65,14 @@ def _changed_items(value: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, An
         return value
     changed = copy.copy(value)  # a subclass stays one
     changed.update(after)
+    with contextlib.suppress(Exception):  # a dict itself has no attributes
+        if vars(value) is value:  # its items are its attributes, but those of the copy are still the old ones
+            changed.__dict__ = changed
     return changed
 
 
 def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
-    before = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    before = {field.name: _field(value, field.name) for field in dataclasses.fields(value)}
     after = {name: change(item) for name, item in before.items()}
     if _are_the_very(before.values(), after.values()):
         return value
@@ -70,6 +81,12 @@ def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
         if item is not before[name]:
             object.__setattr__(changed, name, item)  # a frozen one, too: the copy is nobody else's yet
     return changed
+
+
+def _field(value: Any, name: str) -> Any:
+    with contextlib.suppress(Exception):  # it is not set, and the class says so in its own way
+        return getattr(value, name)
+    return None
 
 
 def _with_final_paths_later(
@@ -141,7 +158,8 @@ def _parts_of(part: Any) -> list[Any]:
         parts += [part.__self__, part.__func__]
     if isinstance(part, functools.partial):
         parts += [part.func, *part.args, *part.keywords.values()]
-    for cell in getattr(part, "__closure__", None) or ():
+    # Not of whatever has the attribute: objects that look their attributes up in a mapping raise a KeyError.
+    for cell in (part.__closure__ or ()) if isinstance(part, types.FunctionType) else ():
         with contextlib.suppress(ValueError):  # an empty cell
             parts.append(cell.cell_contents)
     with contextlib.suppress(Exception):  # objects that refuse to be looked into
@@ -201,9 +219,11 @@ def _not_run_yet(value: Any) -> str:
         return "whose body has not run: exhaust it"
     if isinstance(value, (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)):
         return "a context manager whose body has not run: enter it"
-    if inspect.isawaitable(value) or hasattr(value, "add_done_callback"):
+    # Of the type: an object that answers for any attribute, or raises something of its own, says nothing by it.
+    kind = type(value)
+    if inspect.isawaitable(value) or hasattr(kind, "add_done_callback"):
         return "which may not have run to its end: wait for it"
-    if hasattr(value, "__dask_graph__") or "Lazy" in type(value).__qualname__:
+    if hasattr(kind, "__dask_graph__") or "Lazy" in kind.__qualname__:
         return "which is lazy and may not have been computed: compute it"
     return ""
 

@@ -331,6 +331,98 @@ def test_a_function_that_has_not_run_is_told_what_it_returned_instead(
     assert str(error.value) == f"the function returned without writing {path}; it wrote nothing. {advice}"
 
 
+class ItsOwnAttributes(dict[str, Any]):
+    def __init__(self, **items: Any) -> None:
+        super().__init__(**items)
+        self.__dict__ = self
+
+
+def test_a_staged_path_in_a_mapping_that_is_its_own_attributes_is_the_final_one(save: Any) -> None:
+    result = save("foo.txt", lambda path: ItsOwnAttributes(path=path))
+    assert (result["path"], result.path) == (save.tagged("foo.txt", None),) * 2
+    assert vars(result) is result
+
+
+class ReadOnly(dict[str, Any]):
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("read only")
+
+
+def test_a_value_that_cannot_be_copied_is_returned_as_it_is_and_warned_of(
+    save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = save("foo.txt", lambda path: ReadOnly(path=path))
+    assert type(result) is ReadOnly
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+    assert caplog.messages == [
+        f"{save.__qualname__} wrote into a directory that is gone when the call ends, and something still uses it: "
+        f"what it returned holds {result['path']}; close what is open, and return the path"
+    ]
+
+
+def test_a_list_that_contains_itself_is_returned(save: Any, out: pathlib.Path) -> None:
+    items: list[Any] = []
+    items += [items, items]
+    assert save("foo.txt", lambda path: items) is items
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+
+
+class LooksUp:
+    """Like many a bunch of results: what is no attribute is looked up in a mapping."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__["values"] = values
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["values"][name]
+
+
+class LooksUpItems(dict[str, Any]):
+    __getattr__ = dict.__getitem__
+
+
+class AnswersAll:
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
+@dataclasses.dataclass
+class Fitted:
+    loss: float = dataclasses.field(init=False)
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("fit first")
+
+
+ODD_ATTRIBUTES = [LooksUp(loss=1.0), LooksUpItems(loss=1.0), AnswersAll(), Fitted()]
+
+
+@pytest.mark.parametrize("value", ODD_ATTRIBUTES, ids=lambda value: type(value).__name__)
+def test_an_object_that_looks_its_attributes_up_is_returned(
+    value: object, save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert save("foo.txt", lambda path: value) is value
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("value", ODD_ATTRIBUTES, ids=lambda value: type(value).__name__)
+def test_an_object_that_looks_its_attributes_up_is_named_where_nothing_is_written(
+    value: object, save: Any, out: pathlib.Path
+) -> None:
+    with pytest.raises(ArtifactMissingError) as error:
+        save("foo.txt", lambda path: value, writes=False)
+    path = out / save.tagged("foo.txt", None)
+    assert str(error.value) == (
+        f"the function returned without writing {path}; it wrote nothing. It returned "
+        f"test_returned.{type(value).__name__}. Write to the very path that is passed to it."
+    )
+
+
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+
+
 class Moved:
     """Like a query of duckdb: it is run when it is shown, and its file has moved."""
 
@@ -339,7 +431,8 @@ class Moved:
 
 
 @pytest.mark.parametrize(
-    ("value", "described"), [(Moved(), "test_returned.Moved"), ([0] * 1_000, "list"), (3, "3"), ("x" * 2_000, "str")]
+    ("value", "described"),
+    [(Moved(), "test_returned.Moved"), ([0] * 1_000, "list"), (3, "3"), ("x" * 2_000, "str"), (ITSELF, "[[...]]")],
 )
 def test_a_value_that_cannot_be_shown_or_is_long_is_named_by_its_type(
     value: object, described: str, repository: Repository, out: pathlib.Path

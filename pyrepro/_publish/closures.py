@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dis
 import functools
 import inspect
@@ -268,15 +269,18 @@ def _has_name(value: object) -> bool:
 
 def _is_of_module(value: Any) -> bool:
     """Whether a module has a value under its name, so that what it holds is the module's: ``os.fsencode``."""
-    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    of_module, *names = (_attribute(value, name) for name in ("__module__", "__qualname__", "__name__"))
+    module = sys.modules.get(of_module) if isinstance(of_module, str) else None
     # The simple name, too: what a function of the module makes has a qualified one that leads nowhere.
-    names = (getattr(value, "__qualname__", None), getattr(value, "__name__", None))
     paths = (name.split(".") for name in names if isinstance(name, str))
     return any(functools.reduce(_attribute, path, module) is value for path in paths)
 
 
 def _attribute(thing: object, name: str) -> Any:
-    return getattr(thing, name, None)
+    # Whatever it is: objects that look their attributes up in a mapping raise a KeyError.
+    with contextlib.suppress(Exception):
+        return getattr(thing, name)
+    return None
 
 
 def _form_of(value: object) -> Any:

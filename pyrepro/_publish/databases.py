@@ -13,6 +13,7 @@ from collections.abc import Container
 from pyrepro._publish.files import free_name, move_away
 
 _SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
+_LMDB = (".lmdb", ".mdb")
 _LOGS = ("-wal", ".wal")
 _JOURNALS = (*_LOGS, "-journal")
 """What an engine reads into whatever database it stands beside; the last takes back what was not committed."""
@@ -23,7 +24,9 @@ _LOCKS = ("-shm", "-lock")
 
 def is_lock(name: str, names: Container[str]) -> bool:
     """Whether a file, one of some, says nothing of what a database among them holds: reading it changes the file."""
-    return name.endswith(_LOCKS) and name.rpartition("-")[0] in names
+    database = name.rpartition("-")[0]
+    is_of_engine = name.endswith(_LOCKS) and (is_database(database) or database.lower().endswith(_LMDB))
+    return is_of_engine and database in names
 
 
 def is_database(name: str) -> bool:

@@ -229,19 +229,20 @@ def test_who_reads_a_database_is_no_change(
     assert runs == [1, 1]
 
 
+@pytest.mark.parametrize("ending", [".poetry-lock", ".txt-lock", ".txt-shm"])
 def test_a_side_file_whose_name_ends_like_a_lock_counts_where_it_is_none(
-    repository: Repository, out: pathlib.Path
+    ending: str, repository: Repository, out: pathlib.Path
 ) -> None:
     runs = []
 
-    @Artifact("outpath", repo=repository.path, cache=True)
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="ending")
     def save(outpath: str) -> None:
         runs.append(1)
-        for path in (outpath, outpath.replace(".txt", ".poetry-lock")):
+        for path in (outpath, outpath.replace(".txt", ending)):
             pathlib.Path(path).write_text("good job")
 
     path = save(str(out / "foo.txt"))
-    pathlib.Path(path.replace(".txt", ".poetry-lock")).write_text("changed")
+    pathlib.Path(path.replace(".txt", ending)).write_text("changed")
     save(str(out / "foo.txt"))
     assert runs == [1, 1]
 

@@ -674,6 +674,24 @@ def test_an_absolute_path_is_enough_where_the_working_directory_was_deleted(
     )
 
 
+def test_a_relative_path_may_be_returned_from_a_working_directory_that_was_deleted(
+    repository: Repository, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: Any) -> Any:
+        write(outpath, "good job")
+        os.mkdir("gone")
+        os.chdir("gone")
+        os.rmdir(os.getcwd())
+        return outpath
+
+    assert save("foo.txt") == f"foo-{name}.txt"
+    monkeypatch.chdir(tmp_path)
+    assert save("foo.txt") == f"foo-{name}.txt"
+
+
 def test_what_was_written_after_a_change_of_the_working_directory_is_found(
     repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -457,8 +457,16 @@ def hides(name: str, function: str) -> str:
     )
 
 
+class LookedUp(dict[str, Any]):
+    __getattr__ = dict.__getitem__
+
+
 @pytest.mark.parametrize(
-    "value", [0.1, "a", [64, 64], {"lr": 0.1}, pathlib.Path(), object(), [].append, touch.__call__]
+    "value",
+    [
+        *(0.1, "a", [64, 64], {"lr": 0.1}, pathlib.Path(), object(), [].append, touch.__call__),
+        pytest.param(LookedUp(lr=0.1), id="LookedUp"),
+    ],
 )
 @pytest.mark.parametrize("make", [closing_over, closing_over_a_function_of])
 def test_a_closure_over_a_value_is_refused_at_the_decoration(make: Any, value: Any) -> None:

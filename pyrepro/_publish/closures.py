@@ -108,10 +108,10 @@ def unseen(function: Any, config: Any, *, reads_call: bool, ignored: Collection[
 def holds_value(function: Any) -> bool:
     """Whether a callable has values with it that its parameters do not show: an instance, or a partial's arguments."""
     chain = chain_of(function)
-    owners = (getattr(one, "__self__", None) for one in chain)
+    owners = (_attribute(one, "__self__") for one in chain)
     return (
         any(isinstance(one, functools.partial) and one.args for one in chain)
-        or not hasattr(chain[-1], "__qualname__")
+        or _attribute(chain[-1], "__qualname__") is None
         or not all(owner is None or isinstance(owner, (types.ModuleType, type)) for owner in owners)
     )
 
@@ -129,7 +129,7 @@ def chain_of(function: Any) -> list[Any]:
             function = getattr(function, "__wrapped__", function)
         else:
             # Not getattr: what makes attributes up as they are asked for may wrap itself forever.
-            function = getattr(function, "__dict__", {}).get("__wrapped__", function)
+            function = (_attribute(function, "__dict__") or {}).get("__wrapped__", function)
     return chain
 
 

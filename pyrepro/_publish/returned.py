@@ -129,7 +129,8 @@ def _users_in(value: Any, tokens: list[str]) -> Iterator[str]:
         if any(token in text for token in tokens):
             yield f"what it returned holds {text if len(text) <= _MAX_SHOWN else _kind(part)}"
             return
-        waiting += _parts_of(part)
+        with contextlib.suppress(Exception):  # a container can be anybody's, too
+            waiting += _parts_of(part)
 
 
 def _text_of(part: Any) -> str:

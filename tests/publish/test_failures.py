@@ -222,20 +222,29 @@ class Raises(dict):  # type: ignore[type-arg]
         raise RuntimeError("cannot be looked into")
 
 
+class RaisesItself(list):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        raise RuntimeError("cannot be looked into")
+
+
 def test_what_was_returned_never_costs_what_was_written(save: Any, out: pathlib.Path, name: str) -> None:
-    with pytest.raises(PublishError, match="RuntimeError: cannot be looked into") as error:
-        save(out / "foo", lambda path: Raises())
-    assert sorted(pathlib.Path(kept).read_text() for kept in error.value.kept) == ["side", "ten hours"]
-    assert isinstance(error.value.__cause__, RuntimeError)
+    returned = Raises()
+    assert save(out / "foo", lambda path: returned) is returned
+    assert (out / f"foo-{name}").read_text() == "ten hours"
 
 
-def test_where_nothing_is_left_to_keep_an_error_is_what_it_is(save: Any, out: pathlib.Path) -> None:
-    def remove(path: pathlib.Path) -> Any:
-        shutil.rmtree(path.parent)
-        return Raises()
+@pytest.mark.parametrize("kind", [Raises, RaisesItself])
+def test_what_cannot_be_looked_into_is_a_value_of_its_own(
+    kind: Any, repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> Any:
+        outpath.write_text("ten hours")
+        return kind()
 
-    with pytest.raises(RuntimeError, match=r"^cannot be looked into$"):
-        save(out / "foo", remove)
+    with pytest.raises(TypeError, match="returned"):
+        save(out / "foo")
+    assert (out / f"foo-{name}").read_text() == "ten hours"
 
 
 @posix_only

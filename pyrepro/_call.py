@@ -141,20 +141,19 @@ class Call:
         had_children = children is not None and children.have_children_run_since()
         reloaded = () if children is None else tracker.reloaded_before(children)
         changed = tracker.changed_meanwhile(time.perf_counter() - self.clock, had_children=had_children)
+        then = "" if self.naming.maker is None else ", so later calls will make it again"
         if changed:
             _logger.warning(
                 "files of the work tree %s have changed since the code of %s was loaded or read:\n%s\n"
                 "What %s read or started while it ran may have been other code than its name says%s.",
-                *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name),
-                "" if self.naming.maker is None else ", so later calls will make it again",
+                *(tracker.work_tree, self.naming.name, first_ten(changed), self.naming.name, then),
             )
         if reloaded:
             _logger.warning(
                 "worker processes were started before these files of the work tree %s were loaded again:\n%s\n"
                 "What %s computed in them may be of other code than its name says%s; end the workers (those of joblib "
                 "by joblib.externals.loky.get_reusable_executor().shutdown()), and call it again.",
-                *(tracker.work_tree, first_ten(reloaded), self.naming.name),
-                "" if self.naming.maker is None else ", so later calls will make it again",
+                *(tracker.work_tree, first_ten(reloaded), self.naming.name, then),
             )
         return None if changed is None else tuple(dict.fromkeys([*changed, *reloaded]))
 

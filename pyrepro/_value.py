@@ -6,6 +6,7 @@ every program that writes an artifact; a named tuple takes a tenth of that, and 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NoReturn, TypeVar
 
 
@@ -42,3 +43,10 @@ _V = TypeVar("_V", bound=Value)
 def replaced(value: _V, **fields: Any) -> _V:
     """A value with some of its fields changed."""
     return type(value)(**{**value.__dict__, **fields})
+
+
+def attribute_of(thing: object, name: str) -> Any:
+    """An attribute of whatever it is, None where it has none: some look them up in a mapping, and raise a KeyError."""
+    with contextlib.suppress(Exception):
+        return getattr(thing, name)
+    return None

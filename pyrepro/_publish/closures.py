@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dis
 import functools
 import inspect
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pyrepro._code.modules import is_installed
 from pyrepro._config.forms import JSON, hash_of_form, json_form
+from pyrepro._value import attribute_of
 from pyrepro.errors import ConfigError
 
 _DIGITS = 12
@@ -108,10 +108,10 @@ def unseen(function: Any, config: Any, *, reads_call: bool, ignored: Collection[
 def holds_value(function: Any) -> bool:
     """Whether a callable has values with it that its parameters do not show: an instance, or a partial's arguments."""
     chain = chain_of(function)
-    owners = (_attribute(one, "__self__") for one in chain)
+    owners = (attribute_of(one, "__self__") for one in chain)
     return (
         any(isinstance(one, functools.partial) and one.args for one in chain)
-        or _attribute(chain[-1], "__qualname__") is None
+        or attribute_of(chain[-1], "__qualname__") is None
         or not all(owner is None or isinstance(owner, (types.ModuleType, type)) for owner in owners)
     )
 
@@ -129,7 +129,7 @@ def chain_of(function: Any) -> list[Any]:
             function = getattr(function, "__wrapped__", function)
         else:
             # Not getattr: what makes attributes up as they are asked for may wrap itself forever.
-            function = (_attribute(function, "__dict__") or {}).get("__wrapped__", function)
+            function = (attribute_of(function, "__dict__") or {}).get("__wrapped__", function)
     return chain
 
 
@@ -269,18 +269,11 @@ def _has_name(value: object) -> bool:
 
 def _is_of_module(value: Any) -> bool:
     """Whether a module has a value under its name, so that what it holds is the module's: ``os.fsencode``."""
-    of_module, *names = (_attribute(value, name) for name in ("__module__", "__qualname__", "__name__"))
+    of_module, *names = (attribute_of(value, name) for name in ("__module__", "__qualname__", "__name__"))
     module = sys.modules.get(of_module) if isinstance(of_module, str) else None
     # The simple name, too: what a function of the module makes has a qualified one that leads nowhere.
     paths = (name.split(".") for name in names if isinstance(name, str))
-    return any(functools.reduce(_attribute, path, module) is value for path in paths)
-
-
-def _attribute(thing: object, name: str) -> Any:
-    # Whatever it is: objects that look their attributes up in a mapping raise a KeyError.
-    with contextlib.suppress(Exception):
-        return getattr(thing, name)
-    return None
+    return any(functools.reduce(attribute_of, path, module) is value for path in paths)
 
 
 def _form_of(value: object) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pyrepro._paths import made_like
 from pyrepro._publish.held import children, command_line, open_files
+from pyrepro._value import attribute_of
 
 _MAX_OBJECTS = 1_000
 """How many objects are looked at: whatever still uses a path holds it near its surface."""
@@ -72,7 +73,7 @@ def _changed_items(value: dict[Any, Any], after: dict[Any, Any]) -> dict[Any, An
 
 
 def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
-    before = {field.name: _field(value, field.name) for field in dataclasses.fields(value)}
+    before = {field.name: attribute_of(value, field.name) for field in dataclasses.fields(value)}
     after = {name: change(item) for name, item in before.items()}
     if _are_the_very(before.values(), after.values()):
         return value
@@ -81,12 +82,6 @@ def _changed_fields(value: Any, change: Callable[[Any], Any]) -> Any:
         if item is not before[name]:
             object.__setattr__(changed, name, item)  # a frozen one, too: the copy is nobody else's yet
     return changed
-
-
-def _field(value: Any, name: str) -> Any:
-    with contextlib.suppress(Exception):  # it is not set, and the class says so in its own way
-        return getattr(value, name)
-    return None
 
 
 def _with_final_paths_later(

@@ -61,6 +61,15 @@ def timeless(message: str) -> str:
     return re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\b", "<time>", message)
 
 
+def took_stale(cached: Path) -> str:
+    """The error where Python took a compiled cache of helper.py from before an edit."""
+    return (
+        f"pyrepro.CodeStateError: which code runs cannot be determined: Python took {cached}, which was written at <time>, for "
+        f"{cached.parent.parent}/helper.py, which was written at <time>, but it was compiled from another source; "
+        f"delete {cached.parent}, and start the program again"
+    )
+
+
 class Alive:
     """A program that prints a line where it waits, and goes on when it is told to."""
 
@@ -222,11 +231,7 @@ def test_a_stale_cache_that_was_taken_before_pyrepro_is_an_error_that_names_the_
     same_size_and_time(repository.path / "helper.py", "LR = 2\n")
     repository.commit()
     cached = repository.path / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
-    assert timeless(repository.run("train.py").stderr.splitlines()[-1]) == (
-        f"pyrepro.CodeStateError: which code runs cannot be determined: Python took {cached}, which was written at <time>, for "
-        f"{repository.path}/helper.py, which was written at <time>, but it was compiled from another source; "
-        f"delete {cached.parent}, and start the program again"
-    )
+    assert timeless(repository.run("train.py").stderr.splitlines()[-1]) == took_stale(cached)
 
 
 @pytest.mark.usefixtures("caching")

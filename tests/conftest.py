@@ -67,6 +67,13 @@ IDENTITY = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed nobody asks
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: the tests wait for disks and for other processes."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return -(-3 * processors // 2)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each test has its time, and the inner loop is told from the rest."""
     for item in items:

@@ -21,7 +21,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_then_rename,
 )
-from pyrepro._publish.marker import StagedContents, changed_since_completed, remove_marker
+from pyrepro._publish.marker import StagedContents, changed_since_completed, marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
 from pyrepro._publish.prepared import prepare_for_move
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
@@ -86,7 +86,9 @@ class LocalDirectory:
         # Moved aside when they are about to be replaced: what the function did not write again stays.
         side_files.changed |= {target.directory + name for name in changed}
         is_own = (name == target.name or name.startswith(f"{target.name}/") for name in changed)
-        is_changed = would_merge(target.path, staged) or (any(is_own) and os.path.lexists(target.path))
+        is_changed = would_merge(target.path, staged) or (
+            (any(is_own) or self._differs_from_record(target)) and os.path.lexists(target.path)
+        )
         # That the function itself makes its artifacts read-only says nothing of the old one.
         if not is_changed and (not is_protected(target.path) or is_protected(staged)):
             return True
@@ -101,6 +103,14 @@ class LocalDirectory:
             "%s was %s since it was made, so it is not overwritten; it is now %s", target.path, found, aside
         )
         return True
+
+    def _differs_from_record(self, target: Target) -> bool:
+        """Whether an artifact that has no marker, which would tell sooner, is not what its record says."""
+        if not self._sidecar_suffix or marker_of(target) is not None:
+            return False
+        from pyrepro._record.record import differs_from_record  # imported where something is recorded
+
+        return differs_from_record(target.path)
 
     def remove_old_marker(self, target: Target) -> None:
         """Remove the marker of what is replaced, so that a kill does not leave one that is false."""

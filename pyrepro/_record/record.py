@@ -333,6 +333,15 @@ def record_of(content: bytes | None, file: str) -> Record:
     return Record(**{name: document[name] for name in _FIELDS}, path=file)
 
 
+def differs_from_record(artifact: str) -> bool:
+    """Whether a local artifact has a record, and does not hold what that says."""
+    # Whatever cannot be read says nothing.
+    with contextlib.suppress(RecordError, OSError, ConfigError):
+        recorded = _record_in(artifact + SUFFIX).artifact
+        return recorded["name"] == os.path.basename(artifact) and recorded["sha256"] != digests_of(artifact)
+    return False
+
+
 def _record_of_renamed(artifact: str) -> Record | None:
     """The record of an artifact where one of them was renamed, found by the tag and the content."""
     try:

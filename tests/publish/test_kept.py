@@ -293,6 +293,51 @@ def test_an_artifact_that_was_corrected_by_hand_is_moved_aside_and_not_overwritt
     )
 
 
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_an_artifact_that_is_not_what_its_record_says_is_moved_aside_and_not_overwritten(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    inner = "" if kind == "file" else "part.txt"
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        if kind == "directory":
+            outpath.mkdir()
+        write(outpath / inner, "computed")
+        return outpath
+
+    path = out / save(pathlib.Path("foo.txt"))
+    (path / inner).write_text("corrected by hand")
+    save(pathlib.Path("foo.txt"))
+    [aside] = out.glob("*~*")
+    assert ((aside / inner).read_text(), (path / inner).read_text()) == ("corrected by hand", "computed")
+    assert messages(caplog) == [
+        f"{path} was changed since it was made, so it is not overwritten; it is now {aside}",
+    ]
+
+
+@pytest.mark.parametrize("spoiled", ["nothing", "the record", "the name in the record"])
+def test_an_artifact_that_is_what_its_record_says_is_replaced_and_so_is_one_of_which_nothing_is_known(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture, spoiled: str
+) -> None:
+    numbers = iter("12")
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        write(outpath, next(numbers))
+        return outpath
+
+    path = out / save(pathlib.Path("foo.txt"))
+    record = pathlib.Path(f"{path}.pyrepro.json")
+    if spoiled != "nothing":
+        path.write_text("of another")
+        record.write_text(
+            "{" if spoiled == "the record" else record.read_text().replace('"name": "foo', '"name": "bar')
+        )
+    save(pathlib.Path("foo.txt"))
+    assert (path.read_text(), [*out.glob("*~*")], messages(caplog)) == ("2", [], [])
+
+
 @posix_only
 def test_a_read_only_artifact_is_moved_aside_unless_the_function_makes_it_so(
     repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture

@@ -41,15 +41,23 @@ def take_spare(directory: str, path: str) -> bool:
     return True
 
 
-def leave_spare(directory: str, path: str) -> None:
+def leave_spare(directory: str, path: str) -> bool:
     """Leave a staging directory to the next call, if it is empty and markers are kept in the state directory anyway.
 
     Args:
         directory: the directory of the artifacts, an absolute path.
         path: the staging directory.
+
+    Returns:
+        Whether it was left.
     """
     # OSError: no markers are kept; or what another call left is not empty, or cannot be replaced here.
     with contextlib.suppress(OSError):
         status = os.lstat(path)
-        if stat.S_ISDIR(status.st_mode) and status.st_size <= _LARGEST and not os.listdir(path):
+        # A function that has gone there and not come back would be where the next call stages, and its relative paths
+        # would lead there; where it was removed, they lead nowhere.
+        is_here = os.path.samestat(status, os.stat(os.curdir))
+        if stat.S_ISDIR(status.st_mode) and status.st_size <= _LARGEST and not is_here and not os.listdir(path):
             os.rename(path, spare_directory(directory))
+            return True
+    return False

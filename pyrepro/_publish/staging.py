@@ -130,8 +130,8 @@ class Staging:
             What is not empty, and kept.
         """
         remove_calls_in(self.path)
-        leave_spare(self.directory, self.path)
-        kept = [path for path in (self.path, self.aside) if not _remove_empty(path)]
+        own = [self.aside] if leave_spare(self.directory, self.path) else [self.path, self.aside]
+        kept = [path for path in own if not _remove_empty(path)]
         # Without a lock file, or with one that says so, no later call takes it for what a killed one left.
         self._end(keeps=bool(kept))
         return kept

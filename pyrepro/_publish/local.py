@@ -23,7 +23,7 @@ from pyrepro._publish.files import (
 )
 from pyrepro._publish.marker import StagedContents, changed_since_completed, marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
-from pyrepro._publish.prepared import prepare_for_move
+from pyrepro._publish.prepared import Moves, prepare_for_move
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
 
@@ -64,16 +64,20 @@ class LocalDirectory:
             return os.fsencode(text)
         return text if isinstance(path, str) or not hasattr(path, "with_name") else type(path)(text)
 
-    def prepare(self, staged: str) -> list[str]:
+    def prepare(self, staged: str, moves: Moves) -> list[str]:
         """Make what is staged ready to be put in place.
 
+        Args:
+            staged: its path.
+            moves: where everything that the call has staged is moved to.
+
         Returns:
-            The files in it that mention the staging directory.
+            The files in it that mention a staging directory.
 
         Raises:
             OSError: that is not possible.
         """
-        return prepare_for_move(staged, self.staging.path, self.directory)
+        return prepare_for_move(staged, moves)
 
     def contents(self, target: Target, parts: list[str]) -> StagedContents:
         """What an artifact and its side files hold while they are staged."""

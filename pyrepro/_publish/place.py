@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pyrepro._publish.files import Target
 from pyrepro._publish.local import LocalDirectory
 from pyrepro._publish.marker import Origin
+from pyrepro._publish.prepared import Moves
 from pyrepro._publish.side_files import SideFiles, Unplaced
 from pyrepro._publish.staging import Staging
 from pyrepro._stores import is_in_store
@@ -38,7 +39,7 @@ class Place(Protocol):
 
     def final_path(self, path: Any, before: str, after: str) -> Any: ...
 
-    def prepare(self, staged: str) -> list[str]: ...
+    def prepare(self, staged: str, moves: Moves) -> list[str]: ...
 
     def contents(self, target: Target, parts: list[str]) -> Contents: ...
 

@@ -21,7 +21,7 @@ from pyrepro._paths import STATE_DIRECTORY, split_path
 from pyrepro._publish.files import Target, free_name, remove_tree, unlink_if_possible
 from pyrepro._publish.marker import Marker, Origin, without_tag
 from pyrepro._publish.marker_files import key_name, marker_name, newest_name
-from pyrepro._publish.prepared import leads_to_staging
+from pyrepro._publish.prepared import Moves, leads_to_staging
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
 from pyrepro._publish.store import Store, changed_names
@@ -106,7 +106,7 @@ class Prefix:
             )
         return os.fsencode(passed + name) if isinstance(path, bytes) else passed + name
 
-    def prepare(self, staged: str) -> list[str]:
+    def prepare(self, staged: str, moves: Moves) -> list[str]:
         files = [*_files_in(staged)]
         if not files:
             raise OSError("an empty directory, which a store does not keep")
@@ -114,7 +114,7 @@ class Prefix:
             # FileNotFoundError: a link that leads nowhere.
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise OSError(f"{os.path.basename(path)} is neither a file nor a directory")
-        return [path for _, path in files if leads_to_staging(path, self.staging.token)]
+        return [path for _, path in files if leads_to_staging(path, (self.staging.token, *moves.tokens))]
 
     def contents(self, target: Target, parts: list[str]) -> _Contents:
         self._are_marked.add(target.name)

@@ -18,6 +18,7 @@ from pyrepro._publish.files import Target, move_where_nothing_is
 from pyrepro._publish.lock import Locks
 from pyrepro._publish.marker import Origin, why_not_completed
 from pyrepro._publish.place import Contents, Place, place_of, target_of
+from pyrepro._publish.prepared import Moves
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
 from pyrepro._publish.staging import Staging, tidy
@@ -221,7 +222,7 @@ class Publication:
         targets = [target._replace(name=target.name.replace(f"-{old}", f"-{new}")) for target in self._targets]
         side_files = SideFiles(new)
         # Synced before anything is moved: after a power failure, what is in place must be whole.
-        outputs = self._prepared(old, new, side_files)
+        outputs = self._prepared(targets, old, new, side_files)
         written = [target for target in targets if self._output_of(target) in outputs]
         others = sorted({*outputs} - {self._output_of(target) for target in targets})
         # Read before anything is moved, since nobody else writes here.
@@ -253,9 +254,21 @@ class Publication:
             for content in contents:
                 content.mark(new, origin)
 
-    def _prepared(self, old: str, new: str, side_files: SideFiles) -> list[_Output]:
+    def _prepared(self, targets: list[Target], old: str, new: str, side_files: SideFiles) -> list[_Output]:
         """What is staged, under names with the tag of the code that has run, and ready to be moved."""
-        artifacts = {target.name for target in self._targets}
+        local = {place.staging.path: place.directory for (_, store), place in self._places.items() if store is None}
+        moves = Moves(local, f"-{old}", f"-{new}")
+        outputs = []
+        # All are named before the first is made ready, since links may lead from any to any.
+        for output in self._named(targets, moves, side_files):
+            with self._keeping_apart(output, output.staged, targets, side_files):
+                found = output.place.prepare(output.staged, moves)
+                self._mentioning += [output.path + path.removeprefix(output.staged) for path in found]
+                outputs.append(output)
+        return outputs
+
+    def _named(self, targets: list[Target], moves: Moves, side_files: SideFiles) -> list[_Output]:
+        """What is staged, under its true names."""
         outputs = []
         for place in self._places.values():
             staging = place.staging
@@ -269,19 +282,27 @@ class Publication:
                 ) from None
             for staged in entries:
                 name = os.path.basename(staged)
-                true_name = name.replace(f"-{old}", f"-{new}")
+                true_name = moves.renamed(name)
                 output = _Output(os.path.join(staging.path, true_name), place.directory + true_name, place)
-                try:
+                with self._keeping_apart(output, staged, targets, side_files):
                     if name != true_name and not move_where_nothing_is(staged, output.staged):
                         raise FileExistsError(f"the function wrote {true_name}, too")
-                    found = place.prepare(output.staged)
-                    self._mentioning += [output.path + path.removeprefix(output.staged) for path in found]
+                    moves.rename_inside(output.staged)
                     outputs.append(output)
-                except Exception as error:  # whatever it is, the others must not be lost for it
-                    kept = output.staged if os.path.lexists(output.staged) else staged
-                    unplaced = self._unplaced if name in artifacts else side_files.unplaced
-                    unplaced.append(Unplaced(kept, output.path, reason_of(error), side_files.carries_tag(output.path)))
         return outputs
+
+    @contextlib.contextmanager
+    def _keeping_apart(
+        self, output: _Output, staged: str, targets: list[Target], side_files: SideFiles
+    ) -> Iterator[None]:
+        """Whatever fails with an output, the others must not be lost for it."""
+        try:
+            yield
+        except Exception as error:
+            kept = output.staged if os.path.lexists(output.staged) else staged
+            is_artifact = any(output.path == target.path for target in targets)
+            unplaced = self._unplaced if is_artifact else side_files.unplaced
+            unplaced.append(Unplaced(kept, output.path, reason_of(error), side_files.carries_tag(output.path)))
 
     def _output_of(self, target: Target) -> _Output:
         return _Output(self._staged_artifact(target), target.path, self._place_of(target))

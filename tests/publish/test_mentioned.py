@@ -60,6 +60,19 @@ def test_files_in_a_directory_that_mention_it_are_warned_of_in_one_line(
     assert [record.message for record in caplog.records] == [WARNING.format(found)]
 
 
+def test_a_file_that_mentions_where_what_lies_in_another_directory_was_written_is_warned_of(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact(["table", "index"], repo=repository.path, atomic=True)
+    def save(table: pathlib.Path, index: pathlib.Path) -> None:
+        table.write_text("1")
+        index.write_text(str(table))
+
+    save(out / "tables" / "foo.csv", out / "foo.idx")
+    path = save.tagged(out / "tables" / "foo.csv", out / "foo.idx")["index"]
+    assert [record.message for record in caplog.records] == [WARNING.format(path)]
+
+
 def test_a_file_that_says_where_it_will_be_is_not_warned_of(
     save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -129,6 +129,26 @@ def test_side_files_are_moved_too_and_links_lead_where_they_led(
     }
 
 
+def test_links_between_the_directories_of_a_call_lead_where_they_led(
+    repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact(["data", "link", "planned"], repo=repository.path, atomic=True)
+    def save(data: pathlib.Path, link: pathlib.Path, planned: pathlib.Path) -> None:
+        append(data, "good job")
+        link.symlink_to(data)
+        link.with_name("relative").symlink_to(os.path.relpath(data, link.parent))
+        planned.symlink_to(f"../runs/{data.name}")
+
+    for _ in range(2):
+        save(out / "runs" / "foo.txt", out / "latest" / "foo.txt", out / "plans" / "foo.txt")
+        assert files(out) == {
+            f"runs/foo-{name}.txt": "good job",
+            f"latest/foo-{name}.txt": f"-> {out}/runs/foo-{name}.txt",
+            "latest/relative": f"-> ../runs/foo-{name}.txt",
+            f"plans/foo-{name}.txt": f"-> ../runs/foo-{name}.txt",
+        }
+
+
 @posix_only
 def test_a_pipe_beside_an_artifact_is_moved_too(repository: Repository, out: pathlib.Path) -> None:
     @Artifact("outpath", repo=repository.path, atomic=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Repository, forget, posix_only
 
-from pyrepro import Artifact, DirtyRepositoryError
+from pyrepro import Artifact, DirtyRepositoryError, PublishError
 
 EMPTY = "44136fa355b3"
 HELPER = "later_helper"
@@ -117,6 +117,58 @@ def test_what_is_in_a_directory_is_renamed_too_and_links_lead_on(late: Late) -> 
     assert Path(f"d-{late.dirty}/deep/link").read_text() == "x"
     assert os.readlink(f"d-{late.dirty}.link") == f"d-{late.dirty}"
     assert os.readlink(f"d-{late.dirty}.dangling") == f"d-{late.clean}.nothing"
+
+
+def test_what_is_in_a_directory_that_was_staged_is_renamed_too_and_links_lead_on(late: Late) -> None:
+    Path(f"d-{late.clean}").mkdir()
+
+    @Artifact("path", repo=late.repository.path, allow_dirty=True, atomic=True)
+    def save(path: str) -> list[str]:
+        load()
+        directory, deep = Path(path), Path(path, "deep")
+        deep.mkdir(parents=True)
+        (deep / f"y-{late.clean}.npy").write_text("y")
+        (directory / "link").symlink_to(f"deep/y-{late.clean}.npy")
+        directory.with_name("beside").mkdir()
+        directory.with_name("beside").joinpath(f"x-{late.clean}.npy").write_text("x")
+        directory.with_name("absolute").symlink_to((deep / f"y-{late.clean}.npy").absolute())
+        directory.with_name("latest").symlink_to(directory.name)
+        return [f"{path}/link", f"{path}/deep/y-{late.clean}.npy"]
+
+    assert save("d") == [f"d-{late.dirty}/link", f"d-{late.dirty}/deep/y-{late.dirty}.npy"]
+    assert late.names() == [
+        "absolute",
+        "beside",
+        "beside/x-DIRTY.npy",
+        "d-CLEAN",
+        "d-DIRTY",
+        "d-DIRTY/deep",
+        "d-DIRTY/deep/y-DIRTY.npy",
+        "d-DIRTY/link",
+        "latest",
+    ]
+    assert Path("absolute").read_text() == Path(f"d-{late.dirty}/link").read_text() == "y"
+    assert os.readlink("latest") == f"d-{late.dirty}"
+
+
+def test_names_in_a_directory_that_meet_when_they_become_true_are_kept(late: Late) -> None:
+    @Artifact("path", repo=late.repository.path, allow_dirty=True, atomic=True)
+    def save(path: str) -> None:
+        load()
+        os.mkdir(path)
+        Path(path, f"x-{late.clean}.npy").write_text("x")
+        Path(path, f"x-{late.dirty}.npy").write_text("y")
+
+    with pytest.raises(PublishError) as error:
+        save("d")
+    [kept] = error.value.kept
+    assert str(error.value) == (
+        f"this could not be put in place:\n"
+        f"  {late.directory}/d-{late.dirty}: FileExistsError: the function wrote x-{late.dirty}.npy, too; "
+        f"it is kept as {kept}\n"
+        f"Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
+    )
+    assert sorted(path.read_text() for path in Path(kept).iterdir()) == ["x", "y"]
 
 
 def test_what_was_there_before_the_call_or_carries_another_tag_keeps_its_name(late: Late) -> None:

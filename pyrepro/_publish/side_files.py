@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pyrepro._publish.databases import move_aside, would_merge
-from pyrepro._publish.files import is_real_directory, move_where_nothing_is, rename, replace
+from pyrepro._publish.files import is_protected, is_real_directory, move_where_nothing_is, rename, replace
 from pyrepro._publish.marker import is_completed
 
 _logger = logging.getLogger("pyrepro")
@@ -106,24 +106,27 @@ class SideFiles:
             self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
 
     def _set_aside(self, staged: str, path: str) -> None:
-        """Move what is there aside if it was changed since, or is an artifact that another cached call completed.
+        """Move what is there aside if it was changed or protected since, or another cached call completed it.
 
         Raises:
             OSError: it cannot be moved.
         """
         merges = would_merge(path, staged)
-        is_changed = merges or (path in self.changed and os.path.lexists(path))
-        if not merges and (not (is_changed or is_completed(path)) or _are_the_same(staged, path)):
+        if not merges and not os.path.lexists(path):
             return
-        aside = move_aside(path)
-        if is_changed:
+        if merges or path in self.changed:
             found = "was changed since it was made, so it is not overwritten"
-        else:
+        elif is_protected(path) and not is_protected(staged):
+            found = "was made read-only since it was made, so it is not overwritten"
+        elif is_completed(path):
             found = (
                 "is an artifact that a cached call made, so a file written beside another artifact does not "
                 "overwrite it"
             )
-        _logger.warning("%s %s; it is now %s", path, found, aside)
+        else:
+            return
+        if merges or not _are_the_same(staged, path):
+            _logger.warning("%s %s; it is now %s", path, found, move_aside(path))
 
     def _move_directory(self, staged: str, path: str, is_tagged: bool) -> None:
         is_new = not is_tagged and self._holds_other_than_tagged(staged)

@@ -923,6 +923,25 @@ def test_a_side_file_that_was_corrected_by_hand_is_moved_aside_and_not_overwritt
     ]
 
 
+@posix_only
+def test_a_read_only_side_file_is_moved_aside_unless_the_function_makes_it_so(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, text: str, mode: int) -> None:
+        write(outpath, text)
+        write(outpath.with_suffix(".dbf"), text)
+        outpath.with_suffix(".dbf").chmod(mode)
+
+    for text, mode in ("kept", 0o444), ("made read-only by the function", 0o444), ("new", 0o644):
+        save(out / "foo.shp", text, mode)
+    path, [aside] = out / f"foo-{name}.dbf", out.glob("*~*")
+    assert (aside.read_text(), path.read_text()) == ("made read-only by the function", "new")
+    assert messages(caplog) == [
+        f"{path} was made read-only since it was made, so it is not overwritten; it is now {aside}"
+    ]
+
+
 def test_a_side_file_that_was_corrected_stays_where_the_function_writes_the_same(
     repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -178,6 +178,11 @@ def share_like(model: str, path: str, bits: int = 0o7777) -> int:
         These bits.
     """
     wanted, found = os.stat(model), os.stat(path)
+    if found.st_uid == 0 != wanted.st_uid:
+        # What root makes in the directory of a user, as in a container, would shut that user out. Not what a link
+        # leads to. OSError: this process is not root, or the file system has no owners.
+        with contextlib.suppress(OSError):
+            os.chown(path, wanted.st_uid, -1, follow_symlinks=False)
     if found.st_gid != wanted.st_gid:
         # OSError: it is another user's, or its file system has no groups. AttributeError: Windows has none.
         with contextlib.suppress(OSError, AttributeError):

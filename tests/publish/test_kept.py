@@ -528,6 +528,26 @@ def test_the_room_takes_the_group_of_its_parent_at_every_entry(repository: Repos
     assert (out / ".pyrepro").stat().st_gid == 65534
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_a_user_goes_on_where_root_has_cached_in_a_directory_of_theirs(
+    repository: Repository, shared: pathlib.Path, name: str
+) -> None:
+    os.chown(shared, 65534, 65534)
+    shared.chmod(0o755)
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+
+    save(shared / "foo.txt")
+    assert {path.stat().st_uid for path in shared.glob(".pyrepro/**/") if path.is_dir()} == {65534}
+    codecs.lookup("ascii")  # the user may not be able to import it
+    with as_user(65534):
+        save(shared / "bar.txt")
+        save.refresh(shared / "foo.txt")
+    assert (shared / f"bar-{name}.txt").stat().st_uid == (shared / f"foo-{name}.txt").stat().st_uid == 65534
+
+
 @posix_only
 def test_a_group_that_cannot_be_given_is_no_error(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -21,7 +21,7 @@ from pyrepro._publish.place import Contents, Place, place_of, target_of
 from pyrepro._publish.prepared import Moves
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
-from pyrepro._publish.staging import Staging, tidy
+from pyrepro._publish.staging import Staging, is_removed, tidy
 from pyrepro.errors import ArtifactMissingError, PublishError
 
 _logger = logging.getLogger("pyrepro")
@@ -417,7 +417,8 @@ class Publication:
 
 def _entries_of(staging: Staging) -> list[str]:
     """What the function wrote into a staging directory."""
-    return [os.path.join(staging.path, name) for name in os.listdir(staging.path) if name != STATE_DIRECTORY]
+    names = (name for name in os.listdir(staging.path) if name != STATE_DIRECTORY and not is_removed(name))
+    return [os.path.join(staging.path, name) for name in names]
 
 
 def _left_in(staging: Staging) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from pyrepro._publish.files import (
     MARKERS,
+    is_real_directory,
     last_change,
     make_directory_like,
     make_state_directory,
@@ -35,10 +36,11 @@ A file, since not every file system locks directories. In the state directory it
 would be made and removed by every call, and where freed blocks are discarded at once that costs as much as a sync.
 """
 
-_OWN = re.compile(
-    rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*|\.(nfs|fuse_hidden)[0-9a-f]+"
-)
-"""What calls put into the state directory, and what file systems call a file that is removed while it is open."""
+_OWN = re.compile(rf"\.gitignore|{MARKERS}|[0-9a-f]{{16}}(~|\{_UNDER_WAY})?|[0-9a-f]{{32}}\..*")
+"""What calls put into the state directory."""
+
+_REMOVED = re.compile(r"\.(nfs|fuse_hidden)[0-9a-f]+")
+"""What file systems call a file that is removed while it is open; where it is cannot be removed before it is closed."""
 
 _NEW_STATE_FILE = re.compile("[0-9a-f]{16}")
 
@@ -120,8 +122,8 @@ class Staging:
     def discard(self) -> None:
         """Remove the directory with all that is in it: the function did not return."""
         for path in (self.path, self.aside):
-            remove_tree(path)
-        self._end()
+            _remove_all(path)
+        self._end(leaves=any(map(os.path.lexists, (self.path, self.aside))))
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -131,18 +133,29 @@ class Staging:
         """
         remove_calls_in(self.path)
         own = [self.aside] if leave_spare(self.directory, self.path) else [self.path, self.aside]
-        kept = [path for path in own if not _remove_empty(path)]
+        left = [path for path in own if not _remove_empty(path)]
+        kept = [path for path in left if _holds_something(path)]
         # Without a lock file, or with one that says so, no later call takes it for what a killed one left.
-        self._end(keeps=bool(kept))
+        self._end(keeps=bool(kept), leaves=bool(left))
         return kept
 
-    def _end(self, *, keeps: bool = False) -> None:
-        if self._release is not None:
-            self._release(keeps=keeps)
+    def _end(self, *, keeps: bool = False, leaves: bool) -> None:
+        if self._release is None:
+            return
+        self._release(keeps=keeps)
+        if leaves and not keeps:
+            # What could not be removed now is removed later as what a killed call left: a file was still open.
+            with contextlib.suppress(OSError):
+                os.close(os.open(f"{self.path}{_UNDER_WAY}", os.O_WRONLY | os.O_CREAT, 0o666))
 
 
 def _is_own(name: str) -> bool:
-    return _OWN.fullmatch(name) is not None
+    return _OWN.fullmatch(name) is not None or is_removed(name)
+
+
+def is_removed(name: str) -> bool:
+    """Whether a name is that of a file that was removed while it was open, and goes when it is closed."""
+    return name.startswith(".") and _REMOVED.fullmatch(name) is not None
 
 
 def _changed_at(path: str) -> int:
@@ -175,18 +188,34 @@ def tidy(directory: str) -> None:
             remove_state_directory(directory)
 
 
+def _remove_all(path: str) -> None:
+    """Remove what a function wrote, with what is in directories that it has copied from read-only ones."""
+    remove_tree(path)
+    if is_real_directory(path):
+        for parent, names, _ in os.walk(path):
+            for directory in (os.path.join(parent, name) for name in names):
+                with contextlib.suppress(OSError):
+                    if is_real_directory(directory):
+                        os.chmod(directory, stat.S_IRWXU)
+        remove_tree(path)
+
+
 def _remove_empty(path: str) -> bool:
-    """Remove a directory if it is empty; whether nothing is kept in it."""
+    """Remove a directory if it is empty; whether it is gone."""
     try:
         os.rmdir(path)
     except FileNotFoundError:
-        return True
+        pass
     except OSError:
-        # It may be empty, and not be removable: then nothing is kept, but an empty directory.
-        with contextlib.suppress(OSError):
-            return not os.listdir(path)
         return False
     return True
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        return not all(map(is_removed, os.listdir(path)))
+    except OSError:  # it cannot be looked into
+        return True
 
 
 def _hold_new(path: str, mode: int) -> Callable[..., None] | None:
@@ -234,6 +263,6 @@ def _remove_if_abandoned(lock_file: str) -> None:
         # Asked while it is held, since the call may have ended just before.
         is_kept = is_kept or keeps(lock_file)
         if not is_kept:
-            remove_tree(staged)
-            remove_tree(f"{staged}~")
+            _remove_all(staged)
+            _remove_all(f"{staged}~")
         release(keeps=is_kept)

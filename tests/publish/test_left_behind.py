@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import errno
 import os
 import pathlib
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -148,6 +154,96 @@ def test_a_call_that_was_killed_before_it_had_a_directory_leaves_a_lock_file_for
     os.utime(lock_file, (1e9, 1e9))
     publish("bar.txt")
     assert not (out / ".pyrepro").exists()
+
+
+@pytest.fixture
+def shared() -> Iterator[pathlib.Path]:
+    """A directory that every user of this machine reaches."""
+    path = pathlib.Path(tempfile.mkdtemp())
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def for_whom_modes_count() -> Iterator[None]:
+    codecs.lookup("ascii")  # another user may not be able to import it
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_read_only_directories_of_a_call_that_raises_are_removed(repository: Repository, shared: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        (outpath / "inner").mkdir(parents=True)
+        (outpath / "inner" / "part").write_text("copied")
+        (outpath / "elsewhere").symlink_to(shared / "data")
+        for path in (outpath / "inner", outpath):
+            path.chmod(0o555)
+        raise ValueError("mine")
+
+    (shared / "data").mkdir(mode=0o555)
+    with for_whom_modes_count(), pytest.raises(ValueError, match="mine"):
+        save(shared / "foo")
+    assert files(shared) == {"data/": ""}
+    assert stat.S_IMODE((shared / "data").stat().st_mode) == 0o555
+
+
+def test_read_only_directories_of_a_killed_call_are_removed(
+    repository: Repository, shared: pathlib.Path, publish: Any
+) -> None:
+    with for_whom_modes_count():
+        staged, _ = leave_staged(shared)
+        inner = staged.with_name("inner")
+        inner.mkdir()
+        staged.rename(inner / "foo")
+        inner.chmod(0o555)
+        os.utime(inner.parent, (1e9, 1e9))
+        publish(shared / "bar")
+    assert [path.name.split("-")[0] for path in shared.iterdir()] == ["bar"]
+
+
+@pytest.fixture
+def mount(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file system that keeps a file that is removed while it is open under another name, as NFS does."""
+    bindfs, place, path = shutil.which("bindfs"), tmp_path / "real", tmp_path / "mount"
+    place.mkdir()
+    path.mkdir()
+    done = bindfs and subprocess.run([bindfs, place, path], capture_output=True)
+    if not done or done.returncode:
+        pytest.skip(f"no such file system can be mounted: {done and done.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["fusermount", "-u", path], check=True)
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), None])
+def test_a_directory_with_a_removed_file_that_is_still_open_is_removed_later_and_the_file_is_no_output(
+    error: ValueError | None, repository: Repository, publish: Any, mount: pathlib.Path
+) -> None:
+    opened = []
+
+    @Artifact("outpath", repo=repository.path, atomic=True, ignore="error")
+    def save(outpath: pathlib.Path) -> None:
+        outpath.write_text("good job")
+        scratch = outpath.with_name("scratch")
+        opened.append(scratch.open("w"))
+        if error is not None:
+            raise error
+        scratch.unlink()
+
+    with contextlib.suppress(ValueError):
+        save(mount / "foo")
+    assert [path.name.split("-")[0] for path in mount.glob("[!.]*")] == ([] if error else ["foo"])
+    opened[0].close()
+    assert [*mount.glob(".fuse*")] == []
+    for path in mount.glob(".pyrepro/*"):
+        os.utime(path, (1e9, 1e9))
+    publish(mount / "bar")
+    assert not (mount / ".pyrepro").exists()
 
 
 def test_what_could_not_be_put_in_place_is_kept_for_ever(repository: Repository, out: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import keyword as keywords
 import os
@@ -102,7 +103,7 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
     if options.publishes:
         _check_returns(function, options)
     if options.caches:
-        _check_holds_no_values(function)
+        _check_holds_no_values(function, signature)
         check_closes_over_no_values(function, options)
         _check_returns_no_value(function)
     if options.caches and not options.reads_call:
@@ -206,9 +207,23 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
     if not callable(function):
         raise TypeError(f"Artifact decorates functions, not {described}; write @Artifact(...) above a def")
     try:
-        return inspect.signature(function)
+        signature = inspect.signature(function)
     except ValueError as error:
         raise TypeError(f"Artifact cannot see the parameters of {described}: {error}; wrap it in a def") from error
+    # Or two partials that differ in these would have one name.
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
+        for name, value in _hidden_keywords(function, signature).items()
+        if _may_be_parameter(name)
+    ]
+    return _with_keyword_only(signature, added)
+
+
+def _hidden_keywords(function: Any, signature: inspect.Signature) -> dict[str, Any]:
+    """The keywords of a partial that the signature does not show, since only ``**kwargs`` takes them."""
+    own = inspect.unwrap(function)
+    given = own.keywords if isinstance(own, functools.partial) and _takes_any(signature) else {}
+    return {name: value for name, value in given.items() if name not in signature.parameters}
 
 
 def _with_parameters(
@@ -218,17 +233,29 @@ def _with_parameters(
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     known = signature.parameters
     usable = [name for name, parameter in known.items() if parameter.kind not in variadic]
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     for name in names:
-        is_taken = takes_any and name not in known and name.isidentifier() and not keywords.iskeyword(name)
+        is_taken = _takes_any(signature) and name not in known and _may_be_parameter(name)
         if name not in usable and not is_taken:
             raise TypeError(
                 f"Artifact {role} names {name!r}, which is not a parameter of {qualname_of(function)}{signature}; "
                 f"name one of {', '.join(usable) or 'a function that has parameters'}"
             )
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names if name not in usable]
+    return _with_keyword_only(signature, added)
+
+
+def _takes_any(signature: inspect.Signature) -> bool:
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+
+
+def _may_be_parameter(name: str) -> bool:
+    return name.isidentifier() and not keywords.iskeyword(name)
+
+
+def _with_keyword_only(signature: inspect.Signature, added: list[inspect.Parameter]) -> inspect.Signature:
+    known = [*signature.parameters.values()]
     # Before the last parameter, which is the **kwargs that takes them.
-    return signature.replace(parameters=[*known.values()][:-1] + added + [*known.values()][-1:]) if added else signature
+    return signature.replace(parameters=known[:-1] + added + known[-1:]) if added else signature
 
 
 def _check_returns(function: Callable[..., Any], options: Options) -> None:
@@ -241,11 +268,11 @@ def _check_returns(function: Callable[..., Any], options: Options) -> None:
         )
 
 
-def _check_holds_no_values(function: Any) -> None:
+def _check_holds_no_values(function: Any, signature: inspect.Signature) -> None:
     """Refuse to cache what has values with it that no configuration sees."""
     from pyrepro._publish.closures import holds_value  # imported where artifacts are cached
 
-    if holds_value(function):
+    if holds_value(function) or _hidden_keywords(function, signature):
         raise TypeError(
             f"Artifact cache=True cannot see the values that {function!r} holds, so an artifact could be taken for one "
             f"that others made; decorate a def that takes them as parameters"

@@ -541,7 +541,20 @@ def holding(lr: float, outpath: str) -> None:
     raise AssertionError("is not called")
 
 
-@pytest.mark.parametrize("function", [Holder(), Holder().method, functools.partial(holding, 0.1)])
+def taking_any(outpath: str, **options: float) -> None:
+    pathlib.Path(outpath).write_text(str(options))
+
+
+HOLDING = (
+    Holder(),
+    Holder().method,
+    functools.partial(holding, 0.1),
+    functools.partial(taking_any, **{"lambda": 0.1}),
+)
+"""What has values with it. XGBoost calls a parameter lambda, which no parameter in Python may be called."""
+
+
+@pytest.mark.parametrize("function", HOLDING)
 def test_values_that_no_parameter_shows_are_refused_at_the_decoration(function: Any) -> None:
     with pytest.raises(TypeError) as error:
         Artifact("outpath", cache=True)(function)
@@ -561,6 +574,27 @@ def test_a_partial_of_keywords_and_a_class_method_can_be_cached(
     partial, of_class = decorate(functools.partial(train, lr=0.1)), decorate(Holder.of_class)
     assert [partial("foo.txt"), partial("foo.txt")] == [f"foo-{name(lr=0.1)}.txt"] * 2
     assert [of_class("bar.txt"), of_class("bar.txt")] == [f"bar-{name()}.txt"] * 2
+
+
+def test_partials_that_differ_in_what_only_kwargs_takes_are_other_artifacts(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    decorate = Artifact("outpath", config=dict, repo=repository.path, cache=True)
+    made = [decorate(functools.partial(taking_any, lr=lr))("foo") for lr in (0.1, 0.2)]
+    assert made == [f"foo-{name(lr=lr, options={})}" for lr in (0.1, 0.2)]
+    assert [pathlib.Path(path).read_text() for path in made] == ["{'lr': 0.1}", "{'lr': 0.2}"]
+
+
+def test_a_partial_of_what_only_kwargs_takes_is_refused_where_the_configuration_cannot_see_it() -> None:
+    function = functools.partial(taking_any, lr=0.1)
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", ignore="options", cache=True)(function)
+    assert str(error.value) == (
+        f"Artifact cache=True with this config does not see lr of {function!r}(outpath: 'str', *, lr=0.1, **options: "
+        f"'float') -> 'None', so an artifact could be taken for one that other arguments made; pass config=dict to "
+        f"make the arguments the configuration, or name the files to read in inputs=, and what changes nothing in "
+        f"ignore="
+    )
 
 
 def test_a_function_that_calls_itself_for_the_same_artifact_does_not_wait_for_ever(

@@ -19,7 +19,7 @@ from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
 from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import change_paths, is_url, paths_in, text_of
+from pyrepro._paths import change_paths, is_url, paths_in, text_of, working_directory
 from pyrepro._tag import Tag
 from pyrepro._value import Value
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
@@ -124,7 +124,7 @@ class Naming:
             arguments = self.binding.arguments(args, kwargs)
             if REPRODUCTION is not None:
                 self._take_recorded_inputs(arguments)
-            directory = _working_directory()
+            directory = working_directory()
             configuration, inputs = self._configuration(arguments, directory)
         except PyreproError as error:
             raise without_inner_frames(error)  # noqa: B904
@@ -165,12 +165,12 @@ class Naming:
             self._take_recorded_inputs(arguments)
         for name in self.signature.parameters:
             arguments.setdefault(name, _NotGiven(name))
-        self._put_tag(tag_of(state, self._configuration(arguments, _working_directory())[0].hash), arguments)
+        self._put_tag(tag_of(state, self._configuration(arguments, working_directory())[0].hash), arguments)
         return self.paths_of(arguments)
 
     def config_hash(self, arguments: Mapping[str, Any]) -> str:
         """The hash of the configuration of a call with these arguments, by name and complete."""
-        return self._configuration(arguments, _working_directory())[0].hash
+        return self._configuration(arguments, working_directory())[0].hash
 
     def paths_of(self, arguments: Mapping[str, Any]) -> Any:
         """The path argument, or for several keywords a dict of them."""
@@ -319,7 +319,7 @@ class Naming:
 
     def _warn_of_what_is_elsewhere_another(self, form: object) -> None:
         """Warn once of what gives the artifact a name that no later call will look for."""
-        found = [one for one in found_nowhere_else(form, _working_directory()) if (self.name, one[0]) not in _warned_of]
+        found = [one for one in found_nowhere_else(form, working_directory()) if (self.name, one[0]) not in _warned_of]
         if found:
             _warned_of.update((self.name, name) for name, _, _ in found)
             _logger.warning(
@@ -339,13 +339,6 @@ def _plain_bytes() -> Callable[[object], bytes | None] | None:
 
         _known_plain_bytes = plain_bytes
     return _known_plain_bytes
-
-
-def _working_directory() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it was removed, and no relative path leads anywhere
-        return os.curdir
 
 
 class _NotGiven:

@@ -143,6 +143,13 @@ def without_user(url: str) -> str:
     return f"{scheme}{separator}{host}{slash}{path}" if at and is_user and is_url(url) else url
 
 
+def working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed, and no relative path leads anywhere
+        return os.curdir
+
+
 _DEVICE = r"//?dev/[^/]+|//?dev/(fd|pts)/.+|//?proc/.+/fd/.+"
 
 

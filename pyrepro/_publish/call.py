@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pyrepro._code.key import CodePaths
@@ -15,7 +15,7 @@ from pyrepro._code.workers import Moment
 from pyrepro._config.forms import JSON
 from pyrepro._config.inputs import Input
 from pyrepro._environ import REPRODUCTION
-from pyrepro._paths import change_paths, is_path, paths_in, text_of, without_user
+from pyrepro._paths import change_paths, is_path, paths_in, text_of, without_user, working_directory
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import NOTHING_THERE, Origin, why_not_completed
 from pyrepro._publish.place import check_names, targets_of
@@ -246,7 +246,7 @@ class PublishedCall:
             for name, argument in self._paths.items()
         }
         returned = self._publication.returned(result, naming.name, str(old), str(new))
-        returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths)
+        returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths, self._call.directory)
         meanwhile = self._call.changed_meanwhile(self._children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls then.
@@ -399,20 +399,31 @@ def _no_sidecars(name: str, staged: str) -> dict[str, bytes]:
     return {}
 
 
-def _is_none_or_paths(returned: Any, paths: Mapping[str, Any]) -> bool:
-    """Whether a function returned nothing, or nothing but paths of its artifacts."""
+def _is_none_or_paths(returned: Any, paths: Mapping[str, Any], directory: str) -> bool:
+    """Whether a function returned nothing, or nothing but paths of its artifacts, in the directory of the call."""
     if returned is None:
         return True
     try:
         items = paths_in(returned)
     except Exception:  # it contains itself, or refuses to be looked into
         return False
-    known = {*map(_place_of, paths_in(dict(paths)))}
-    return bool(items) and all(is_path(item) and _place_of(item) in known for item in items)
+    known: dict[str, list[str]] = {}
+    for path in paths_in(dict(paths)):
+        above, name = _split_place(path, directory)
+        known.setdefault(name, []).append(above)
+    # The function may have gone to another directory before it returns, or before it made the path absolute.
+    directories = directory, working_directory()
+    return bool(items) and all(is_path(item) and _is_known(item, known, directories) for item in items)
 
 
-def _place_of(path: Any) -> str:
-    try:
-        return os.path.abspath(text_of(path))
-    except FileNotFoundError:  # the function has gone to a directory that it removed
-        return os.path.normpath(text_of(path))
+def _is_known(path: Any, known: Mapping[str, list[str]], directories: Iterable[str]) -> bool:
+    """Whether a path is one of those whose directories are known by their names, be these written as links."""
+    for above, name in (_split_place(path, directory) for directory in directories):
+        others = known.get(name, ())
+        if above in others or (others and os.path.realpath(above) in map(os.path.realpath, others)):
+            return True
+    return False
+
+
+def _split_place(path: Any, directory: str) -> tuple[str, str]:
+    return os.path.split(os.path.normpath(os.path.join(directory, text_of(path))))

@@ -86,6 +86,31 @@ def test_a_function_may_return_its_path_in_any_form(
     assert step.runs == 1
 
 
+@posix_only
+def test_a_function_may_return_where_its_path_leads_through_a_link(
+    repository: Repository, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, name: Any
+) -> None:
+    step = Step(repository, lambda path: pathlib.Path(path).resolve())
+    pathlib.Path("scratch").symlink_to(tmp_path_factory.mktemp("large"))
+    assert [step.save("scratch/foo.txt") for _ in range(2)] == [f"scratch/foo-{name(lr=0.1)}.txt"] * 2
+    assert step.runs == 1
+
+
+def test_a_function_may_go_elsewhere_before_it_returns_its_path(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: Any
+) -> None:
+    def gone(path: str) -> str:
+        absolute = os.path.abspath(path)
+        monkeypatch.chdir("/")
+        return absolute
+
+    step = Step(repository, gone)
+    for _ in range(2):
+        assert step.save("foo.txt") == f"foo-{name(lr=0.1)}.txt"
+        monkeypatch.chdir(out)
+    assert step.runs == 1
+
+
 def test_several_keywords_give_the_same_dict_as_tagged_and_a_partial_set_is_a_miss(
     repository: Repository, out: pathlib.Path
 ) -> None:

@@ -100,6 +100,8 @@ class _CallNaming(Protocol):
 
     def check_closure(self) -> None: ...
 
+    def check_closure_of_hit(self) -> None: ...
+
 
 class PublishedCall:
     """A call under way whose outputs are staged, and moved into place when it ends.
@@ -225,9 +227,11 @@ class PublishedCall:
             ArtifactMissingError: the function did not write an artifact.
             InputChangedError: an input changed while the function ran.
             PublishError: something could not be put in place, and is kept.
-            TypeError: a cached function returned a value of its own.
+            TypeError: a cached function returned a value of its own, or closes over other values than when it was
+                decorated.
         """
         if self.is_done:
+            self._naming.check_closure_of_hit()
             if _logger.isEnabledFor(logging.INFO):
                 meanwhile = "" if self._why is None else ", which another call made meanwhile"
                 _logger.info("%s found %s%s", self._naming.name, _shown(self._paths), meanwhile)

@@ -719,6 +719,43 @@ def test_a_variable_that_has_another_value_at_the_call_is_refused_before_the_fun
     assert [path.name for path in out.glob("foo*")] == [f"foo-{name(lr=0.2)}"]
 
 
+def test_a_variable_that_has_another_value_than_when_the_artifact_was_made_is_refused_at_the_call(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    rates, lr = [0.1], 0.1
+
+    @cached(repository, config={"lr": lr, "rates": [0.1]})
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(f"{lr} {rates}")
+
+    assert [save("foo") for _ in range(3)] == [f"foo-{name(lr=0.1, rates=[0.1])}"] * 3
+    lr = 0.2
+    with pytest.raises(TypeError) as error:
+        save("foo")
+    assert str(error.value) == hides("lr", save.__qualname__)
+    lr = 0.1
+    assert save("foo") == f"foo-{name(lr=0.1, rates=[0.1])}"
+    rates.append(0.2)
+    with pytest.raises(TypeError) as error:
+        save("foo")
+    assert str(error.value) == hides("rates", save.__qualname__)
+
+
+def test_a_variable_that_the_configuration_sees_may_have_another_value_when_the_artifact_is_there(
+    repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    lr = 0.1
+
+    @cached(repository, config=lambda call: {"lr": lr})
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text(str(lr))
+
+    made = []
+    for lr in (0.1, 0.2, 0.1, 0.2):  # noqa: B007
+        made.append(save("foo"))
+    assert made == [f"foo-{name(lr=lr)}" for lr in (0.1, 0.2, 0.1, 0.2)]
+
+
 def test_a_variable_that_gets_its_value_after_the_decoration_is_refused_at_the_call(
     repository: Repository, out: pathlib.Path
 ) -> None:

@@ -299,7 +299,7 @@ class PublishedCall:
 
     def _reason(self, why: str, targets: list[Target]) -> str:
         """Why the artifacts must be made, and where nothing is there, in what they will differ from the newest ones."""
-        from pyrepro._publish.reason import compared_with_newest  # imported where it is logged
+        from pyrepro._publish.reason import UNTOLD, compared_with_newest  # imported where it is logged
 
         origin = self._origin()
         if why != NOTHING_THERE or origin is None:
@@ -307,8 +307,10 @@ class PublishedCall:
         tag, work_tree = str(self._call.tags()[0]), self._naming.tracker.work_tree
         options = self._naming.options
         asked = work_tree, options.code, _sidecar_suffix(options)
-        found = (compared_with_newest(target, tag, origin, *asked) for target in targets)
-        return next((one for one in found if one is not None), why)
+        found = [compared_with_newest(target, tag, origin, *asked) for target in targets]
+        # Artifacts are copied together: one that is whole is made again for the sake of another, which says more.
+        told = [one for one in found if one is not None and not one.endswith(UNTOLD)]
+        return next(iter(told), why if None in found else found[0] or why)
 
     def _kept_unnamed(self, old: str, parameter: str, change: str) -> InputChangedError:
         """Put what was written in place under a name without a tag; the error that says so."""

@@ -15,6 +15,9 @@ from pyrepro._paths import first_of
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import Origin, newest_marker, why_not_completed
 
+UNTOLD = "it names its commit, or cannot be copied"
+"""Why what is whole is not copied, as far as that is known before it is tried."""
+
 _DIGITS = 12
 _MOST_CHANGES = 100
 
@@ -65,7 +68,7 @@ def compared_with_newest(
     has_same_key = origin.code_key is not None and (old.maker, old.code_key) == (origin.maker, origin.code_key)
     if has_same_key and old.config == origin.config and old.state != origin.state:
         source = target._replace(name=newest.artifact)
-        why = why_not_completed(origin.maker, [source], sidecar_suffix) or "it names its commit, or cannot be copied"
+        why = why_not_completed(origin.maker, [source], sidecar_suffix) or UNTOLD
         return f"the code that it depends on is that of {newest.artifact}, which is not copied: {why}"
     if old.state != origin.state and not has_same_key:
         differences.append(_difference_of_code(old, origin, work_tree, code))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import Repository, posix_only
 
+import pyrepro
 from pyrepro import read_record
 
 STEP = """\
@@ -372,11 +373,12 @@ def test_what_has_no_record_is_made_again_where_one_is_asked_for(damage: Any, pr
     assert ran and read_record(path).made_at is None
 
 
-def test_several_artifacts_are_copied_together_or_made_again(repository: Repository) -> None:
-    project = Project(repository)
-    script = """\
+PAIR = """\
+import logging
 import pathlib
 import pyrepro
+
+logging.basicConfig(level="INFO", format="%(message)s")
 
 @pyrepro.Artifact(["one", "two"], cache=True, code="step.py")
 def train(one, two):
@@ -386,7 +388,11 @@ def train(one, two):
 
 print(train("out/one.txt", "out/two.txt")["two"])
 """
-    project.commit(step=script, other="x = 1\n")
+
+
+def test_several_artifacts_are_copied_together_or_made_again(repository: Repository) -> None:
+    project = Project(repository)
+    project.commit(step=PAIR, other="x = 1\n")
     assert project.run()[0]
     project.commit(other="x = 2\n")
     ran, path = project.run()
@@ -474,6 +480,29 @@ def test_the_line_says_why_what_could_be_copied_is_made_again(
         f"train made out/{second.name}: the code that it depends on is that of {first.name}, which is not copied: "
         f"{why.format(first.name)}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("remove", "why"),
+    [
+        (
+            lambda path: path.unlink(),
+            "the code that it depends on is that of {0}, which is not copied: out/{0} was removed",
+        ),
+        (pyrepro.remove, "nothing is there"),
+    ],
+)
+def test_the_line_says_which_of_several_is_not_there_to_be_copied(
+    remove: Any, why: str, repository: Repository
+) -> None:
+    project = Project(repository)
+    project.commit(step=PAIR, other="x = 1\n")
+    _, first = project.run()
+    remove(first)
+    project.commit(other="x = 2\n")
+    ran, second = project.run()
+    made = f"out/{second.name.replace('two', 'one')}, out/{second.name}"
+    assert (ran, project.stderr) == (True, f"train made {made}: {why.format(first.name)}\n")
 
 
 def test_coroutine_functions_reuse_too(project: Project) -> None:

@@ -139,12 +139,9 @@ def _why_link_leads_nowhere(reading: Reading, top: str, link: str) -> str | None
     if target != top and not is_inside(target, top):
         return f"is a link that leads out of it, to {target}; name in inputs= what is read there"
     path = b"" if target == top else os.fsencode(relative_to(target, top))
-    entries = _covered(reading, CodePaths((path,), ()))
-    return (
-        None
-        if entries
-        else f"is a link to {os.fsdecode(path)!r}, which is not tracked; name in inputs= what is read there"
-    )
+    if _covered(reading, CodePaths((path,), ())) or _submodules_above(reading, [path]):
+        return None
+    return f"is a link to {os.fsdecode(path)!r}, which is not tracked; name in inputs= what is read there"
 
 
 def _behind_link(top: str, path: bytes) -> str | None:
@@ -181,7 +178,7 @@ class CodeKey(NamedTuple):
         entries = _covered(reading, code)
         # What a link holds is only where it leads to, and a function reads what is there.
         while links := _targets(top, entries, code):
-            code = code._replace(included=(*code.included, *links))
+            code = code._replace(included=(*code.included, *links, *_submodules_above(reading, links)))
             entries = _covered(reading, code)
         import json  # slow to import, and not needed by what is not cached
 
@@ -209,6 +206,18 @@ def _covered(reading: Reading, code: CodePaths) -> dict[bytes, Entry]:
     entries.update(reading.changes)
     # What was typed has no path.
     return {path: entry for path, entry in entries.items() if (not path or code.cover(path)) and entry != ABSENT}
+
+
+def _submodules_above(reading: Reading, paths: Iterable[bytes]) -> list[bytes]:
+    """The submodules that hold some paths: in them, the commit of the work tree has no entries."""
+    assert reading.work_tree is not None
+    above = sorted({one for path in paths for one in directories_above(path)})
+    entries: dict[bytes, Entry] = {}
+    for some in in_portions(above):
+        listed = ["ls-tree", "-t", "-z", "--full-tree", reading.state.commit, "--", *some]
+        entries.update(parse_entries(run_git(reading.work_tree, listed)))
+    entries.update(reading.changes)
+    return [path for path in above if entries.get(path, ABSENT)[0] == SUBMODULE]
 
 
 def _targets(top: str, entries: dict[bytes, Entry], code: CodePaths) -> set[bytes]:

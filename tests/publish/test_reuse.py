@@ -622,6 +622,22 @@ def test_a_submodule_counts_as_its_commit_and_what_changed_in_it(project: Projec
     assert project.run()[0]
 
 
+@posix_only
+@pytest.mark.parametrize("code", ["conf", "conf/core"])
+def test_a_submodule_counts_that_a_link_leads_into(code: str, project: Project, with_submodule: Repository) -> None:
+    (project.repository.path / "conf").mkdir()
+    os.symlink("../lab/core.py", project.repository.path / "conf/core")
+    body = "pathlib.Path(outpath).write_text(pathlib.Path('conf/core').read_text())"
+    project.commit(step=step(options=f', code=["step.py", "helper.py", "{code}"]', body=body))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+    with_submodule.commit(core="x = 2\n")
+    project.commit()
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "x = 2\n")
+
+
 def test_a_path_in_a_submodule_is_told_its_submodule(project: Project, with_submodule: Repository) -> None:
     project.commit(step=step(options=', code=["step.py", "helper.py", "lab/core.py", "!lab/docs"]'))
     done = project.repository.run("step.py")

@@ -71,6 +71,8 @@ def checked_options(
     if not options.paths:
         raise TypeError("Artifact keyword names no parameter; pass the name of the one that is the path to write")
     written, read, ignored = map(set, (options.paths, options.inputs, options.ignore))
+    if options.has_config and config is not dict:
+        ignored -= written  # a key of the configuration may be called like the path, as an option of argparse is
     twice = sorted(written & read | (written | read) & ignored)
     if twice:
         raise TypeError(f"Artifact names {twice[0]!r} in two of keyword, inputs and ignore; name it in one")

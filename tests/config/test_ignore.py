@@ -133,6 +133,17 @@ def test_an_empty_node_has_nothing_to_ignore(named: Any) -> None:
         named(config, "a.b")
 
 
+@pytest.mark.parametrize("make", [lambda options: options, vars, lambda options: lambda _: options])
+def test_a_key_that_is_called_like_the_path_may_be_ignored(make: Any, repository: Repository) -> None:
+    options = argparse.Namespace(lr=0.1, out="results/model.txt")
+
+    @Artifact("out", config=make(options), ignore="out", repo=repository.path)
+    def save(out: str) -> str:
+        return out
+
+    assert Tag.from_path(save(options.out)).config == short({"lr": 0.1})
+
+
 def test_parameters_and_what_is_in_them_may_be_ignored(repository: Repository) -> None:
     @Artifact("outpath", config=dict, ignore=["workers", "cfg.trainer.devices"], repo=repository.path)
     def save(outpath: str, cfg: Any, workers: Any = None) -> str:

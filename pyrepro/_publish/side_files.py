@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import is_protected, is_real_directory, move_where_nothing_is, rename, replace
 from pyrepro._publish.marker import is_completed
+from pyrepro.errors import RecordError
 
 _logger = logging.getLogger("pyrepro")
 
@@ -98,7 +99,7 @@ class SideFiles:
                 replace(staged, path)
             elif move_where_nothing_is(staged, path):
                 self.new.append(path)
-            elif _are_the_same(staged, path):
+            elif _are_the_same(staged, path) or _are_records_of_the_same(staged, path):
                 os.unlink(staged)
             else:
                 self.unplaced.append(Unplaced(staged, path, "it already exists, with other content", is_tagged))
@@ -154,6 +155,18 @@ class SideFiles:
                 for entry in entries
                 if not self.carries_tag(entry.name)
             )
+
+
+def _are_records_of_the_same(one: str, other: str) -> bool:
+    """Whether two files are records of one artifact: a decorated function that several calls call makes it for each."""
+    from pyrepro._record.record import SUFFIX, read_record  # imported where two files of one name differ
+
+    if not one.endswith(SUFFIX):
+        return False
+    try:
+        return read_record(one).artifact == read_record(other).artifact
+    except RecordError:
+        return False
 
 
 def _are_the_same(one: str, other: str) -> bool:

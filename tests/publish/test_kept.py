@@ -103,6 +103,51 @@ def test_a_new_side_file_is_put_in_place_with_one_warning_and_the_same_one_again
     assert messages(caplog) == [NEW_SIDE_FILE.format(f"{out}/about.txt, {out}/latest")]
 
 
+def test_a_step_that_two_calls_make_beside_their_artifacts_keeps_its_first_record(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, record=True)
+    def clean(outpath: pathlib.Path) -> pathlib.Path:
+        write(outpath, "clean")
+        return outpath
+
+    @Artifact("outpath", config=dict, repo=repository.path, record=True)
+    def save(outpath: pathlib.Path, alpha: int) -> None:
+        write(outpath, f"{clean(outpath.with_name('clean.txt')).read_text()} {alpha}")
+
+    save(out / "foo.txt", 1)
+    [cleaned] = out.glob("clean-*.txt")
+    first = read_record(cleaned)
+    save(out / "foo.txt", 2)
+    assert read_record(cleaned) == first
+    assert messages(caplog) == [NEW_SIDE_FILE.format(f"{cleaned}, {cleaned}.pyrepro.json")]
+    assert not (out / ".pyrepro").exists()
+
+
+def test_a_step_that_two_calls_make_otherwise_beside_their_artifacts_is_kept_with_its_record(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    texts = iter(["one", "two"])
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def clean(outpath: pathlib.Path) -> None:
+        write(outpath, next(texts))
+
+    @Artifact("outpath", config=dict, repo=repository.path, record=True)
+    def save(outpath: pathlib.Path, alpha: int) -> None:
+        write(outpath, str(alpha))
+        clean(outpath.with_name("clean.txt"))
+
+    save(out / "foo.txt", 1)
+    with pytest.raises(PublishError) as error:
+        save(out / "foo.txt", 2)
+    kept, record = map(pathlib.Path, error.value.kept)
+    assert kept.read_text() == "two"
+    assert read_record(record).artifact["sha256"] == hashlib.sha256(b"two").hexdigest()
+    [cleaned] = out.glob("clean-*.txt")
+    assert read_record(cleaned).artifact["sha256"] == hashlib.sha256(b"one").hexdigest()
+
+
 def test_side_files_that_carry_the_tag_are_replaced_without_a_word(
     repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,6 +21,8 @@ STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 """The directory of Python's own modules, with a separator at its end."""
 
 _SEPARATORS = os.sep + (os.altsep or "")
+_ENDS = f"[{re.escape(_SEPARATORS)}]"
+_STAGING = rf"(?<![^{_ENDS[1:]}){re.escape(STATE_DIRECTORY)}{_ENDS}[0-9a-f]{{16}}(?:{_ENDS}|$)"
 _URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 # In these schemes no host or bucket stands before the first slash.
 _SCHEMES_WITHOUT_HOST = frozenset({"file", "local", "memory"})
@@ -48,6 +50,11 @@ def relative_to(path: str, directory: str) -> str:
 @functools.lru_cache(maxsize=256)  # a few directories, each for a thousand modules
 def _with_separator(directory: str) -> str:
     return os.path.join(directory, "")
+
+
+def without_staging(path: str) -> str:
+    """A path in the staging directory of a call, as it is once the call has published."""
+    return re.sub(_STAGING, "", path)
 
 
 class SplitPath(Value):

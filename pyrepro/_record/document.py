@@ -22,7 +22,7 @@ from pyrepro._code.uncovered import other_work_trees
 from pyrepro._config.file_hash import digests_of
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._config.inputs import Input, flat
-from pyrepro._paths import is_inside, paths_in, relative_to, text_of
+from pyrepro._paths import is_inside, paths_in, relative_to, text_of, without_staging
 from pyrepro._record.cleaning import clean
 from pyrepro._record.environment import lock_file, packages_of_process, python_now
 from pyrepro._record.record import SUFFIX, RecordedInput
@@ -291,6 +291,7 @@ def _path_type(argument: Any) -> str:
 
 def _portable(path: str, top: str | None) -> str:
     """A path that means the same elsewhere, where it can: relative to the work tree, or to the home directory."""
+    path = without_staging(path)  # of a call that called this one, and is still at it
     inside = _inside(path, top)
     return without_home(_unicode(path)) if inside is None else inside
 

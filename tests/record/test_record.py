@@ -547,6 +547,28 @@ def test_a_directory_whose_name_is_not_utf8_has_records_all_the_same(
     assert (found["call"]["directory"], found["code"]["path"]) == ("r?sum?", ["r?sum?"])
 
 
+def test_what_a_call_in_a_call_writes_and_reads_is_recorded_where_it_is_once_both_have_ended(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", inputs="raw", repo=repository.path, record=True)
+    def clean(raw: pathlib.Path, outpath: pathlib.Path) -> None:
+        outpath.write_text(raw.read_text())
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: pathlib.Path) -> pathlib.Path:
+        outpath.mkdir()
+        (outpath / "raw.txt").write_text("raw")
+        clean(outpath / "raw.txt", outpath / "clean.txt")
+        return outpath
+
+    saved = save(out / "foo")
+    [cleaned] = saved.glob("clean-*.txt")
+    record = document(cleaned)
+    home = f"~/{saved.relative_to(pathlib.Path.home()).as_posix()}"
+    assert record["call"]["paths"] == {"outpath": f"{home}/clean.txt"}
+    assert record["inputs"]["raw"]["path"] == f"{home}/raw.txt"
+
+
 def test_a_process_without_arguments_has_records(save: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [])
     assert save("foo.txt")["call"]["argv"] == []

@@ -150,7 +150,7 @@ class PublishedCall:
     def __enter__(self) -> PublishedCall:
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # As the command-line functions of click and argparse end: nothing else would say that the work is lost.
         if isinstance(error, SystemExit) and not error.code and (lost := self._publication.staged_outputs()):
             _logger.warning(
@@ -159,7 +159,7 @@ class PublishedCall:
                 self._naming.name,
                 ", ".join(lost),
             )
-        self._publication.close()
+        self._publication.close(error)
 
     def wait_for_lock(self) -> Iterator[None]:
         """Yield as long as another call makes the artifacts.

@@ -70,8 +70,12 @@ class Publication:
         self._has_returned = False
         self.is_done = False
 
-    def close(self) -> None:
-        """Remove what is no longer needed, and release the locks."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Remove what is no longer needed, and release the locks.
+
+        Args:
+            error: what the call raises.
+        """
         # A child that was forked while the function ran ends the call, too; its parent still needs what is staged.
         if self._process != os.getpid():
             return
@@ -87,7 +91,7 @@ class Publication:
                     ", ".join(strays),
                 )
             if not self._has_returned:
-                staging.discard()
+                staging.discard(error)
                 continue
             kept = staging.finish()
             if staging.path in kept and not self._unplaced:

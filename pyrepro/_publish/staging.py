@@ -11,8 +11,9 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from pyrepro._paths import is_inside
 from pyrepro._publish.files import (
     MARKERS,
     is_real_directory,
@@ -28,6 +29,7 @@ from pyrepro._publish.files import (
 from pyrepro._publish.held import hold, keeps, open_files
 from pyrepro._publish.prepared import remove_calls_in
 from pyrepro._publish.spare import leave_spare, take_spare
+from pyrepro.errors import InputChangedError, PublishError
 
 _UNDER_WAY = ".call"
 """The suffix of the file beside a staging directory that a call under way holds.
@@ -119,11 +121,18 @@ class Staging:
         for name in os.listdir(self.path):
             remove_tree(os.path.join(self.path, name))
 
-    def discard(self) -> None:
-        """Remove the directory with all that is in it: the function did not return."""
-        for path in (self.path, self.aside):
-            _remove_all(path)
-        self._end(leaves=any(map(os.path.lexists, (self.path, self.aside))))
+    def discard(self, error: BaseException | None = None) -> None:
+        """Remove the directory with all that is in it: the function did not return.
+
+        Args:
+            error: what it raised. Where that says that a call in this one has put or kept something in here, all stays.
+        """
+        inside = os.path.realpath(self.path)
+        is_kept = any(is_inside(os.path.realpath(path), inside) and os.path.lexists(path) for path in _named_in(error))
+        if not is_kept:
+            for path in (self.path, self.aside):
+                _remove_all(path)
+        self._end(keeps=is_kept, leaves=any(map(os.path.lexists, (self.path, self.aside))))
 
     def finish(self) -> list[str]:
         """Remove what is empty of it: the function returned, so what is still there may be work.
@@ -147,6 +156,20 @@ class Staging:
             # What could not be removed now is removed later as what a killed call left: a file was still open.
             with contextlib.suppress(OSError):
                 os.close(os.open(f"{self.path}{_UNDER_WAY}", os.O_WRONLY | os.O_CREAT, 0o666))
+
+
+def _named_in(error: BaseException | None) -> Iterator[str]:
+    """The paths of what calls in this one wrote, by the errors of theirs that led to what it raised."""
+    left, seen = [error], set()
+    while left:
+        one = left.pop()
+        # An error that is raised from one that was raised while it was handled leads back to itself.
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, (PublishError, InputChangedError)):
+            yield from filter(None, (one.path, *getattr(one, "kept", ())))
+        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]  # the last of a task group
 
 
 def _is_own(name: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from conftest import Repository, files, posix_only
 
-from pyrepro import Artifact, ArtifactMissingError, PublishError, read_record, remove, to_json
+from pyrepro import Artifact, ArtifactMissingError, InputChangedError, PublishError, read_record, remove, to_json
 
 
 @pytest.fixture
@@ -146,6 +146,103 @@ def test_a_step_that_two_calls_make_otherwise_beside_their_artifacts_is_kept_wit
     assert read_record(record).artifact["sha256"] == hashlib.sha256(b"two").hexdigest()
     [cleaned] = out.glob("clean-*.txt")
     assert read_record(cleaned).artifact["sha256"] == hashlib.sha256(b"one").hexdigest()
+
+
+def raised(error: Exception) -> None:
+    raise error
+
+
+def raised_from(error: Exception) -> None:
+    try:
+        raise ValueError("while it was handled")
+    except ValueError as other:
+        raise error from other
+
+
+def raised_after(error: Exception) -> None:
+    try:
+        raise error
+    except type(error):
+        raise KeyError("while it was handled") from None
+
+
+def raised_together(error: Exception) -> None:
+    class GroupError(Exception):  # ExceptionGroup is as old as Python 3.11
+        exceptions = (KeyError(), error)
+
+    raise GroupError from None
+
+
+@pytest.mark.parametrize("handle", [raised, raised_from, raised_after, raised_together])
+def test_what_a_call_in_a_call_kept_stays_where_it_says_although_the_other_one_raises(
+    repository: Repository, out: pathlib.Path, handle: Callable[[Exception], None]
+) -> None:
+    @Artifact("outpath", config=dict, repo=repository.path, atomic=True)
+    def part(outpath: pathlib.Path, number: int) -> None:
+        write(outpath, str(number))
+        write(outpath.with_name("runs.csv"), f"row {number}")
+
+    told: list[PublishError] = []
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        part(outpath / "part.txt", 1)
+        try:
+            part(outpath / "part.txt", 2)
+        except PublishError as error:
+            told.append(error)
+            handle(error)
+
+    with pytest.raises(Exception):  # noqa: B017 - whatever it is
+        save(out / "foo")
+    [error] = told
+    [kept] = error.kept
+    assert pathlib.Path(kept).read_text() == "row 2"
+    assert pathlib.Path(str(error.path)).read_text() == "2"
+
+
+def test_what_a_call_in_a_call_wrote_of_changed_inputs_stays_where_it_says(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    table = out / "table.csv"
+    table.write_text("1")
+
+    @Artifact("outpath", inputs="table", repo=repository.path, atomic=True)
+    def part(table: pathlib.Path, outpath: pathlib.Path) -> None:
+        write(outpath, table.read_text())
+        table.write_text("changed")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        part(table, outpath / "part.txt")
+
+    with pytest.raises(InputChangedError) as error:
+        save(out / "foo")
+    assert pathlib.Path(str(error.value.path)).read_text() == "1"
+
+
+def test_nothing_stays_of_calls_in_a_call_that_raises_for_another_reason(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    (out / "runs.csv").write_text("row 1")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def part(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+        write(outpath.with_name("runs.csv"), "row 2")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        part(out / "part.txt")
+
+    with pytest.raises(PublishError) as error:
+        save(out / "foo")
+    [kept] = map(pathlib.Path, error.value.kept)
+    assert kept.read_text() == "row 2"
+    assert sorted(path.name for path in (out / ".pyrepro").iterdir()) == sorted([".gitignore", kept.parent.name])
 
 
 def test_side_files_that_carry_the_tag_are_replaced_without_a_word(

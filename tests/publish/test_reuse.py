@@ -373,7 +373,7 @@ def test_what_has_no_record_is_made_again_where_one_is_asked_for(damage: Any, pr
     assert ran and read_record(path).made_at is None
 
 
-PAIR = """\
+TWO = """\
 import logging
 import pathlib
 import pyrepro
@@ -392,7 +392,7 @@ print(train("out/one.txt", "out/two.txt")["two"])
 
 def test_several_artifacts_are_copied_together_or_made_again(repository: Repository) -> None:
     project = Project(repository)
-    project.commit(step=PAIR, other="x = 1\n")
+    project.commit(step=TWO, other="x = 1\n")
     assert project.run()[0]
     project.commit(other="x = 2\n")
     ran, path = project.run()
@@ -496,7 +496,7 @@ def test_the_line_says_which_of_several_is_not_there_to_be_copied(
     remove: Any, why: str, repository: Repository
 ) -> None:
     project = Project(repository)
-    project.commit(step=PAIR, other="x = 1\n")
+    project.commit(step=TWO, other="x = 1\n")
     _, first = project.run()
     remove(first)
     project.commit(other="x = 2\n")

@@ -117,16 +117,18 @@ def make_state_directory(directory: str) -> int:
         os.makedirs(directory, exist_ok=True)
 
 
-def remove_state_directory(directory: str) -> None:
+def remove_state_directory(directory: str, names: list[str] | None = None) -> None:
     """Remove the state directory of a directory if it holds nothing but its .gitignore.
 
     Args:
         directory: the directory. If the state directory may not be removed, it stays.
+        names: what has just been found in the state directory.
     """
     path = state_directory_of(directory)
     # FileNotFoundError, too: another call removed it first.
     with contextlib.suppress(OSError):
-        while _holds_nothing_but_gitignore(path):
+        names = os.listdir(path) if names is None else names
+        while not {*names} - {_GITIGNORE}:
             unlink_if_possible(os.path.join(path, _GITIGNORE))
             try:
                 os.rmdir(path)
@@ -136,12 +138,7 @@ def remove_state_directory(directory: str) -> None:
                     raise
                 # Another call began to use it after the look at it: it needs the .gitignore that is gone.
                 write_gitignore(directory)
-
-
-def _holds_nothing_but_gitignore(path: str) -> bool:
-    # Only until something else is found: a directory may hold a marker for each of a hundred thousand artifacts.
-    with os.scandir(path) as entries:
-        return all(entry.name == _GITIGNORE for entry in entries)
+            names = os.listdir(path)
 
 
 def write_gitignore(directory: str) -> None:

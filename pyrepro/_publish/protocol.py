@@ -82,14 +82,9 @@ class Publication:
         # An error here must not hide the one that says what is kept.
         with contextlib.suppress(OSError):
             self._locks.release()
-        stagings = [place.staging for place in self._places.values()]
-        for staging in stagings:
-            if strays := staging.strays():
-                _logger.warning(
-                    "%s was written above the directory that the function was given, where no artifacts are; move it "
-                    "to where it belongs, and pass its path to the function, which cannot go up from another one",
-                    ", ".join(strays),
-                )
+        began = dict.fromkeys(self._locks.directories, 1 << 63)
+        for staging in [place.staging for place in self._places.values()]:
+            began[staging.directory] = staging.made
             if not self._has_returned:
                 staging.discard(error)
                 continue
@@ -104,8 +99,13 @@ class Publication:
                     staging.aside,
                 )
         # Last, when the artifacts are in place: it may take a while where many were killed.
-        for directory in {*(staging.directory for staging in stagings), *self._locks.directories}:
-            tidy(directory)
+        for directory, since in began.items():
+            if strays := tidy(directory, since):
+                _logger.warning(
+                    "%s was written above the directory that the function was given, where no artifacts are; move it "
+                    "to where it belongs, and pass its path to the function, which cannot go up from another one",
+                    ", ".join(strays),
+                )
 
     def wait_for_lock(self) -> Iterator[None]:
         """Yield as long as another call makes these artifacts; then they are done, or this call must make them.

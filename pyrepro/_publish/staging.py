@@ -67,8 +67,9 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
+        self.made = 1 << 63  # nothing is later: it is not made yet
+        """When it was made, in nanoseconds on the clock of its file system."""
         self._release: Callable[..., None] | None = None
-        self._made = 1 << 63  # nothing is later: it is not made yet
 
     def make(self, mode: int | None = None) -> None:
         """Make the directory.
@@ -91,15 +92,7 @@ class Staging:
             mode = None
         # Not before it is in use, or such a call may remove it.
         write_gitignore(self.directory)
-        self._made = os.stat(self.path).st_ctime_ns
-
-    def strays(self) -> list[str]:
-        """What the function wrote not into the directory, but beside it, where nobody looks for it."""
-        state_directory = os.path.dirname(self.path)
-        with contextlib.suppress(OSError):
-            paths = [os.path.join(state_directory, name) for name in os.listdir(state_directory) if not _is_own(name)]
-            return sorted(path for path in paths if _changed_at(path) >= self._made)
-        return []
+        self.made = os.stat(self.path).st_ctime_ns
 
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
@@ -114,6 +107,7 @@ class Staging:
         if found is not None:
             self.path = found.removesuffix(_UNDER_WAY)
             self.aside = f"{self.path}~"
+            self.directory = os.path.dirname(os.path.dirname(found))
             unlink_if_possible(found)
 
     def empty(self) -> None:
@@ -186,15 +180,20 @@ def _changed_at(path: str) -> int:
     return last_change(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def tidy(directory: str) -> None:
+def tidy(directory: str, since: int) -> list[str]:
     """Remove what killed calls left in a directory, and the state directory if that is empty.
 
     That is what is older than a day; of calls on other hosts what is older than thirty.
 
     Args:
         directory: the directory of the artifacts.
+        since: when the call began, in nanoseconds on the clock of its file system.
+
+    Returns:
+        What was written into the state directory since by no call, but by a function, where nobody looks for it.
     """
     state_directory = state_directory_of(directory)
+    strays = []
     # Whatever cannot be removed stays, and must not make this call fail.
     with contextlib.suppress(OSError):
         # It is as small as the calls under way are few: what there is one of for each artifact is in directories in it.
@@ -207,8 +206,12 @@ def tidy(directory: str) -> None:
                 _remove_if_free(path)
             elif _NEW_STATE_FILE.fullmatch(name):
                 _remove_if_old_file(path)
+            elif not _is_own(name) and _changed_at(path) >= since:
+                strays.append(path)
         if MARKERS not in names:
-            remove_state_directory(directory)
+            # Looked at again where something may just have been removed.
+            remove_state_directory(directory, names if len(names) == 1 else None)
+    return sorted(strays)
 
 
 def _remove_all(path: str) -> None:

@@ -103,6 +103,10 @@ class LocalDirectory:
             reason = f"what is there was {found} since it was made, and cannot be moved aside: {reason_of(error)}"
             self._unplaced.append(Unplaced(staged, target.path, reason))
             return False
+        if self._sidecar_suffix:
+            # With its record, which the new one would replace. OSError: there is none.
+            with contextlib.suppress(OSError):
+                os.rename(target.path + self._sidecar_suffix, aside + self._sidecar_suffix)
         _logger.warning(
             "%s was %s since it was made, so it is not overwritten; it is now %s", target.path, found, aside
         )
@@ -133,7 +137,7 @@ class LocalDirectory:
         for name, content in sidecars.items():
             self._place_sidecar(os.path.join(target.directory, name), content)
         try:
-            self._move(staged, target.path)
+            aside = self._move(staged, target.path)
         except OSError as error:
             self._unplaced.append(Unplaced(staged, target.path, reason_of(error)))
             if self._sidecar_suffix:
@@ -145,12 +149,17 @@ class LocalDirectory:
                         os.replace(old_record, record)
             return False
         if old_record is not None:
+            if aside is not None:
+                with contextlib.suppress(OSError):
+                    os.rename(old_record, aside + self._sidecar_suffix)
             unlink_if_possible(old_record)
         return True
 
-    def _move(self, staged: str, path: str) -> None:
+    def _move(self, staged: str, path: str) -> str | None:
+        """Move what is staged into place; where what was there is now, if it is kept."""
         try:
             move_into_place(staged, path, self.staging.aside)
+            return None
         except PermissionError:
             # rename(2): only who may write to a directory may give it another parent, but in its own it can be renamed.
             if not is_real_directory(path):
@@ -158,6 +167,7 @@ class LocalDirectory:
             aside = move_aside(path)
             _logger.warning("%s is a directory that only its owner may replace; it is now %s", path, aside)
             move_into_place(staged, path, self.staging.aside)
+            return aside
 
     def _set_record_aside(self, record: str) -> str | None:
         """Move the record of an older artifact away, which the new one must never stand beside."""

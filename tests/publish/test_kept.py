@@ -502,6 +502,24 @@ def test_a_read_only_artifact_is_moved_aside_unless_the_function_makes_it_so(
     ]
 
 
+@posix_only
+def test_what_is_moved_aside_keeps_its_record(repository: Repository, out: pathlib.Path) -> None:
+    texts = iter(["kept", "new"])
+
+    @Artifact("outpath", repo=repository.path, record=True, ignore="texts")
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, next(texts))
+
+    save(out / "foo.txt")
+    [path] = out.glob("*.txt")
+    path.chmod(0o444)
+    record = read_record(path)
+    save(out / "foo.txt")
+    [aside] = out.glob("*~*Z")
+    assert (aside.read_text(), path.read_text()) == ("kept", "new")
+    assert read_record(aside).artifact == record.artifact != read_record(path).artifact
+
+
 def test_two_versions_that_are_moved_aside_in_one_second_have_two_names(
     repository: Repository, out: pathlib.Path
 ) -> None:
@@ -800,6 +818,26 @@ def test_another_users_directory_is_moved_aside_where_it_can_be_renamed(
     [aside] = shared.glob("model-*~*")
     assert (files(path / "layers"), files(aside / "layers")) == ({"part": "ten hours"}, {"part": "of the other user"})
     assert messages(caplog) == [f"{path} is a directory that only its owner may replace; it is now {aside}"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+def test_another_users_directory_that_is_moved_aside_keeps_its_record(
+    repository: Repository, shared: pathlib.Path, name: str
+) -> None:
+    texts = iter(["of the other user", "ten hours"])
+
+    @Artifact("outpath", repo=repository.path, record=True, ignore="texts")
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        write(outpath / "part", next(texts))
+
+    save.tagged(shared / "model")  # what is imported for that may be out of reach for the others
+    for user in (65533, 65534):
+        with as_user(user):
+            save(shared / "model")
+    path, [aside] = shared / f"model-{name}", shared.glob("model-*~*Z")
+    sizes = [read_record(one).artifact["size"] for one in (path, aside)]
+    assert sizes == [len("ten hours"), len("of the other user")]
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")

@@ -106,8 +106,12 @@ def prepare_for_move(path: str, moves: Moves) -> list[str]:
         _repoint_link(path, moves)
     elif stat.S_ISDIR(mode):
         remove_calls_in(path)
-        inner = (prepare_for_move(os.path.join(path, name), moves) for name in sorted(os.listdir(path)))
-        return [found for files in inner for found in files]
+        found = []
+        for name in sorted(os.listdir(path)):
+            # FileNotFoundError: a temporary file that a thread, or a connection that is closed, has just removed.
+            with contextlib.suppress(FileNotFoundError):
+                found += prepare_for_move(os.path.join(path, name), moves)
+        return found
     elif stat.S_ISREG(mode):
         # Files alone, and each once: a move that a power failure takes back leaves nothing, which is not false.
         sync_to_disk(path)

@@ -304,6 +304,8 @@ class Publication:
             yield
         except Exception as error:
             kept = output.staged if os.path.lexists(output.staged) else staged
+            if not os.path.lexists(kept):
+                return  # a temporary file that a thread, or a connection that is closed, has just removed
             is_artifact = any(output.path == target.path for target in targets)
             unplaced = self._unplaced if is_artifact else side_files.unplaced
             unplaced.append(Unplaced(kept, output.path, reason_of(error), side_files.carries_tag(output.path)))

@@ -104,7 +104,9 @@ class SideFiles:
             else:
                 self.unplaced.append(Unplaced(staged, path, "it already exists, with other content", is_tagged))
         except OSError as error:
-            self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
+            # Else it was a temporary file, which a thread, or a connection that is closed, has just removed.
+            if os.path.lexists(staged):
+                self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
 
     def _set_aside(self, staged: str, path: str) -> None:
         """Move what is there aside if it was changed or protected since, or another cached call completed it.

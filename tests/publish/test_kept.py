@@ -1012,6 +1012,36 @@ def test_a_directory_that_is_made_anew_while_the_function_runs_gets_what_was_wri
     assert files(runs) == {f"foo-{name}.txt": "ten hours"}
 
 
+@pytest.mark.parametrize("names", [["a-scratch", "foo"], ["foo", "z-scratch"]])
+def test_a_temporary_file_that_is_removed_while_files_are_moved_is_no_output(
+    repository: Repository,
+    out: pathlib.Path,
+    name: str,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As by a thread, or by a connection that the garbage collector closes."""
+    fsync, listdir = os.fsync, os.listdir
+
+    def remove_scratch(descriptor: int) -> None:
+        fsync(descriptor)
+        for path in out.glob(".pyrepro/**/*scratch"):
+            path.unlink()
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        outpath.mkdir()
+        for path in (outpath / one for one in names):
+            write(path, "good job")
+        for path in (outpath.with_name(one) for one in names):
+            write(path, "beside")
+
+    monkeypatch.setattr(os, "listdir", lambda path: sorted(listdir(path)))
+    monkeypatch.setattr(os, "fsync", remove_scratch)
+    save(out / "model")
+    assert files(out) == {f"model-{name}/foo": "good job", "foo": "beside"}
+
+
 def test_a_staging_directory_that_is_cleaned_away_is_named(
     repository: Repository, out: pathlib.Path, name: str
 ) -> None:

@@ -114,7 +114,13 @@ def make_state_directory(directory: str) -> int:
                 raise FileNotFoundError(
                     f"{path} is a link to {os.readlink(path)}, which is not a directory; remove the link"
                 ) from None
-        os.makedirs(directory, exist_ok=True)
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):
+            # A link on the way leads nowhere, as where a scratch disk was cleaned.
+            os.makedirs(os.path.realpath(directory), exist_ok=True)
+            if not os.path.isdir(directory):
+                raise
 
 
 def remove_state_directory(directory: str, names: list[str] | None = None) -> None:

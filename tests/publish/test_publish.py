@@ -78,6 +78,37 @@ def test_missing_parents_are_made(repository: Repository, out: pathlib.Path, nam
     assert files(out) == {f"a/b/foo-{name}.txt": "good job"}
 
 
+@posix_only
+@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}])
+@pytest.mark.parametrize("directory", ["results", "results/run"])
+def test_a_directory_that_a_link_leads_to_is_made_too(
+    options: dict[str, bool], directory: str, repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    """As where a scratch disk was cleaned."""
+    (out / "results").symlink_to("scratch/me/results")
+
+    @Artifact("outpath", repo=repository.path, **options)  # type: ignore[call-overload, untyped-decorator]
+    def save(outpath: pathlib.Path) -> None:
+        append(outpath, "good job")
+
+    save(out / directory / "foo.txt")
+    assert (out / "scratch" / "me" / directory / f"foo-{name}.txt").read_text() == "good job"
+
+
+@posix_only
+def test_a_directory_that_a_link_to_nowhere_must_be_left_for_cannot_be_made(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    (out / "results").symlink_to("scratch/me/results")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        pytest.fail("it ran")
+
+    with pytest.raises(FileNotFoundError):
+        save(out / "results" / ".." / "run" / "foo.txt")
+
+
 def test_every_type_of_path_is_staged_as_what_it_is(repository: Repository, out: pathlib.Path, name: str) -> None:
     class Other:
         def __fspath__(self) -> str:

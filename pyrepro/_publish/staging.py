@@ -87,12 +87,29 @@ class Staging:
                 # Held before it is there, or a call that removes what was abandoned could take it for that.
                 self._release = self._release or _hold_new(f"{self.path}{_UNDER_WAY}", mode)
                 if not take_spare(self.directory, self.path):
-                    make_directory_like(self.directory, self.path)
+                    self._make_directory()
                 break
             mode = None
         # Not before it is in use, or such a call may remove it.
         write_gitignore(self.directory)
         self.made = os.stat(self.path).st_ctime_ns
+
+    def _make_directory(self) -> None:
+        try:
+            make_directory_like(self.directory, self.path)
+        except PermissionError:
+            state_directory = os.path.dirname(self.path)
+            closed = os.stat(self.directory).st_mode & ~os.stat(state_directory).st_mode
+            whom = "".join(one for one, bit in (("g", stat.S_IWGRP), ("o", stat.S_IWOTH)) if closed & bit)
+            if not whom:
+                raise
+            import shlex  # imported where something is refused
+
+            # The directory was opened to others when the state directory was there, whose owner has not been back.
+            raise PermissionError(
+                f"{state_directory} may not be written to by all who may write to the directory that it is in; let "
+                f"its owner type: chmod -R {whom}+w {shlex.quote(state_directory)}"
+            ) from None
 
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.

@@ -708,6 +708,34 @@ def test_a_user_goes_on_where_root_has_cached_in_a_directory_of_theirs(
     assert (shared / f"bar-{name}.txt").stat().st_uid == (shared / f"foo-{name}.txt").stat().st_uid == 65534
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
+@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}])
+def test_a_room_that_its_owner_has_not_opened_is_named_with_what_opens_it(
+    options: dict[str, bool], repository: Repository, shared: pathlib.Path, name: str
+) -> None:
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "good job")
+
+    cached = Artifact("outpath", repo=repository.path, cache=True)(save)
+    again = Artifact("outpath", repo=repository.path, **options)(save)  # type: ignore[call-overload]
+    codecs.lookup("ascii")  # the other users may not be able to import it
+    os.chown(shared, 65533, -1)
+    shared.chmod(0o755)
+    with as_user(65533):
+        cached(shared / "foo.txt")
+        shared.chmod(0o777)
+    with as_user(65534), pytest.raises(PermissionError) as error:
+        again(shared / "bar.txt")
+    assert str(error.value) == (
+        f"{shared}/.pyrepro may not be written to by all who may write to the directory that it is in; let its owner "
+        f"type: chmod -R go+w {shared}/.pyrepro"
+    )
+    subprocess.run(str(error.value).partition(" type: ")[2].split(), check=True)
+    with as_user(65534):
+        again(shared / "bar.txt")
+    assert (shared / f"bar-{name}.txt").read_text() == "good job"
+
+
 @posix_only
 def test_a_group_that_cannot_be_given_is_no_error(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str

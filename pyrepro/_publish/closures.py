@@ -297,7 +297,9 @@ def _is_in_form(held: Held, form: Any) -> bool:
     if value is _NO_FORM:
         return False
     is_under_name = isinstance(form, dict) and held.name in form and form[held.name] == value
-    return is_under_name or _without_classes(value) == _without_classes(form)
+    bare = _without_classes(value)
+    # Of what has no fields, the class says everything.
+    return is_under_name or (bare == _without_classes(form) and (bool(bare) or value == form))
 
 
 def _without_classes(form: JSON) -> JSON:

@@ -822,6 +822,25 @@ def test_a_closure_over_what_the_configuration_holds_otherwise_is_refused(config
     assert str(error.value) == hides("lr", "closing_over.<locals>.save")
 
 
+@dataclasses.dataclass
+class Plain:
+    """One of several ways to do something, which the class alone tells apart."""
+
+
+@pytest.mark.parametrize("config", [None, {}, {"settings": {}}])
+def test_a_closure_over_an_object_without_fields_is_not_in_a_configuration_without_its_class(config: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config=config, cache=True)(closing_over(Plain()))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
+
+
+@pytest.mark.parametrize("config", [Plain(), {"lr": Plain()}])
+def test_a_closure_over_an_object_without_fields_is_in_a_configuration_with_its_class(
+    config: Any, repository: Repository
+) -> None:
+    cached(repository, config=config)(closing_over(Plain()))
+
+
 def test_a_closure_over_what_has_no_json_form_is_not_in_the_configuration() -> None:
     with pytest.raises(TypeError) as error:
         Artifact("outpath", config={"lr": 0.1}, cache=True)(closing_over(object()))

@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import types
+import typing
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -24,6 +25,11 @@ _DIGITS = 12
 _GATHERING = (list, dict, set, collections.deque, collections.Counter, collections.defaultdict, collections.OrderedDict)
 """Something is gathered there: what is still empty says nothing of what is made."""
 
+_FOR_TYPE_CHECKERS = tuple(
+    getattr(typing, name) for name in ("TypeVar", "ParamSpec", "TypeVarTuple", "TypeAliasType") if hasattr(typing, name)
+)
+"""What ``def save[T](...)`` makes around a function; the last two are not in every version of Python."""
+
 _SAYING_NOTHING = (
     logging.Logger,
     logging.LoggerAdapter,
@@ -33,6 +39,7 @@ _SAYING_NOTHING = (
     threading.Semaphore,
     threading.Event,
     threading.Barrier,
+    *_FOR_TYPE_CHECKERS,
 )
 """What tells people something, or lets threads wait, and changes nothing of what is made."""
 

@@ -15,7 +15,7 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import cloudpickle
 import pytest
@@ -509,9 +509,11 @@ def with_other(value: Any) -> Any:
         threading.Event(),
         collections.Counter(),
         collections.deque(),
+        TypeVar("T"),
+        ParamSpec("P"),
     ],
 )
-def test_a_closure_over_what_tells_waits_or_gathers_is_accepted(value: Any, repository: Repository) -> None:
+def test_a_closure_over_what_tells_waits_gathers_or_is_a_type_is_accepted(value: Any, repository: Repository) -> None:
     cached(repository)(with_logger(value))
 
 

@@ -409,17 +409,17 @@ def _is_none_or_paths(returned: Any, paths: Mapping[str, Any], directory: str) -
     """Whether a function returned nothing, or nothing but paths of its artifacts, in the directory of the call."""
     if returned is None:
         return True
-    try:
-        items = paths_in(returned)
-    except Exception:  # it contains itself, or refuses to be looked into
-        return False
     known: dict[str, list[str]] = {}
     for path in paths_in(dict(paths)):
         above, name = _split_place(path, directory)
         known.setdefault(name, []).append(above)
     # The function may have gone to another directory before it returns, or before it made the path absolute.
     directories = directory, working_directory()
-    return bool(items) and all(is_path(item) and _is_known(item, known, directories) for item in items)
+    try:
+        items = paths_in(returned)
+        return bool(items) and all(is_path(item) and _is_known(item, known, directories) for item in items)
+    except Exception:  # it contains itself, or refuses to be looked into, or to say which path it is
+        return False
 
 
 def _is_known(path: Any, known: Mapping[str, list[str]], directories: Iterable[str]) -> bool:

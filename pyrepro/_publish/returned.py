@@ -117,14 +117,17 @@ def _users_in(value: Any, tokens: list[str]) -> Iterator[str]:
     waiting = [value]
     while waiting and len(seen) < _MAX_OBJECTS:
         part = waiting.pop(0)
-        if id(part) in seen or isinstance(part, _PLAIN):
+        if id(part) in seen or issubclass(type(part), _PLAIN):
             continue
         seen.add(id(part))
-        text = _text_of(part)
+        text = ""
+        # Not even its class can be asked of whatever it is: a weak proxy of what is gone raises a ReferenceError.
+        with contextlib.suppress(Exception):
+            text = _text_of(part)
         if any(token in text for token in tokens):
             yield f"what it returned holds {text if len(text) <= _MAX_SHOWN else _kind(part)}"
             return
-        with contextlib.suppress(Exception):  # a container can be anybody's, too
+        with contextlib.suppress(Exception):
             waiting += _parts_of(part)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import types
+import weakref
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
@@ -417,6 +418,40 @@ def test_an_object_that_looks_its_attributes_up_is_named_where_nothing_is_writte
         f"the function returned without writing {path}; it wrote nothing. It returned "
         f"test_returned.{type(value).__name__}. Write to the very path that is passed to it."
     )
+
+
+def test_a_weak_proxy_of_what_is_gone_keeps_nothing_out_of_its_place(
+    save: Any, out: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder = types.SimpleNamespace(parent=weakref.proxy(LooksUp()))
+    assert save("foo.txt", lambda path: holder) is holder
+    assert (out / save.tagged("foo.txt", None)).read_text() == "good job"
+    assert caplog.messages == []
+
+
+class Unmounted:
+    """Like the path of a file system that is not there: it raises when it is asked which one it is."""
+
+    def __fspath__(self) -> str:
+        raise RuntimeError("mount it first")
+
+    def __repr__(self) -> str:
+        return "Unmounted()"
+
+
+def test_a_path_that_cannot_say_where_it_leads_costs_no_artifact(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: str) -> Any:
+        pathlib.Path(outpath).write_text("good job")
+        return Unmounted()
+
+    with pytest.raises(TypeError) as error:
+        save("foo.txt")
+    assert str(error.value) == (
+        f"{save.__qualname__} returned Unmounted(), which a later call could not return without running it; return "
+        f"None or the path from a function with cache=True. What it wrote is complete: {save.tagged('foo.txt')}"
+    )
+    assert pathlib.Path(save.tagged("foo.txt")).read_text() == "good job"
 
 
 ITSELF: list[Any] = []

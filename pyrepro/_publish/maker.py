@@ -21,6 +21,8 @@ where the state of the code was declared, a digest of what that file holds."""
 
 _CONTENT = re.compile(r"\[([0-9a-f]{12})\]/")
 
+_LINE = re.compile(r":[0-9]+(?=$|:[0-9a-f]{12}$)")
+
 _AND = " with "
 """What stands between a function and what it closes over."""
 
@@ -47,6 +49,8 @@ def _is_same_place(one: str, other: str) -> bool:
     # Two files of one name in a container: nothing else tells them apart.
     if len({content[1] for content in map(_CONTENT.match, ends) if content is not None}) > 1:
         return False
+    if len({_LINE.search(end) is None for end in ends}) > 1:  # an installed copy, and the file in the work tree
+        ends = [_LINE.sub("", end) for end in ends]
     short, long = sorted((_CONTENT.sub("", end, count=1) for end in ends), key=len)
     return f"/{long}".endswith(f"/{short}")
 
@@ -60,9 +64,10 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
         ignored: the variables that it closes over which do not change the artifact.
 
     Returns:
-        The path relative to the work tree, the qualified name and the line where the code begins, separated by colons,
-        and of code that stands in no file a digest; behind "with", the same of each function, class and module that it
-        closes over, and the names and digests of values that these and its decorators have with them.
+        The path relative to the work tree, the qualified name and, of what is not installed, the line where the code
+        begins, separated by colons, and of code that stands in no file a digest; behind "with", the same of each
+        function, class and module that it closes over, and the names and digests of values that these and its
+        decorators have with them.
 
     Raises:
         TypeError: it cannot be told from another function that the same code has decorated.
@@ -98,21 +103,26 @@ def _place(thing: Any, work_tree: str | None) -> str:
     if isinstance(thing, types.ModuleType):
         return thing.__name__
     code = getattr(thing, "__code__", None)
-    name = thing.__qualname__ + ("" if code is None else f":{code.co_firstlineno}")
     given = modules.function_file(thing)
     file = next(modules.real_files([given]), None) if given else None
+    is_installed = file is not None and modules.is_installed(file)
+    name = thing.__qualname__
+    # Another version of a library, of which the name of an artifact says nothing, has the function elsewhere.
+    if code is not None and (not is_installed or name.endswith("<lambda>")):
+        name += f":{code.co_firstlineno}"
     # What was made of a text stands in no file, and the text may be another each time. What was typed is in the state.
     if code is not None and code.co_filename.startswith("<") and not (file is None and thing.__module__ == "__main__"):
         name += f":{_digest_of(code)}"
     if file is None:
         return f"{SESSION}:{name}"
-    if work_tree is not None and is_inside(file, work_tree):
+    # An environment may be in the work tree, and another one elsewhere in the next.
+    if work_tree is not None and is_inside(file, work_tree) and not is_installed:
         return f"{relative_to(file, work_tree)}:{name}"
     # Without a work tree, only as many steps of the path as the module's name has: the rest differs between machines.
     steps = file.split(os.sep)
     module = getattr(thing, "__module__", None) or "__main__"
     known = 1 if module in ("__main__", "__mp_main__") else 1 + module.count(".") + (steps[-1] == "__init__.py")
-    content = f"[{_digest_of_source(file)}]/" if work_tree is None and not modules.is_installed(file) else ""
+    content = f"[{_digest_of_source(file)}]/" if work_tree is None and not is_installed else ""
     return f"{_UNKNOWN_WORK_TREE}{content}{'/'.join(steps[-known:])}:{name}"
 
 

@@ -1108,6 +1108,42 @@ def test_what_a_library_keeps_in_its_wrappers_does_not_count(
     assert one("foo") == other("foo")
 
 
+@pytest.mark.parametrize("places", [("env", "env"), ("env", "elsewhere")])
+def test_a_function_of_a_library_is_the_same_in_another_version_and_another_environment(
+    places: tuple[str, str], repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    repository.commit(
+        step="import sys, pyrepro, library\npyrepro.Artifact('path', cache=True)(library.save)(sys.argv[1])\n"
+    )
+    runs = []
+    for version, place in zip(("", "\n\n"), places, strict=True):
+        # An environment may be in the work tree.
+        installed = (repository.path if place == "env" else tmp_path / place) / ".venv" / "site-packages"
+        installed.mkdir(parents=True, exist_ok=True)
+        (installed / "library.py").write_text(f"{version}def save(path):\n    print('runs', file=open(path, 'w'))\n")
+        done = repository.run("step.py", tmp_path / "foo", env={"PYTHONPATH": str(installed)})
+        assert done.stderr == ""
+        runs.append([one.stat().st_mtime_ns for one in tmp_path.glob("foo-*")])
+    assert runs[0] == runs[1]
+
+
+def test_two_lambdas_of_a_library_are_two_makers(
+    repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = out / "site-packages"
+    installed.mkdir()
+    lines = "import pathlib\n" + "".join(
+        f"{name} = lambda path: pathlib.Path(path).touch()\n" for name in ("one", "two")
+    )
+    (installed / "lambdas.py").write_text(lines)
+    monkeypatch.syspath_prepend(installed)
+    library = importlib.import_module("lambdas")
+    decorate = Artifact("path", repo=repository.path, cache=True)
+    decorate(library.one)("foo")
+    with pytest.raises(ArtifactMismatchError):
+        decorate(library.two)("foo")
+
+
 @pytest.mark.parametrize("directory", [".", "conf"])
 def test_a_path_in_the_work_tree_that_a_decorator_holds_is_the_same_in_each_clone(
     directory: str, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path

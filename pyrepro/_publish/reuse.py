@@ -96,7 +96,7 @@ def _download_into(source: Source, staging_directory: str, tag: str) -> bool:
                 continue
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             target.store.get(target.directory + name, copy)
-            if _mentions(copy, commit):
+            if _mentions(staging_directory, _renamed(name, source, tag), commit):
                 return False
         # After the last byte was read: another call may have replaced it meanwhile.
         return not target.store.changed_since_completed(source.marker)
@@ -162,21 +162,33 @@ def _is_as_it_was(source: Source, staging_directory: str, tag: str, names: dict[
     return found.keys() == held.keys() and all(
         # A link that leads to what was renamed has another target.
         (os.path.islink(staging_directory + name) or digest_of(staging_directory + name) == held[name])
-        and not _mentions(staging_directory + name, commit)
+        and not _mentions(staging_directory, name, commit)
         for name in found
     )
 
 
-def _mentions(path: str, commit: bytes) -> bool:
-    """Whether a file holds a commit, alone or in a name, abbreviated or not: to run would have written another."""
-    if os.path.islink(path) or not os.path.isfile(path) or not os.path.getsize(path):
+def _mentions(directory: str, name: str, commit: bytes) -> bool:
+    """Whether a file holds a commit, alone or in a name, abbreviated or not: to run would have written another.
+
+    So does what is called after it in a directory, as what another decorated function wrote there, and a link to that.
+    """
+    path = directory + name
+    if _holds(os.fsencode(name.partition("/")[2]), commit):
+        return True
+    if os.path.islink(path):
+        return _holds(os.fsencode(os.readlink(path)), commit)
+    if not os.path.isfile(path) or not os.path.getsize(path):
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(commit[:_SHORTEST])
-        while start >= 0:
-            found = content[start : start + len(commit) + 1]
-            # Where other digits follow, it is something else.
-            if commit.startswith(found[: len(found) - len(found.lstrip(b"0123456789abcdef"))]):
-                return True
-            start = content.find(commit[:_SHORTEST], start + 1)
+        return _holds(content, commit)
+
+
+def _holds(content: bytes | mmap.mmap, commit: bytes) -> bool:
+    start = content.find(commit[:_SHORTEST])
+    while start >= 0:
+        found = content[start : start + len(commit) + 1]
+        # Where other digits follow, it is something else.
+        if commit.startswith(found[: len(found) - len(found.lstrip(b"0123456789abcdef"))]):
+            return True
+        start = content.find(commit[:_SHORTEST], start + 1)
     return False

@@ -338,6 +338,31 @@ def test_what_holds_its_own_name_is_made_again(content: str, project: Project) -
     assert ran and path.read_text().count(path.name) == path.read_text().count("model")
 
 
+@posix_only
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pathlib.Path(part(pathlib.Path(outpath) / 'part.txt')).read_text()",
+        "os.mkdir(outpath + '/part'); part(outpath + '/part/part.txt')",
+        "os.symlink(os.path.abspath(part('out/part.txt')), outpath + '/link')",
+    ],
+)
+def test_a_directory_with_names_of_other_artifacts_is_made_again(body: str, project: Project) -> None:
+    script = step(imports="import os, helper", body=f"os.mkdir(outpath); {body}", call='print(train("out/model"))')
+    part = """
+@pyrepro.Artifact("outpath", atomic=True)
+def part(outpath):
+    pathlib.Path(outpath).write_text("part")
+    return outpath
+"""
+    project.commit(step=script.replace("\n@pyrepro", f"{part}\n@pyrepro", 1))
+    assert project.run()[0]
+    commit = project.commit(other="x = 2\n")
+    ran, path = project.run()
+    names = [*(entry.name for entry in path.rglob("part-*")), *map(os.readlink, path.glob("link"))]
+    assert ran and len(names) == 1 and commit[:12] in names[0]
+
+
 def test_a_pipe_in_a_directory_is_made_again(project: Project) -> None:
     body = "os.mkdir(outpath); os.mkfifo(outpath + '/pipe')"
     project.commit(step=step(imports="import helper, os", body=body, call='print(train("out/model"))'))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -454,6 +457,54 @@ def test_data_in_memory_stands_in_the_record_and_cannot_be_made_again(repository
         pyrepro.ReproduceError, match="its input files was data in memory, which no record holds; write"
     ):
         reproduce(path, repo=repository.path)
+
+
+@pytest.fixture
+def writer(out: Path) -> Iterator[sqlite3.Connection]:
+    """Who has a database in a directory open, as QGIS does, and commits to its log."""
+    (out / "data").mkdir()
+    with contextlib.closing(sqlite3.connect(out / "data" / "numbers.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE numbers (number)")
+        connection.commit()
+        yield connection
+
+
+@pytest.mark.parametrize("path", ["data/numbers.db", "link.db", "data"])
+def test_what_a_database_has_in_its_log_alone_counts(
+    path: str, writer: sqlite3.Connection, repository: Repository, out: Path
+) -> None:
+    (out / "link.db").symlink_to("data/numbers.db")
+
+    @Artifact("outpath", inputs="database", cache=True, repo=repository.path)
+    def count(database: str, outpath: str) -> None:
+        file = os.path.join(database, "numbers.db") if os.path.isdir(database) else database
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            [found] = connection.execute("SELECT count(*) FROM numbers").fetchone()
+        Path(outpath).write_text(str(found))
+
+    counted = []
+    for _ in range(2):
+        writer.execute("INSERT INTO numbers VALUES (1)")
+        writer.commit()
+        counted += [Path(str(count(path, "out.txt"))).read_text() for _ in range(2)]
+    assert counted == ["1", "1", "2", "2"]
+
+
+def test_a_database_with_a_log_is_known_by_both(writer: sqlite3.Connection, repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="database", record=True, repo=repository.path)
+    def save(database: str, outpath: str) -> str:
+        Path(outpath).write_text("good job")
+        return outpath
+
+    database = "data/numbers.db"
+    entry: Any = read_record(save(database, "out.txt")).inputs["database"]
+    assert entry["hash"] == "sha256:" + pyrepro.config_hash(
+        {"": file_hash(database), "-wal": file_hash(f"{database}-wal")}
+    )
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    entry = read_record(save(database, "out.txt")).inputs["database"]
+    assert entry["hash"] == file_hash(database)
 
 
 @pytest.mark.parametrize("passed", ["data", Path("data"), ["data/a.csv", "data"], {"all": "data/"}])

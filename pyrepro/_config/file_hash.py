@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from pyrepro._config.engines import is_database, is_lock, is_log, logs_of
 from pyrepro._config.memo import SMALLEST, Memo
 from pyrepro._paths import is_path
 from pyrepro._stores import hash_in_store, is_in_store, told_in_store
@@ -42,7 +43,8 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         path: a file, or a directory; local, or in a store as a URL or a UPath. Symbolic links are followed. Left out in
             a directory is whatever is called ``.pyrepro``, ``.git``,
             ``__pycache__``, ``.ipynb_checkpoints``, ``.DS_Store``,
-            ``Thumbs.db``, ``desktop.ini`` or ``lock.mdb``.
+            ``Thumbs.db``, ``desktop.ini`` or ``lock.mdb``; and, beside a database
+            that is one file, ``<name>-shm``, ``<name>-lock`` and a log that is empty.
 
     Returns:
         The text ``sha256:<64 hex digits>`` of a file's bytes; of a directory, of the
@@ -67,6 +69,30 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     if os.path.isdir(place):
         return "sha256:" + hashlib.sha256(_canonical(_files_in(place), place)).hexdigest()
     return _hash_of_file(place)
+
+
+def hash_with_logs(path: Any) -> str:
+    """As :func:`file_hash`; of a database that is one file, and has a log, of both.
+
+    Returns:
+        For these, ``sha256:`` of the canonical JSON of ``{"": hash of the database, "-wal": hash of its log}``.
+    """
+    logs = {} if is_in_store(path) else _logs_of(os.fsdecode(path))
+    if not logs:
+        return file_hash(path)
+    hashes = {"": file_hash(path)} | {ending: file_hash(log) for ending, log in logs.items()}
+    return "sha256:" + hashlib.sha256(_canonical(hashes, os.fsdecode(path))).hexdigest()
+
+
+def _logs_of(path: str) -> dict[str, str]:
+    """What an engine would read with a database, by its ending: beside it, or beside the file that it is a link to."""
+    real = os.path.realpath(path) if os.path.islink(path) else path
+    return {
+        ending: place + ending
+        for place in dict.fromkeys((real, path))
+        if is_database(place) and not os.path.isdir(place)
+        for ending in logs_of(place)
+    }
 
 
 def _hash_in_store(path: Any) -> str:
@@ -124,7 +150,7 @@ def fingerprint_of(path: Any) -> object:
             return told_in_store(path)
         return None
     try:
-        files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path)]
+        files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path), *_logs_of(path).items()]
         return [(name, _fingerprint_of_file(file)) for name, file in files]
     except (OSError, ValueError):  # a ConfigError is one; a null character is another
         return None
@@ -241,14 +267,17 @@ def _paths_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[t
     real = os.path.realpath(directory)
     if real in above:
         raise ConfigError(f"the directory {directory!r} is a link to a directory that contains it; remove the link")
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name in LEFT_OUT:
-                continue
-            if entry.is_dir():
-                yield from _paths_in(entry.path, f"{prefix}{entry.name}/", (*above, real))
-            elif entry.is_file():
-                yield prefix + entry.name, entry.path
-            else:
-                os.stat(entry.path)  # a link that leads nowhere is the error of the system
-                raise _no_content(entry.path)
+    with os.scandir(directory) as scanned:
+        entries = {entry.name: entry for entry in scanned}
+    for name, entry in entries.items():
+        if name in LEFT_OUT or is_lock(name, entries):
+            continue
+        if entry.is_dir():
+            yield from _paths_in(entry.path, f"{prefix}{name}/", (*above, real))
+        elif entry.is_file():
+            # One that is empty is kept by whoever reads.
+            if not is_log(name, entries) or entry.stat().st_size:
+                yield prefix + name, entry.path
+        else:
+            os.stat(entry.path)  # a link that leads nowhere is the error of the system
+            raise _no_content(entry.path)

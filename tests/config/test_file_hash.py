@@ -95,6 +95,22 @@ def test_what_programs_leave_in_directories_is_left_out(tmp_path: pathlib.Path) 
     assert file_hash(tmp_path / "__pycache__") == "sha256:" + config_hash({"file": sha(b"left out")})
 
 
+def test_who_reads_a_database_in_a_directory_does_not_count(tmp_path: pathlib.Path) -> None:
+    for name in ("a.db", "b.mdb", "c.duckdb", "plain-shm", "other.db-wal", "a.db-wal.txt"):
+        (tmp_path / name).write_text(name)
+    expected = file_hash(tmp_path)
+    for name in ("a.db-shm", "b.mdb-lock"):
+        (tmp_path / name).write_text("left out")
+    for name in ("a.db-wal", "c.duckdb.wal"):
+        (tmp_path / name).write_text("")
+    assert file_hash(tmp_path) == expected
+    hashes = {expected}
+    for name in ("a.db-wal", "c.duckdb.wal"):
+        (tmp_path / name).write_text("committed")
+        hashes.add(file_hash(tmp_path))
+    assert len(hashes) == 3
+
+
 def test_names_are_sorted_and_escaped_as_canonical_json_has_it(tmp_path: pathlib.Path) -> None:
     names = ["é", "\U0001f600", "\ufb33", 'quo"te', "back\\slash", "line\nend", "\x7f", "a", "B", "\u2028"]
     for name in names:

@@ -1,0 +1,53 @@
+"""Database engines: what they keep beside a file, and what it says of the database.
+
+Sources: SQLite, "Temporary Files Used By SQLite"; LMDB, lmdb.h; DuckDB, "Files Created by DuckDB".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Container
+
+_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".gpkg", ".mbtiles", ".duckdb", ".ddb")
+_LMDB = (".lmdb", ".mdb")
+
+LOGS = ("-wal", ".wal")
+"""What was committed to a database, and is not in it yet."""
+
+LOCKS = ("-shm", "-lock")
+"""Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
+
+
+def is_database(name: str) -> bool:
+    """Whether a file is a database, by its name: to look into every file would cost each call a reading."""
+    return name.lower().endswith(_SUFFIXES)
+
+
+def is_lock(name: str, names: Container[str]) -> bool:
+    """Whether a file, one of some, says nothing of what a database among them holds: reading it changes the file."""
+    database = name.rpartition("-")[0]
+    is_of_engine = name.endswith(LOCKS) and (is_database(database) or database.lower().endswith(_LMDB))
+    return is_of_engine and database in names
+
+
+def is_log(name: str, names: Container[str]) -> bool:
+    """Whether a file, one of some, is the log of a database among them."""
+    database = name[: -len(LOGS[0])]
+    return name.endswith(LOGS) and is_database(database) and database in names
+
+
+def logs_of(path: str) -> dict[str, os.stat_result]:
+    """The endings of the logs beside a database, which hold what was committed to it and is not in it yet."""
+    return with_content(path, LOGS)
+
+
+def with_content(path: str, endings: tuple[str, ...]) -> dict[str, os.stat_result]:
+    """Of the files beside another that are called after it those that hold anything, by the endings of their names."""
+    found = {}
+    for ending in endings:
+        # OSError: as mostly, there is none.
+        with contextlib.suppress(OSError):
+            found[ending] = os.stat(path + ending)
+    # One that is empty is kept by whoever reads.
+    return {ending: status for ending, status in found.items() if status.st_size}

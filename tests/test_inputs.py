@@ -19,7 +19,7 @@ import pytest
 from conftest import Repository, posix_only
 
 import pyrepro
-from pyrepro import Artifact, ConfigError, InputChangedError, file_hash, read_record, reproduce
+from pyrepro import Artifact, ConfigError, InputChangedError, ReproduceError, file_hash, read_record, reproduce
 
 
 @pytest.fixture
@@ -457,6 +457,49 @@ def test_data_in_memory_stands_in_the_record_and_cannot_be_made_again(repository
         pyrepro.ReproduceError, match="its input files was data in memory, which no record holds; write"
     ):
         reproduce(path, repo=repository.path)
+
+
+@pytest.mark.parametrize(("file", "companion"), [("roads.shp", "roads.dbf"), ("ROADS.SHP", "ROADS.DBF")])
+def test_the_attributes_of_a_shapefile_count(file: str, companion: str, repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="roads", cache=True, repo=repository.path)
+    def save(roads: str, outpath: str) -> None:
+        Path(outpath).write_text(Path(roads.replace("shp", "dbf").replace("SHP", "DBF")).read_text())
+
+    Path(file).write_text("shapes")
+    for attributes in ("30", "50"):
+        Path(companion).write_text(attributes)
+        assert Path(str(save(file, "out.txt"))).read_text() == attributes
+
+
+def test_attributes_that_change_during_the_call_are_a_changed_input(repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="roads", repo=repository.path)
+    def save(roads: str, outpath: str) -> None:
+        Path(outpath).write_text("good job")
+        Path("roads.dbf").write_text("other")
+
+    Path("roads.shp").write_text("shapes")
+    Path("roads.dbf").write_text("30")
+    with pytest.raises(InputChangedError):
+        save("roads.shp", "out.txt")
+
+
+def test_what_belongs_to_a_shapefile_counts_where_it_is_made_again(repository: Repository, out: Path) -> None:
+    repository.commit(
+        step="import pathlib, pyrepro\n"
+        "@pyrepro.Artifact('outpath', inputs='roads', record=True)\n"
+        "def save(roads, outpath):\n"
+        "    pathlib.Path(outpath).write_text(pathlib.Path(roads).with_suffix('.dbf').read_text())\n"
+        "if __name__ == '__main__':\n"
+        "    save('roads.shp', 'out.txt')\n"
+    )
+    for end, content in {".shp": "shapes", ".dbf": "30"}.items():
+        repository.write(f"roads{end}", content)
+    assert repository.run("step.py").returncode == 0
+    [made] = repository.path.glob("out-*.txt")
+    assert reproduce(made, repo=repository.path).same
+    repository.write("roads.dbf", "50")
+    with pytest.raises(ReproduceError, match=r"the content sha256:[0-9a-f]{64}, was not found"):
+        reproduce(made, repo=repository.path)
 
 
 @pytest.fixture

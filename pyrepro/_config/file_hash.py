@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from pyrepro._config.engines import is_database, is_lock, is_log, logs_of
+from pyrepro._config.companions import companions_of, is_lock, is_log
 from pyrepro._config.memo import SMALLEST, Memo
 from pyrepro._paths import is_path
 from pyrepro._stores import hash_in_store, is_in_store, told_in_store
@@ -71,28 +71,17 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     return _hash_of_file(place)
 
 
-def hash_with_logs(path: Any) -> str:
-    """As :func:`file_hash`; of a database that is one file, and has a log, of both.
+def hash_with_companions(path: Any) -> str:
+    """As :func:`file_hash`; of a file to which others belong that stand beside it, of all of them.
 
     Returns:
-        For these, ``sha256:`` of the canonical JSON of ``{"": hash of the database, "-wal": hash of its log}``.
+        For such a file ``sha256:`` of the canonical JSON of ``{"": its hash, ".dbf": the hash of that companion}``.
     """
-    logs = {} if is_in_store(path) else _logs_of(os.fsdecode(path))
-    if not logs:
+    companions = {} if is_in_store(path) else companions_of(os.fsdecode(path))
+    if not companions:
         return file_hash(path)
-    hashes = {"": file_hash(path)} | {ending: file_hash(log) for ending, log in logs.items()}
+    hashes = {"": file_hash(path)} | {ending: file_hash(companion) for ending, companion in companions.items()}
     return "sha256:" + hashlib.sha256(_canonical(hashes, os.fsdecode(path))).hexdigest()
-
-
-def _logs_of(path: str) -> dict[str, str]:
-    """What an engine would read with a database, by its ending: beside it, or beside the file that it is a link to."""
-    real = os.path.realpath(path) if os.path.islink(path) else path
-    return {
-        ending: place + ending
-        for place in dict.fromkeys((real, path))
-        if is_database(place) and not os.path.isdir(place)
-        for ending in logs_of(place)
-    }
 
 
 def _hash_in_store(path: Any) -> str:
@@ -150,7 +139,7 @@ def fingerprint_of(path: Any) -> object:
             return told_in_store(path)
         return None
     try:
-        files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path), *_logs_of(path).items()]
+        files = sorted(_paths_in(path, "", ())) if os.path.isdir(path) else [("", path), *companions_of(path).items()]
         return [(name, _fingerprint_of_file(file)) for name, file in files]
     except (OSError, ValueError):  # a ConfigError is one; a null character is another
         return None

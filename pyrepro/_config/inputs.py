@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyrepro._config.data import digest_of_data, is_data
-from pyrepro._config.file_hash import fingerprint_of, hash_with_logs
+from pyrepro._config.file_hash import fingerprint_of, hash_with_companions
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import from_where, is_inside, is_path, is_url, paths_in, text_of
 from pyrepro._stores import is_in_store
@@ -168,7 +168,7 @@ def _content_of(name: str, value: Any) -> JSON:
     if not is_path(value):
         raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")
     try:
-        return hash_with_logs(value)
+        return hash_with_companions(value)
     except Exception as error:
         # A store says whatever its library raises.
         if isinstance(error, ConfigError) or not (isinstance(error, (OSError, ValueError)) or is_in_store(value)):

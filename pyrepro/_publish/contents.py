@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Collection
 
-from pyrepro._config.engines import is_database, is_lock, logs_of
+from pyrepro._config.companions import is_database, is_lock, logs_of
 from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro._paths import is_inside
 from pyrepro.errors import ConfigError

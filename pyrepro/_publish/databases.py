@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from pyrepro._config.engines import LOCKS, LOGS, is_database, with_content
+from pyrepro._config.companions import LOCKS, LOGS, is_database, with_content
 from pyrepro._publish.files import free_name, move_away
 
 _JOURNALS = (*LOGS, "-journal")

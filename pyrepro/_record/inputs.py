@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pyrepro._config.file_hash import hash_with_logs
+from pyrepro._config.file_hash import hash_with_companions
 from pyrepro._config.inputs import is_list, key_in_list, value_in
 from pyrepro._paths import is_inside, text_of
 from pyrepro._record.checkout import reproduce_error
@@ -195,7 +195,7 @@ class Inputs:
 
 def _hash_or_reason(path: str) -> str:
     try:
-        return hash_with_logs(path)
+        return hash_with_companions(path)
     except FileNotFoundError:
         return "not there"
     except Exception as error:

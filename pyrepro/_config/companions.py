@@ -1,6 +1,7 @@
-"""Database engines: what they keep beside a file, and what it says of the database.
+"""Companions: the files that stand beside another one and belong to it, by their names.
 
-Sources: SQLite, "Temporary Files Used By SQLite"; LMDB, lmdb.h; DuckDB, "Files Created by DuckDB".
+Sources: SQLite, "Temporary Files Used By SQLite"; LMDB, lmdb.h; DuckDB, "Files Created by DuckDB"; ESRI Shapefile
+Technical Description.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ _LMDB = (".lmdb", ".mdb")
 
 LOGS = ("-wal", ".wal")
 """What was committed to a database, and is not in it yet."""
+
+_SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg")
+"""What is a shapefile beside its shapes: their attributes, and what these and the coordinates mean."""
 
 LOCKS = ("-shm", "-lock")
 """Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
@@ -35,6 +39,27 @@ def is_log(name: str, names: Container[str]) -> bool:
     """Whether a file, one of some, is the log of a database among them."""
     database = name[: -len(LOGS[0])]
     return name.endswith(LOGS) and is_database(database) and database in names
+
+
+def companions_of(path: str) -> dict[str, str]:
+    """What else whoever reads a file reads with it: of a database its logs, of a shapefile the rest of it.
+
+    Returns:
+        Where each of them is, by what its name ends in.
+    """
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() == ".shp":
+        # Written as the suffix is: WATER.SHP stands beside WATER.DBF.
+        places = {end: stem + (end.upper() if suffix.isupper() else end) for end in _SHAPEFILE}
+        return {end: place for end, place in places.items() if os.path.isfile(place)}
+    # SQLite keeps the log beside the file that a link leads to.
+    real = os.path.realpath(path) if os.path.islink(path) else path
+    return {
+        ending: place + ending
+        for place in dict.fromkeys((real, path))
+        if is_database(place) and not os.path.isdir(place)
+        for ending in logs_of(place)
+    }
 
 
 def logs_of(path: str) -> dict[str, os.stat_result]:

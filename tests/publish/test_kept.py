@@ -451,8 +451,9 @@ def test_an_artifact_that_is_not_what_its_record_says_is_moved_aside_and_not_ove
     path = out / save(pathlib.Path("foo.txt"))
     (path / inner).write_text("corrected by hand")
     save(pathlib.Path("foo.txt"))
-    [aside] = out.glob("*~*")
+    aside, its_record = sorted(out.glob("*~*"))
     assert ((aside / inner).read_text(), (path / inner).read_text()) == ("corrected by hand", "computed")
+    assert its_record.name == f"{aside.name}.pyrepro.json"
     assert messages(caplog) == [
         f"{path} was changed since it was made, so it is not overwritten; it is now {aside}",
     ]

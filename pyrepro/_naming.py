@@ -121,8 +121,10 @@ class Naming:
         """The variables that the function takes from around it, and those that its configuration does."""
         from pyrepro._publish.closures import held_by  # imported where artifacts are cached
 
-        functions = (self.function, self._config) if self._reads_call else (self.function,)
-        return [one.cell for function in functions for one in held_by(function) if one.cell is not None]
+        held = held_by(self.function)
+        if held and self._reads_call:
+            held += held_by(self._config)
+        return [one.cell for one in held if one.cell is not None]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("binding", "_cells")} | {

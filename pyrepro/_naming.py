@@ -327,9 +327,12 @@ class Naming:
         form, unknown = json_form_without(config, [*self.options.ignore, *keys])
         if inputs and not isinstance(form, dict):
             raise no_object_for_inputs(form)
+        variadic = inspect.Parameter.VAR_KEYWORD
+        # A call need not pass what only **kwargs takes.
+        wholes = [*self.options.ignore, *(name for name, one in parameters.items() if one.kind is variadic)]
         for name in unknown:
-            is_part_of_ignored = any(name.startswith(f"{one}.") for one in self.options.ignore)
-            if name not in parameters and name not in keys and name not in self._closed_over and not is_part_of_ignored:
+            is_part = any(name.startswith(f"{one}.") for one in wholes)
+            if name not in parameters and name not in keys and name not in self._closed_over and not is_part:
                 raise unknown_name("ignore", name, self.name, self._nameable(), form)
         self._warn_of_what_is_elsewhere_another(form)
         return form

@@ -155,6 +155,14 @@ def test_parameters_and_what_is_in_them_may_be_ignored(repository: Repository) -
     assert Tag.from_path(save.tagged("foo", cfg)).config == expected
 
 
+def test_what_only_kwargs_takes_may_be_ignored_where_a_call_does_not_pass_it(repository: Repository) -> None:
+    @Artifact("outpath", config=dict, ignore="options.verbose", repo=repository.path)
+    def save(outpath: str, **options: int) -> str:
+        return outpath
+
+    assert save("foo", lr=1, verbose=2) == save("foo", lr=1) == save.tagged("foo", lr=1)
+
+
 @pytest.mark.parametrize(
     ("ignore", "remedy"),
     [

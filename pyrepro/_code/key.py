@@ -121,7 +121,9 @@ def _why_uncovered(
 
     listed = parse_entries(run_git(top, ["ls-tree", "-r", "-t", "-z", "--full-tree", reading.state.commit]))
     names = {os.fsdecode(one).casefold(): os.fsdecode(one) for one, _ in listed}
-    close = difflib.get_close_matches(text.casefold(), names, 1)
+    # In a project in a directory of the work tree, paths are taken for those from there.
+    nested = [name for name in names if name.endswith(f"/{text.casefold()}")]
+    close = nested or difflib.get_close_matches(text.casefold(), names, 1)
     return "is not in it; pass paths from its top" + (f", such as {names[close[0]]!r}" if close else "")
 
 

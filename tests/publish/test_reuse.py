@@ -575,6 +575,8 @@ def test_refresh_of_a_function_that_is_not_cached_is_a_call(repository: Reposito
          "leads out of it, to /; name in inputs= what is read there\n"),
         ("'to data'", "ValueError: code='to data', looked up in the work tree {path} at commit {head}, is a link to "
          "'data', which is not tracked; name in inputs= what is read there\n"),
+        ("'lab'", "ValueError: code='lab', looked up in the work tree {path} at commit {head}, is not in it; pass paths "
+         "from its top, such as 'projects/lab'\n"),
         ("'../elsewhere'", "ValueError: code='../elsewhere' is not a path in the work tree; pass paths from its top, "
          "such as 'src' or '!docs', or '.' for all of it\n"),
         ("'/etc'", "ValueError: code='/etc' is not a path in the work tree; pass paths from its top, such as 'src' or "
@@ -594,7 +596,9 @@ def test_a_code_that_is_not_there_is_an_error_before_anything_runs(
     repository.write(".gitignore", "data\n")
     (repository.path / "out of it").symlink_to("/")
     (repository.path / "to data").symlink_to("data")
-    repository.commit(step=step(options=f", code={code}"), helper="LR = 1\n", src__part="x = 1\n")
+    repository.commit(
+        step=step(options=f", code={code}"), helper="LR = 1\n", src__part="x = 1\n", projects__lab__a="x = 1\n"
+    )
     repository.write("untracked.py")
     repository.write("un tracked")
     repository.write("data/raw.csv")

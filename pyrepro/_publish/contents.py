@@ -15,6 +15,9 @@ from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro._paths import is_inside
 from pyrepro.errors import ConfigError
 
+DIRECTORY = "directory"
+"""The digest of a directory, of which other files tell what it holds."""
+
 Fingerprint = list[int]
 """Of a file its size, its times of modification and of change in nanoseconds, and its inode."""
 
@@ -99,7 +102,7 @@ def digest_of(path: str) -> str | None:
     """What a file holds: a hash, of a link its target, too; None if it cannot be read."""
     try:
         if path.endswith("/"):
-            return "directory"
+            return DIRECTORY
         if os.path.islink(path):
             held = file_hash(path) if os.path.isfile(path) else ""
             return f"link:{os.readlink(path)}:{held}"
@@ -108,3 +111,21 @@ def digest_of(path: str) -> str | None:
         return "odd"  # a pipe or a socket holds nothing
     except OSError:
         return None
+
+
+def holds(path: str, held: str) -> bool:
+    """Whether a file holds what it held; so it does where it was moved, and a link left in its place, as by git-annex.
+
+    Args:
+        path: the file.
+        held: its digest then.
+    """
+    found = digest_of(path)
+    if not is_moved(path, held):
+        return found == held
+    return os.path.isdir(path) if held == DIRECTORY else found is not None and found.endswith(f":{held}")
+
+
+def is_moved(path: str, held: str) -> bool:
+    """Whether a link stands where a file or a directory was."""
+    return not held.startswith("link:") and not path.endswith("/") and os.path.islink(path)

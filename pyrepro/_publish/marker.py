@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyrepro._paths import first_of
-from pyrepro._publish.contents import Fingerprint, digest_of, fingerprints_of
+from pyrepro._publish.contents import DIRECTORY, Fingerprint, digest_of, fingerprints_of, holds
 from pyrepro._publish.files import TICK, Target, last_change, unlink_if_possible
 from pyrepro._publish.maker import is_same_maker, or_ignore
 from pyrepro._publish.marker_files import (
@@ -216,17 +216,20 @@ def _changed_content(known: _KnownMarker, marker: Marker, target: Target, *, is_
         # Before the files are looked at: what is changed while they are read has a time that is not before this one.
         seen = time.time_ns() - TICK if new_file is None else new_file.time
         found = fingerprints_of(target.directory, marker.parts)
-        changed = [*found.keys() ^ marker.files.keys()]
+        # A directory in whose place there is a link to where it was moved is one still.
+        links = [name for name in found.keys() - marker.files.keys() if f"{name}/" in marker.files]
+        changed = [*(found.keys() ^ marker.files.keys()).difference(links)]
         for name in found.keys() & marker.files.keys():
             fingerprint, held = marker.files[name]
             if fingerprint == found[name] and (_time_of(fingerprint) < marker.seen or held is None):
                 continue
             # What another size shows need not be read. What could not be read then is not known to be the same.
-            if fingerprint[0] != found[name][0] or held is None or digest_of(target.directory + name) != held:
+            if fingerprint[0] != found[name][0] or held is None or not holds(target.directory + name, held):
                 changed.append(name)
         if changed:
             return changed
         files = {name: (found[name], held) for name, (_, held) in marker.files.items()}
+        files |= {name: (found[name], DIRECTORY) for name in links}
         # In this process, too: where nothing may be written the content must not be read at every call.
         renewed = marker._replace(files=files, seen=seen)
         known.put(renewed)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyrepro._paths import is_inside
-from pyrepro._publish.contents import digest_of, fingerprints_of
+from pyrepro._publish.contents import DIRECTORY, digest_of, fingerprints_of, is_moved
 from pyrepro._publish.files import Target
 from pyrepro._publish.marker import Marker, Origin, keyed_markers, why_not_completed
 from pyrepro._tag import Tag
@@ -110,7 +110,7 @@ def _renamed(path: str, source: Source, tag: str) -> str:
 
 
 def _copy(path: str, copy: str, source: Source, tag: str) -> None:
-    if os.path.islink(path):
+    if os.path.islink(path) and not _was_moved(path, source):
         os.symlink(
             _renamed(os.readlink(path), source, tag) if _leads_with(path, source) else _aim_from(path, copy), copy
         )
@@ -123,6 +123,16 @@ def _copy(path: str, copy: str, source: Source, tag: str) -> None:
     elif os.path.isfile(path):
         _copy_file(path, copy)
     # Pipes and sockets hold nothing that could be copied; they are missed below.
+
+
+def _was_moved(path: str, source: Source) -> bool:
+    """Whether a link stands where the artifact had a file or a directory: as a link, the copy would change with it."""
+    name = path.removeprefix(source.target.directory).replace(os.sep, "/")
+    files = source.marker.files
+    if name not in files:
+        return f"{name}/" in files
+    held = files[name][1]
+    return held is not None and is_moved(path, held)
 
 
 def _leads_with(link: str, source: Source) -> bool:
@@ -157,7 +167,12 @@ def _copy_file(path: str, copy: str) -> None:
 def _is_as_it_was(source: Source, staging_directory: str, tag: str, names: dict[str, str]) -> bool:
     """Whether the copies hold what the marker says, and nothing in them is of the old name."""
     found = fingerprints_of(staging_directory, names.values())
-    held = {_renamed(name, source, tag): digest for name, (_, digest) in source.marker.files.items()}
+    # Of a directory that was moved two names tell, one of them of the link in its place.
+    held = {
+        _renamed(name, source, tag): digest
+        for name, (_, digest) in source.marker.files.items()
+        if digest != DIRECTORY or name.endswith("/")
+    }
     commit = source.marker.origin.state.partition("-")[0].encode()
     return found.keys() == held.keys() and all(
         # A link that leads to what was renamed has another target.

@@ -94,6 +94,14 @@ def relink(path: pathlib.Path, target: str) -> None:
     path.symlink_to(target)
 
 
+def move_and_link(path: pathlib.Path) -> pathlib.Path:
+    """Elsewhere, with a link left in its place: to where there is space, or as git-annex does."""
+    elsewhere = pathlib.Path(tempfile.mkdtemp(dir=path.parents[2])) / "moved"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    return elsewhere
+
+
 ALTERATIONS: list[tuple[str, Callable[[pathlib.Path], object], Callable[[pathlib.Path], object]]] = [
     ("foo.txt", write_file, edit_and_set_back),
     ("foo.txt", write_file, replace_by_older),
@@ -115,6 +123,10 @@ ALTERATIONS: list[tuple[str, Callable[[pathlib.Path], object], Callable[[pathlib
     ("model", write_model, lambda path: relink(path / "dangling", "elsewhere")),
     ("model", write_model, lambda path: relink(path / "link", "b")),
     ("model", write_model, shutil.rmtree),
+    ("foo.txt", write_file, lambda path: edit_and_set_back(move_and_link(path))),
+    ("model", write_model, lambda path: edit_and_set_back(move_and_link(path) / "a")),
+    ("model", write_model, lambda path: edit_and_set_back(move_and_link(path / "a"))),
+    ("model", write_model, lambda path: (move_and_link(path / "deep") / "more").touch()),
 ]
 
 
@@ -146,6 +158,11 @@ LEFT_ALONE: list[tuple[str, Callable[[pathlib.Path], object], Callable[[pathlib.
     ("model", write_model, lambda path: (path / ".DS_Store").touch()),
     ("model", write_model, lambda path: (path / "deep" / "__pycache__").mkdir()),
     ("model", write_model, lambda path: path.rename(path.with_name("aside")).rename(path)),
+    ("foo.txt", write_file, move_and_link),
+    ("foo.shp", write_shapefile, lambda path: move_and_link(path.with_suffix(".dbf"))),
+    ("model", write_model, move_and_link),
+    ("model", write_model, lambda path: move_and_link(path / "a")),
+    ("model", write_model, lambda path: move_and_link(path / "deep")),
 ]
 
 
@@ -158,6 +175,20 @@ def test_what_holds_the_same_is_found_again(
     path = step(out)
     touch(path)
     assert (step(out), step(out), step.runs) == (path, path, 1)
+
+
+@posix_only
+@pytest.mark.parametrize("moved", ["model", "model/a", "model/deep"])
+def test_what_was_moved_and_found_again_is_made_again_when_it_is_edited(
+    moved: str, repository: Repository, out: pathlib.Path
+) -> None:
+    step = Step(repository, write_model, "model")
+    path = step(out)
+    name = moved.replace("model", path.name)
+    move_and_link(out / name)
+    assert (step(out), step.runs) == (path, 1)
+    edit_and_set_back(path / "a" if moved != "model/deep" else path / "deep" / "c")
+    assert (step(out), step.runs, step(out), step.runs) == (path, 2, path, 2)
 
 
 @posix_only

@@ -339,6 +339,23 @@ def test_what_holds_its_own_name_is_made_again(content: str, project: Project) -
 
 
 @posix_only
+@pytest.mark.parametrize("finds", [False, True])
+@pytest.mark.parametrize("moved", ["", "part"])
+def test_what_was_moved_and_linked_to_is_copied_with_what_it_holds(moved: str, finds: bool, project: Project) -> None:
+    body = "path = pathlib.Path(outpath); path.mkdir(); (path / 'part').write_text('x')"
+    project.commit(step=step(body=body, call='print(train("out/model"))'))
+    _, first = project.run()
+    elsewhere = (first / moved).rename(first.parent / "elsewhere")
+    (first / moved).symlink_to(elsewhere)
+    assert not finds or project.run() == (False, first)
+    project.commit(other="x = 2\n")
+    ran, second = project.run()
+    assert not ran and not (second / moved).is_symlink() and (second / "part").read_text() == "x"
+    (first / "part").write_text("y")
+    assert project.run() == (False, second)
+
+
+@posix_only
 @pytest.mark.parametrize(
     "body",
     [

@@ -313,6 +313,28 @@ def test_what_cannot_be_read_as_a_path_says_what_to_pass(
 
 
 @posix_only
+@pytest.mark.parametrize(("plain", "end"), [("out/table.csv", ""), ("out/table", "/")])
+def test_a_plain_path_whose_artifacts_are_there_is_told_the_newest(
+    plain: str, end: str, repository: Repository, out: Path
+) -> None:
+    @Artifact("outpath", config=dict, cache=True, repo=repository.path)
+    def clean(outpath: str, alpha: int) -> None:
+        Path(outpath).write_text(str(alpha))
+
+    @Artifact("outpath", inputs="table", repo=repository.path)
+    def save(outpath: str, table: str) -> None:
+        raise AssertionError("is not called")
+
+    paths = [str(clean(plain, alpha)) for alpha in (1, 2)]
+    os.utime(paths[1], (1_000_000_000,) * 2)
+    with pytest.raises(ConfigError) as error:
+        save("foo", plain + end)
+    assert str(error.value) == (
+        f"the input table cannot be read: [Errno 2] No such file or directory: {plain + end!r}; it is a plain path; pass "
+        f"the tagged one, which the call that writes it returns, such as {paths[0]!r}"
+    )
+
+
 def test_a_relative_input_is_not_there_where_the_working_directory_was_deleted(
     repository: Repository, out: Path
 ) -> None:

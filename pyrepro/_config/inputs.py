@@ -12,6 +12,7 @@ from pyrepro._config.file_hash import fingerprint_of, hash_with_companions
 from pyrepro._config.forms import JSON, json_form
 from pyrepro._paths import from_where, is_inside, is_path, is_url, paths_in, text_of
 from pyrepro._stores import is_in_store
+from pyrepro._tag import Tag
 from pyrepro.errors import ConfigError
 
 _PASS = "pass the path of a file or a directory"
@@ -224,4 +225,24 @@ def _advice(path: str) -> str:
         return "it is a pattern, not a path; pass sorted(glob.glob()) of it"
     if not path:
         return "it is empty; pass None where nothing is read"
+    if not os.path.lexists(path) and (tagged := _newest_artifact_of(path)) is not None:
+        return f"it is a plain path; pass the tagged one, which the call that writes it returns, such as {tagged!r}"
     return f"{_PASS} without the space around it" if path != path.strip() else _PASS
+
+
+def _newest_artifact_of(path: str) -> str | None:
+    """The newest artifact of a plain path, as whoever passes the path to the next step means."""
+    directory, name = os.path.split(path.rstrip(os.sep))
+    try:
+        names = os.listdir(directory or os.curdir)
+        found = [os.path.join(directory, one) for one in names if _is_artifact_of(name, one)]
+        return max(found, key=os.path.getmtime, default=None)
+    except OSError:  # it cannot be looked into, or one is gone by now
+        return None
+
+
+def _is_artifact_of(name: str, other: str) -> bool:
+    try:
+        return Tag.from_path(other).put(name) == other
+    except ValueError:  # a NotTaggedError is one
+        return False

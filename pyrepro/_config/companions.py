@@ -22,6 +22,12 @@ _SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg")
 LOCKS = ("-shm", "-lock")
 """Who reads and writes it just now: SQLite's index of its log, and the readers of an LMDB database in one file."""
 
+_OPEN = ((".~lock.", "#"), (".", ".swp"), (".#", ""), ("._", ""))
+"""How LibreOffice, Vim and Emacs mark a file that is open, and where macOS notes what it knows of one elsewhere."""
+
+_MARKS = ("~$", ".")
+"""What these begin with, and those of Microsoft Office."""
+
 
 def is_database(name: str) -> bool:
     """Whether a file is a database, by its name: to look into every file would cost each call a reading."""
@@ -29,16 +35,27 @@ def is_database(name: str) -> bool:
 
 
 def is_lock(name: str, names: Container[str]) -> bool:
-    """Whether a file, one of some, says nothing of what a database among them holds: reading it changes the file."""
-    database = name.rpartition("-")[0]
-    is_of_engine = name.endswith(LOCKS) and (is_database(database) or database.lower().endswith(_LMDB))
-    return is_of_engine and database in names
+    """Whether a file, one of some, says nothing of what another one among them holds, but who has that open."""
+    if name.endswith(LOCKS):
+        database = name.rpartition("-")[0]
+        if (is_database(database) or database.lower().endswith(_LMDB)) and database in names:
+            return True
+    # Word leaves out the first two letters of the name, and no data is called so.
+    return name.startswith(_MARKS) and (
+        name.startswith("~$")
+        or any(
+            name.startswith(start) and name.endswith(end) and name[len(start) : len(name) - len(end)] in names
+            for start, end in _OPEN
+        )
+    )
 
 
-def is_log(name: str, names: Container[str]) -> bool:
-    """Whether a file, one of some, is the log of a database among them."""
-    database = name[: -len(LOGS[0])]
-    return name.endswith(LOGS) and is_database(database) and database in names
+def is_empty_log(path: str, names: Container[str]) -> bool:
+    """Whether a file, one of some in a directory, is a log without content, which whoever reads a database keeps."""
+    if not path.endswith(LOGS):
+        return False
+    database = os.path.basename(path)[: -len(LOGS[0])]
+    return is_database(database) and database in names and os.path.isfile(path) and not os.path.getsize(path)
 
 
 def companions_of(path: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from pyrepro._config.companions import companions_of, is_lock, is_log
+from pyrepro._config.companions import companions_of, is_empty_log, is_lock
 from pyrepro._config.memo import SMALLEST, Memo
 from pyrepro._paths import is_path
 from pyrepro._stores import hash_in_store, is_in_store, told_in_store
@@ -43,8 +43,9 @@ def file_hash(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
         path: a file, or a directory; local, or in a store as a URL or a UPath. Symbolic links are followed. Left out in
             a directory is whatever is called ``.pyrepro``, ``.git``,
             ``__pycache__``, ``.ipynb_checkpoints``, ``.DS_Store``,
-            ``Thumbs.db``, ``desktop.ini`` or ``lock.mdb``; and, beside a database
-            that is one file, ``<name>-shm``, ``<name>-lock`` and a log that is empty.
+            ``Thumbs.db``, ``desktop.ini`` or ``lock.mdb``; and what says who has a file open:
+            beside a database ``<name>-shm``, ``<name>-lock`` and a log that is empty, and the marks of
+            LibreOffice, Microsoft Office, Vim and Emacs.
 
     Returns:
         The text ``sha256:<64 hex digits>`` of a file's bytes; of a directory, of the
@@ -107,8 +108,11 @@ def digests_of(path: str) -> str | dict[str, str]:
 def _entries_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """As :func:`_paths_in`, but a link to a directory that contains it is an entry."""
     real = os.path.realpath(directory)
-    for name in sorted({*os.listdir(directory)} - LEFT_OUT):
+    names = {*os.listdir(directory)} - LEFT_OUT
+    for name in sorted(names):
         path = os.path.join(directory, name)
+        if is_lock(name, names) or is_empty_log(path, names):
+            continue
         if not os.path.isdir(path) or os.path.realpath(path) in (*above, real):
             yield prefix + name, path
         else:
@@ -259,14 +263,12 @@ def _paths_in(directory: str, prefix: str, above: tuple[str, ...]) -> Iterator[t
     with os.scandir(directory) as scanned:
         entries = {entry.name: entry for entry in scanned}
     for name, entry in entries.items():
-        if name in LEFT_OUT or is_lock(name, entries):
+        if name in LEFT_OUT or is_lock(name, entries) or is_empty_log(entry.path, entries):
             continue
         if entry.is_dir():
             yield from _paths_in(entry.path, f"{prefix}{name}/", (*above, real))
         elif entry.is_file():
-            # One that is empty is kept by whoever reads.
-            if not is_log(name, entries) or entry.stat().st_size:
-                yield prefix + name, entry.path
+            yield prefix + name, entry.path
         else:
             os.stat(entry.path)  # a link that leads nowhere is the error of the system
             raise _no_content(entry.path)

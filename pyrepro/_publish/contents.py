@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Collection
 
-from pyrepro._config.companions import is_database, is_lock, logs_of
+from pyrepro._config.companions import is_database, is_empty_log, is_lock, logs_of
 from pyrepro._config.file_hash import LEFT_OUT, file_hash
 from pyrepro._paths import is_inside
 from pyrepro.errors import ConfigError
@@ -61,8 +61,9 @@ def _walk(directory: str, prefix: str, found: dict[str, Fingerprint], walked: li
     # FileNotFoundError, NotADirectoryError: another process removes or replaces it just now.
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         # Sorted, because of two links to one directory only the first is followed.
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name in LEFT_OUT:
+        by_name = {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
+        for name, entry in by_name.items():
+            if name in LEFT_OUT or is_lock(name, by_name) or is_empty_log(entry.path, by_name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 _walk(entry.path, f"{prefix}{entry.name}/", found, walked)

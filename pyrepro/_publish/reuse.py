@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pyrepro._config.companions import is_lock
 from pyrepro._paths import is_inside
 from pyrepro._publish.contents import DIRECTORY, digest_of, fingerprints_of, is_moved
 from pyrepro._publish.files import Target
@@ -116,9 +117,11 @@ def _copy(path: str, copy: str, source: Source, tag: str) -> None:
         )
     elif os.path.isdir(path):
         os.mkdir(copy)
-        with os.scandir(path) as entries:
-            for entry in entries:
-                _copy(entry.path, os.path.join(copy, _renamed(entry.name, source, tag)), source, tag)
+        names = {*os.listdir(path)}
+        for name in names:
+            # Nobody has the copy open.
+            if not is_lock(name, names):
+                _copy(os.path.join(path, name), os.path.join(copy, _renamed(name, source, tag)), source, tag)
         shutil.copystat(path, copy)
     elif os.path.isfile(path):
         _copy_file(path, copy)

@@ -95,11 +95,21 @@ def test_what_programs_leave_in_directories_is_left_out(tmp_path: pathlib.Path) 
     assert file_hash(tmp_path / "__pycache__") == "sha256:" + config_hash({"file": sha(b"left out")})
 
 
-def test_who_reads_a_database_in_a_directory_does_not_count(tmp_path: pathlib.Path) -> None:
-    for name in ("a.db", "b.mdb", "c.duckdb", "plain-shm", "other.db-wal", "a.db-wal.txt"):
+def test_who_has_a_file_in_a_directory_open_does_not_count(tmp_path: pathlib.Path) -> None:
+    for name in (
+        "a.db",
+        "b.mdb",
+        "c.duckdb",
+        "plain-shm",
+        "other.db-wal",
+        "a.db-wal.txt",
+        ".~lock.b#",
+        ".b.swp",
+        "._b",
+    ):
         (tmp_path / name).write_text(name)
     expected = file_hash(tmp_path)
-    for name in ("a.db-shm", "b.mdb-lock"):
+    for name in ("a.db-shm", "b.mdb-lock", ".~lock.plain-shm#", "~$ain.docx", ".plain-shm.swp", ".#a.db", "._a.db"):
         (tmp_path / name).write_text("left out")
     for name in ("a.db-wal", "c.duckdb.wal"):
         (tmp_path / name).write_text("")

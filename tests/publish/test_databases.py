@@ -229,6 +229,30 @@ def test_who_reads_a_database_is_no_change(
     assert runs == [1, 1]
 
 
+def test_who_has_a_database_in_a_directory_open_is_no_change_and_who_writes_to_it_is(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        outpath.mkdir()
+        with contextlib.closing(sqlite3.connect(outpath / "numbers.db")) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE numbers (number)")
+            connection.commit()
+
+    path = save(out / "tables")
+    with contextlib.closing(sqlite3.connect(path / "numbers.db")) as connection:
+        assert connection.execute("SELECT * FROM numbers").fetchall() == []
+        assert sorted(os.listdir(path)) == ["numbers.db", "numbers.db-shm", "numbers.db-wal"]
+        assert (save(out / "tables"), runs) == (path, [1])
+        connection.execute("INSERT INTO numbers VALUES (1)")
+        connection.commit()
+        assert (save(out / "tables"), runs) == (path, [1, 1])
+
+
 @pytest.mark.parametrize("ending", [".poetry-lock", ".txt-lock", ".txt-shm"])
 def test_a_side_file_whose_name_ends_like_a_lock_counts_where_it_is_none(
     ending: str, repository: Repository, out: pathlib.Path

@@ -338,6 +338,16 @@ def test_what_holds_its_own_name_is_made_again(content: str, project: Project) -
     assert ran and path.read_text().count(path.name) == path.read_text().count("model")
 
 
+def test_who_has_an_artifact_open_does_not_have_its_copy_open(project: Project) -> None:
+    body = "path = pathlib.Path(outpath); path.mkdir(); (path / 'part').write_text('x')"
+    project.commit(step=step(body=body, call='print(train("out/model"))'))
+    _, first = project.run()
+    (first / ".~lock.part#").touch()
+    project.commit(other="x = 2\n")
+    ran, second = project.run()
+    assert (ran, os.listdir(second)) == (False, ["part"])
+
+
 @posix_only
 @pytest.mark.parametrize("finds", [False, True])
 @pytest.mark.parametrize("moved", ["", "part"])

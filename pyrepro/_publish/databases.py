@@ -20,6 +20,12 @@ def kept_beside(name: str) -> list[str]:
     return [name + ending for ending in (*_JOURNALS, *LOCKS)] if is_database(name) else []
 
 
+def database_of(name: str) -> str:
+    """The database whose log a file is by its name; the file itself if it is none."""
+    databases = (name.removesuffix(ending) for ending in LOGS if name.endswith(ending))
+    return next(filter(is_database, databases), name)
+
+
 def would_merge(path: str, staged: str) -> bool:
     """Whether an engine would merge what it has left at a path into the database that takes the place of that one."""
     left = with_content(path, _JOURNALS) if is_database(path) else {}

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from pyrepro._paths import STATE_DIRECTORY, split_path
-from pyrepro._publish.databases import move_aside, would_merge
+from pyrepro._publish.databases import database_of, move_aside, would_merge
 from pyrepro._publish.files import (
     Target,
     holds_exactly,
@@ -86,7 +86,8 @@ class LocalDirectory:
     def is_free(self, target: Target, side_files: SideFiles) -> bool:
         """Whether an artifact may be put in place, once one that is not as it was made is moved aside."""
         staged = os.path.join(self.staging.path, target.name)
-        changed = changed_since_completed(target)
+        # What was written to the log of a database alone is in no other file.
+        changed = {*map(database_of, changed_since_completed(target))}
         # Moved aside when they are about to be replaced: what the function did not write again stays.
         side_files.changed |= {target.directory + name for name in changed}
         is_own = (name == target.name or name.startswith(f"{target.name}/") for name in changed)

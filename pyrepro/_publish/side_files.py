@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pyrepro._config.companions import is_database, logs_of
 from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import is_protected, is_real_directory, move_where_nothing_is, rename, replace
 from pyrepro._publish.marker import is_completed
@@ -128,7 +129,8 @@ class SideFiles:
             )
         else:
             return
-        if merges or not _are_the_same(staged, path):
+        logs = logs_of(path) if is_database(path) else ()
+        if merges or not all(_are_the_same(staged + ending, path + ending) for ending in ("", *logs)):
             _logger.warning("%s %s; it is now %s", path, found, move_aside(path))
 
     def _move_directory(self, staged: str, path: str, is_tagged: bool) -> None:

@@ -203,6 +203,26 @@ def test_a_log_that_the_function_left_is_part_of_its_database(repository: Reposi
     assert path.is_file()
 
 
+@pytest.mark.parametrize("suffix", [".db", ".side.db"])
+def test_what_was_written_to_a_log_that_the_function_left_is_moved_aside_with_its_database(
+    suffix: str, repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True, ignore="suffix")
+    def save(outpath: pathlib.Path) -> None:
+        outpath.touch()
+        database = outpath.with_suffix(suffix)
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE numbers (number)")
+        kill_a_writer(database)
+
+    path = save(out / "numbers.db").with_suffix(suffix)
+    kill_a_writer(path)
+    save(out / "numbers.db")
+    [aside] = (one for one in out.glob("*~*") if one.name.endswith("Z"))
+    assert (numbers_in(aside), numbers_in(path)) == ([2, 2], [2])
+
+
 @pytest.mark.parametrize(
     ("stem", "data", "lock"),
     [("table.lmdb", "", "-lock"), ("table", "/data.mdb", "/lock.mdb"), ("table.db", "", "-shm")],

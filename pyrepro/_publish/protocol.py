@@ -83,8 +83,11 @@ class Publication:
         with contextlib.suppress(OSError):
             self._locks.release()
         began = dict.fromkeys(self._locks.directories, 1 << 63)
-        for staging in [place.staging for place in self._places.values()]:
+        for (_, store), place in self._places.items():
+            staging = place.staging
             began[staging.directory] = staging.made
+            if store is None:
+                staging.go_back()
             if not self._has_returned:
                 staging.discard(error)
                 continue

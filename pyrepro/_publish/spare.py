@@ -56,10 +56,7 @@ def leave_spare(directory: str, path: str) -> bool:
     with contextlib.suppress(OSError):
         os.stat(os.path.dirname(spare))  # first, since the rest is for nothing where there are none
         status = os.lstat(path)
-        # A function that has gone there and not come back would be where the next call stages, and its relative paths
-        # would lead there; where it was removed, they lead nowhere.
-        is_here = os.path.samestat(status, os.stat(os.curdir))
-        if stat.S_ISDIR(status.st_mode) and status.st_size <= _LARGEST and not is_here and not os.listdir(path):
+        if stat.S_ISDIR(status.st_mode) and status.st_size <= _LARGEST and not os.listdir(path):
             os.rename(path, spare)
             return True
     return False

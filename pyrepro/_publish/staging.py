@@ -67,9 +67,8 @@ class Staging:
         self.path = os.path.join(state_directory_of(directory), self.token)
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
-        self.made = 1 << 63  # nothing is later: it is not made yet
-        """When it was made, in nanoseconds on the clock of its file system."""
         self._release: Callable[..., None] | None = None
+        self._status: os.stat_result | None = None
 
     def make(self, mode: int | None = None) -> None:
         """Make the directory.
@@ -92,7 +91,12 @@ class Staging:
             mode = None
         # Not before it is in use, or such a call may remove it.
         write_gitignore(self.directory)
-        self.made = os.stat(self.path).st_ctime_ns
+        self._status = os.stat(self.path)
+
+    @property
+    def made(self) -> int:
+        """When it was made, in nanoseconds on the clock of its file system; nothing is later while it is not made."""
+        return 1 << 63 if self._status is None else self._status.st_ctime_ns
 
     def _make_directory(self) -> None:
         try:
@@ -110,6 +114,17 @@ class Staging:
                 f"{state_directory} may not be written to by all who may write to the directory that it is in; let "
                 f"its owner type: chmod -R {whom}+w {shlex.quote(state_directory)}"
             ) from None
+
+    def go_back(self) -> None:
+        """Go to the directory of the artifacts, if the function has gone to this one and has not come back.
+
+        There it would be without the decorator. From here relative paths would soon lead nowhere, or to what the next
+        call stages.
+        """
+        # OSError: the directory of the artifacts is gone, too.
+        with contextlib.suppress(OSError):
+            if self._status is not None and os.path.samestat(self._status, os.stat(os.curdir)):
+                os.chdir(self.directory)
 
     def follow(self) -> None:
         """Go on where the directory is now, if the one that it is in was renamed, and the platform tells where that is.
@@ -151,13 +166,21 @@ class Staging:
         Returns:
             What is not empty, and kept.
         """
-        remove_calls_in(self.path)
-        own = [self.aside] if leave_spare(self.directory, self.path) else [self.path, self.aside]
-        left = [path for path in own if not _remove_empty(path)]
+        is_gone = self._give_back()
+        if not is_gone:
+            # Mostly there are none, and then nothing need be looked for.
+            remove_calls_in(self.path)
+            is_gone = self._give_back()
+        left = [] if is_gone else [self.path]
+        if not _remove_empty(self.aside):
+            left.append(self.aside)
         kept = [path for path in left if _holds_something(path)]
         # Without a lock file, or with one that says so, no later call takes it for what a killed one left.
         self._end(keeps=bool(kept), leaves=bool(left))
         return kept
+
+    def _give_back(self) -> bool:
+        return leave_spare(self.directory, self.path) or _remove_empty(self.path)
 
     def _end(self, *, keeps: bool = False, leaves: bool) -> None:
         if self._release is None:

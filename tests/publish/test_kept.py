@@ -948,6 +948,29 @@ def test_an_absolute_path_is_enough_where_the_working_directory_was_deleted(
     )
 
 
+@posix_only
+@pytest.mark.parametrize("options", [{"atomic": True}, {"cache": True}])
+def test_a_function_that_goes_to_where_it_writes_and_does_not_come_back_is_where_its_artifact_is(
+    options: dict[str, bool], repository: Repository, out: pathlib.Path, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, ignore="fails", **options)  # type: ignore[call-overload, untyped-decorator]
+    def save(outpath: str, fails: bool = False) -> None:
+        os.chdir(os.path.dirname(os.path.abspath(outpath)))
+        write(os.path.basename(outpath), "good job")
+        if fails:
+            raise ValueError("mine")
+
+    save("foo.txt")
+    assert os.getcwd() == str(out)
+    with pytest.raises(ValueError, match="mine"):
+        save("bar.txt", fails=True)
+    save("more/bar.txt")
+    assert os.getcwd() == str(out / "more")
+    found = [path.relative_to(out).as_posix() for path in out.rglob("*.txt")]
+    assert sorted(found) == [f"foo-{name}.txt", f"more/bar-{name}.txt"]
+
+
+@posix_only
 def test_a_relative_path_may_be_returned_from_a_working_directory_that_was_deleted(
     repository: Repository, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -1238,7 +1261,6 @@ def test_an_empty_directory_that_is_there_already_keeps_its_mode(
     assert files(out) == {f"foo-{name}.txt": "good job", f"plots/foo-{name}.png": "plot"}
 
 
-@posix_only
 @posix_only
 @pytest.mark.parametrize("option", ["atomic", "cache"])
 def test_a_relative_link_that_was_written_for_where_it_will_be_leads_there(

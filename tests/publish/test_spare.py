@@ -157,21 +157,3 @@ def test_one_that_very_many_files_have_made_large_is_not_left(
     if sizes[0] <= 1 << 16:
         pytest.skip("on this file system directories shrink")
     assert not spare.exists()
-
-
-def test_one_that_the_function_has_gone_to_is_not_left(
-    repository: Repository, out: pathlib.Path, name: Any, spare: pathlib.Path
-) -> None:
-    @Artifact("outpath", repo=repository.path, cache=True)
-    def save(outpath: str) -> None:
-        os.chdir(os.path.dirname(os.path.abspath(outpath)))
-        pathlib.Path(os.path.basename(outpath)).write_text("good job")
-
-    save("foo.txt")
-    with pytest.raises(FileNotFoundError) as error:
-        save("bar.txt")
-    assert str(error.value) == (
-        f"bar-{name({})}.txt is relative, and the working directory was deleted; pass an absolute path, or change to a "
-        f"directory that exists"
-    )
-    assert not spare.exists()

@@ -370,8 +370,17 @@ def move_into_place(source: str, path: str, aside: str) -> None:
                 raise
         else:
             for old in moved:
-                remove_tree(old)
+                _remove_replaced(old, path)
             return
+
+
+def _remove_replaced(old: str, new: str) -> None:
+    """Remove what was replaced; what in it is read-only, only if the function has made that so in the new one, too."""
+    remove_tree(old)
+    if is_real_directory(old):
+        left = [os.path.relpath(directory, old) for directory, _, _ in os.walk(old)]
+        if all(is_protected(os.path.join(new, one)) for one in left if is_protected(os.path.join(old, one))):
+            remove_all(old)
 
 
 def is_protected(path: str) -> bool:
@@ -401,6 +410,19 @@ def remove_tree(path: str) -> None:
 
     shutil.rmtree(path, ignore_errors=True)
     unlink_if_possible(path)
+
+
+def remove_all(path: str) -> None:
+    """Remove what a function wrote, with what is in directories that it has made read-only."""
+    remove_tree(path)
+    if is_real_directory(path):
+        inner = (os.path.join(parent, name) for parent, names, _ in os.walk(path) for name in names)
+        # Each before it is looked into.
+        for directory in itertools.chain([path], inner):
+            with contextlib.suppress(OSError):
+                if is_real_directory(directory):
+                    os.chmod(directory, stat.S_IRWXU)
+        remove_tree(path)
 
 
 def unlink_if_possible(path: str) -> None:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from pyrepro._paths import is_inside
 from pyrepro._publish.files import (
     MARKERS,
-    is_real_directory,
     last_change,
     make_directory_like,
     make_state_directory,
+    remove_all,
     remove_state_directory,
     remove_tree,
     state_directory_of,
@@ -157,7 +157,7 @@ class Staging:
         is_kept = any(is_inside(os.path.realpath(path), inside) and os.path.lexists(path) for path in _named_in(error))
         if not is_kept:
             for path in (self.path, self.aside):
-                _remove_all(path)
+                remove_all(path)
         self._end(keeps=is_kept, leaves=any(map(os.path.lexists, (self.path, self.aside))))
 
     def finish(self) -> list[str]:
@@ -254,18 +254,6 @@ def tidy(directory: str, since: int) -> list[str]:
     return sorted(strays)
 
 
-def _remove_all(path: str) -> None:
-    """Remove what a function wrote, with what is in directories that it has copied from read-only ones."""
-    remove_tree(path)
-    if is_real_directory(path):
-        for parent, names, _ in os.walk(path):
-            for directory in (os.path.join(parent, name) for name in names):
-                with contextlib.suppress(OSError):
-                    if is_real_directory(directory):
-                        os.chmod(directory, stat.S_IRWXU)
-        remove_tree(path)
-
-
 def _remove_empty(path: str) -> bool:
     """Remove a directory if it is empty; whether it is gone."""
     try:
@@ -329,6 +317,6 @@ def _remove_if_abandoned(lock_file: str) -> None:
         # Asked while it is held, since the call may have ended just before.
         is_kept = is_kept or keeps(lock_file)
         if not is_kept:
-            _remove_all(staged)
-            _remove_all(f"{staged}~")
+            remove_all(staged)
+            remove_all(f"{staged}~")
         release(keeps=is_kept)

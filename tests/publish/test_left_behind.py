@@ -193,6 +193,32 @@ def test_read_only_directories_of_a_call_that_raises_are_removed(repository: Rep
     assert stat.S_IMODE((shared / "data").stat().st_mode) == 0o555
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_read_only_directories_that_a_call_replaces_are_removed_unless_somebody_else_made_them_so(
+    mode: int, repository: Repository, shared: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path, text: str) -> None:
+        for inner, inner_mode in (("copied", 0o555), ("own", 0o755)):
+            (outpath / inner).mkdir(parents=True)
+            (outpath / inner / "part").write_text(text)
+            (outpath / inner).chmod(inner_mode)
+        outpath.chmod(mode)
+
+    with for_whom_modes_count():
+        for text in ("old", "corrected"):
+            save(shared / "foo", text)
+        [path] = shared.iterdir()
+        (path / "own").chmod(0o555)
+        save(shared / "foo", "new")
+    assert {*files(path).values()} == {"new"}
+    [aside] = shared.glob(".pyrepro/*~")
+    assert {*files(aside).values()} == {"corrected"}
+    assert caplog.messages == [
+        f"what was there before is kept in {aside}; remove it if it is not needed, or let who owns it do so"
+    ]
+
+
 def test_read_only_directories_of_a_killed_call_are_removed(
     repository: Repository, shared: pathlib.Path, publish: Any
 ) -> None:

@@ -148,8 +148,8 @@ class Memo:
             assert self._directory is not None
             os.makedirs(self._directory, exist_ok=True)
             path = os.path.join(self._directory, _NAME)
-            # One second: who writes holds it for milliseconds.
-            self._connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+            # Ten seconds: who writes holds it for milliseconds, but for longer than one second where the disk is busy.
+            self._connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS files (place TEXT PRIMARY KEY, state TEXT, digest TEXT, seal TEXT)"
             )

@@ -68,7 +68,8 @@ class Staging:
         self.aside = f"{self.path}~"
         """A directory for temporary files and for what is replaced, on the same file system; not made yet."""
         self._release: Callable[..., None] | None = None
-        self._status: os.stat_result | None = None
+        self.made = 1 << 63  # nothing is later: it is not made yet
+        """When it was made, in nanoseconds on the clock of its file system."""
 
     def make(self, mode: int | None = None) -> None:
         """Make the directory.
@@ -91,12 +92,7 @@ class Staging:
             mode = None
         # Not before it is in use, or such a call may remove it.
         write_gitignore(self.directory)
-        self._status = os.stat(self.path)
-
-    @property
-    def made(self) -> int:
-        """When it was made, in nanoseconds on the clock of its file system; nothing is later while it is not made."""
-        return 1 << 63 if self._status is None else self._status.st_ctime_ns
+        self.made = os.stat(self.path).st_ctime_ns
 
     def _make_directory(self) -> None:
         try:
@@ -121,9 +117,10 @@ class Staging:
         There it would be without the decorator. From here relative paths would soon lead nowhere, or to what the next
         call stages.
         """
-        # OSError: the directory of the artifacts is gone, too.
+        # OSError: it has gone to a directory that it removed; or that of the artifacts is gone, too.
         with contextlib.suppress(OSError):
-            if self._status is not None and os.path.samestat(self._status, os.stat(os.curdir)):
+            # By the name alone, which is random.
+            if os.path.basename(os.getcwd()) == self.token:
                 os.chdir(self.directory)
 
     def follow(self) -> None:

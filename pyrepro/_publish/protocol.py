@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pyrepro._paths import STATE_DIRECTORY, change_paths, first_of
 from pyrepro._publish.files import Target, move_where_nothing_is
 from pyrepro._publish.lock import Locks
-from pyrepro._publish.marker import Origin, why_not_completed
+from pyrepro._publish.marker import Origin, is_completed, why_not_completed
 from pyrepro._publish.place import Contents, Place, place_of, target_of
 from pyrepro._publish.prepared import Moves
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
@@ -89,7 +89,14 @@ class Publication:
             if store is None:
                 staging.go_back()
             if not self._has_returned:
+                completed = _completed_in(staging)
                 staging.discard(error)
+                if completed and not os.path.lexists(staging.path):
+                    _logger.warning(
+                        "%s: made by cached functions in the directory of a call that failed, and removed with it; "
+                        "pass them a path outside of that directory, or they will run again",
+                        ", ".join(completed),
+                    )
                 continue
             kept = staging.finish()
             if staging.path in kept and not self._unplaced:
@@ -437,6 +444,13 @@ def _left_in(staging: Staging) -> list[str]:
         return []
     except OSError:  # it cannot be looked into, and may hold anything
         return [staging.path]
+
+
+def _completed_in(staging: Staging) -> list[str]:
+    """The artifacts that cached functions have completed beside those of the call that called them."""
+    if not os.path.isdir(os.path.join(staging.path, STATE_DIRECTORY)):  # as mostly
+        return []
+    return sorted(os.path.basename(path) for path in _left_in(staging) if is_completed(path))
 
 
 def _normalised(path: str) -> str:

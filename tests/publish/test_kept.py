@@ -202,6 +202,29 @@ def test_what_a_call_in_a_call_kept_stays_where_it_says_although_the_other_one_r
     assert pathlib.Path(str(error.path)).read_text() == "2"
 
 
+def test_what_a_cached_call_in_a_call_that_raises_has_made_is_named(
+    repository: Repository, out: pathlib.Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def clean(outpath: pathlib.Path) -> None:
+        write(outpath, "took hours")
+
+    @Artifact("outpath", repo=repository.path, atomic=True)
+    def save(outpath: pathlib.Path) -> None:
+        write(outpath, "half")
+        clean(outpath.with_name("clean.txt"))
+        clean(out / "elsewhere.txt")
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        save(out / "foo.txt")
+    assert [path.name for path in out.glob("*.txt")] == [f"elsewhere-{name}.txt"]
+    assert messages(caplog) == [
+        f"clean-{name}.txt: made by cached functions in the directory of a call that failed, and removed with it; pass "
+        f"them a path outside of that directory, or they will run again"
+    ]
+
+
 def test_what_a_call_in_a_call_wrote_of_changed_inputs_stays_where_it_says(
     repository: Repository, out: pathlib.Path
 ) -> None:

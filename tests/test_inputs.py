@@ -335,6 +335,23 @@ def test_a_plain_path_whose_artifacts_are_there_is_told_the_newest(
     )
 
 
+@posix_only
+@pytest.mark.parametrize("path", ["raw/a.nii", "raw"])
+def test_a_link_to_what_was_not_fetched_says_so(path: str, repository: Repository, out: Path) -> None:
+    @Artifact("outpath", inputs="raw", repo=repository.path)
+    def save(outpath: str, raw: str) -> None:
+        raise AssertionError("is not called")
+
+    (out / "raw").mkdir()
+    (out / "raw" / "a.nii").symlink_to("../.git/annex/objects/a.nii")
+    with pytest.raises(ConfigError) as error:
+        save("foo", path)
+    assert str(error.value) == (
+        "the input raw cannot be read: [Errno 2] No such file or directory: 'raw/a.nii'; it is a link to "
+        "'../.git/annex/objects/a.nii', where nothing is; fetch that, as by git annex get or dvc pull, or remove the link"
+    )
+
+
 def test_a_relative_input_is_not_there_where_the_working_directory_was_deleted(
     repository: Repository, out: Path
 ) -> None:

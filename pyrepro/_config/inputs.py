@@ -175,7 +175,7 @@ def _content_of(name: str, value: Any) -> JSON:
         if isinstance(error, ConfigError) or not (isinstance(error, (OSError, ValueError)) or is_in_store(value)):
             raise
         path = text_of(value)
-        advice = _advice(path)
+        advice = _advice_on_link(error) or _advice(path)
         here = from_where(path) if isinstance(error, FileNotFoundError) and advice is _PASS else ""
         raise ConfigError(f"the input {name} cannot be read: {error}{here}; {advice}") from error
 
@@ -228,6 +228,17 @@ def _advice(path: str) -> str:
     if not os.path.lexists(path) and (tagged := _newest_artifact_of(path)) is not None:
         return f"it is a plain path; pass the tagged one, which the call that writes it returns, such as {tagged!r}"
     return f"{_PASS} without the space around it" if path != path.strip() else _PASS
+
+
+def _advice_on_link(error: Exception) -> str | None:
+    """What to do where a file, in a directory or alone, is a link that leads nowhere."""
+    name = getattr(error, "filename", None)
+    if not isinstance(name, str) or not os.path.islink(name) or os.path.exists(name):
+        return None
+    return (
+        f"it is a link to {os.readlink(name)!r}, where nothing is; fetch that, as by git annex get or dvc pull, or "
+        f"remove the link"
+    )
 
 
 def _newest_artifact_of(path: str) -> str | None:

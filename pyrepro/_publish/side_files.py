@@ -143,7 +143,10 @@ class SideFiles:
         except OSError:
             # A link to a directory is one, too: people link plots/ to where there is space.
             if not os.path.isdir(path):
-                raise
+                if not os.path.islink(path):
+                    raise
+                # It leads nowhere, as where a scratch disk was cleaned.
+                os.makedirs(os.path.realpath(path))
             for name in sorted(os.listdir(staged)):
                 self.move(os.path.join(staged, name), os.path.join(path, name), is_tagged)
             # What could not be put in place is still in it.

@@ -380,10 +380,12 @@ def test_side_files_of_other_content_or_of_another_kind_are_both_kept(
 
 
 @posix_only
+@pytest.mark.parametrize("is_there", [True, False])
 def test_a_directory_beside_the_artifact_may_be_a_link_to_where_there_is_space(
-    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, name: str
+    is_there: bool, repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path, name: str
 ) -> None:
-    (tmp_path / "big").mkdir()
+    if is_there:
+        (tmp_path / "big").mkdir()
     (out / "plots").symlink_to(tmp_path / "big")
 
     @Artifact("outpath", repo=repository.path, atomic=True)

@@ -299,14 +299,18 @@ def _is_same_variable(one: Held, other: Held) -> bool:
 
 
 def _is_in_form(held: Held, form: Any) -> bool:
-    """Whether a configuration is the value of a variable, or has it under its name."""
+    """Whether a configuration is the value of a variable, or has it under its name, or each of its fields."""
     value = _NO_FORM if held.value is None else _form_of(held.value)
     if value is _NO_FORM:
         return False
     is_under_name = isinstance(form, dict) and held.name in form and form[held.name] == value
-    bare = _without_classes(value)
-    # Of what has no fields, the class says everything.
-    return is_under_name or (bare == _without_classes(form) and (bool(bare) or value == form))
+    if is_under_name or value == form:
+        return True
+    bare, bare_form = _without_classes(value), _without_classes(form)
+    if isinstance(bare, dict) and isinstance(bare_form, dict):
+        # Of what has no fields, the class says everything.
+        return bool(bare) and all(name in bare_form and bare_form[name] == item for name, item in bare.items())
+    return bare == bare_form
 
 
 def _without_classes(form: JSON) -> JSON:

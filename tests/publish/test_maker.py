@@ -539,7 +539,15 @@ class Settings:
     lr: float
 
 
-@pytest.mark.parametrize("config", [dataclasses.asdict, vars, lambda settings: {"settings": settings, "layers": 2}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        dataclasses.asdict,
+        vars,
+        lambda settings: {"settings": settings, "layers": 2},
+        lambda settings: vars(settings) | {"layers": 2},
+    ],
+)
 def test_a_closure_over_what_the_configuration_was_made_of_is_accepted(config: Any, repository: Repository) -> None:
     settings = Settings(0.1)
 
@@ -841,6 +849,12 @@ def test_a_closure_over_an_object_without_fields_is_in_a_configuration_with_its_
     config: Any, repository: Repository
 ) -> None:
     cached(repository, config=config)(closing_over(Plain()))
+
+
+def test_a_closure_over_an_object_with_another_field_than_the_configuration_is_refused() -> None:
+    with pytest.raises(TypeError) as error:
+        Artifact("outpath", config={"lr": 0.2, "layers": 2}, cache=True)(closing_over(Settings(0.1)))
+    assert str(error.value) == hides("lr", "closing_over.<locals>.save")
 
 
 def test_a_closure_over_what_has_no_json_form_is_not_in_the_configuration() -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pyrepro._code.modules import is_installed
@@ -110,6 +110,12 @@ def unseen(function: Any, config: Any, *, reads_call: bool, ignored: Collection[
         form = _form_of(config)
         is_seen = [_is_in_form(one, form) for one in hidden]
     return [*dict.fromkeys(one.name for one, is_one in zip(hidden, is_seen, strict=True) if not is_one)]
+
+
+def classes_of(held: Iterable[Held]) -> list[str]:
+    """The user's own classes of what a configuration must see: one that holds the fields alone does not tell them."""
+    kinds = ((one.name, type(one.value)) for one in held if one.is_hidden)
+    return [f"{name}={kind.__qualname__}" for name, kind in kinds if kind.__module__ != "builtins" and _is_own(kind)]
 
 
 def holds_value(function: Any) -> bool:

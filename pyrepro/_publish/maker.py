@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pyrepro._code import modules, process
 from pyrepro._code.state import SESSION
 from pyrepro._paths import is_inside, relative_to
-from pyrepro._publish.closures import Held, chain_of, held_by
+from pyrepro._publish.closures import Held, chain_of, classes_of, held_by
 
 _UNKNOWN_WORK_TREE = ".../"
 """How a maker begins whose work tree is not known: what follows is the end of the path of its file, and before that,
@@ -66,8 +66,8 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     Returns:
         The path relative to the work tree, the qualified name and, of what is not installed, the line where the code
         begins, separated by colons, and of code that stands in no file a digest; behind "with", the same of each
-        function, class and module that it closes over, and the names and digests of values that these and its
-        decorators have with them.
+        function, class and module that it closes over, the names and digests of values that these and its decorators
+        have with them, and the names and classes of objects that it closes over.
 
     Raises:
         TypeError: it cannot be told from another function that the same code has decorated.
@@ -75,7 +75,7 @@ def maker_of(function: Any, work_tree: str | None, ignored: Collection[str] = ()
     chain = chain_of(function)
     held = held_by(function, ignored)
     parts = [chain[-1], *(one.value for one in held if not (one.is_hidden or one.text) and _is_named(one.value))]
-    values = [_value_text(one, work_tree) for one in held if one.text]
+    values = [*(_value_text(one, work_tree) for one in held if one.text), *classes_of(held)]
     # A class method that is decorated from outside its class is a new one for each class.
     owners = [one.__self__ for one in chain if inspect.ismethod(one)]
     _refuse_look_alike(chain, owners, _text(parts, [], None))

@@ -851,6 +851,33 @@ def test_a_closure_over_an_object_without_fields_is_in_a_configuration_with_its_
     cached(repository, config=config)(closing_over(Plain()))
 
 
+@dataclasses.dataclass
+class OtherSettings:
+    lr: float
+
+
+@pytest.mark.parametrize("config", [vars, lambda settings: lambda call: {"lr": settings.lr}])
+def test_objects_of_two_classes_are_told_apart_where_the_configuration_holds_their_fields(
+    config: Any, repository: Repository, out: pathlib.Path
+) -> None:
+    def make(settings: Any) -> Any:
+        @cached(repository, config=config(settings))
+        def save(outpath: str) -> None:
+            pathlib.Path(outpath).write_text(type(settings).__name__)
+
+        return save
+
+    one, other = make(Settings(0.1)), make(OtherSettings(0.1))
+    path = out / one("foo")
+    with pytest.raises(ArtifactMismatchError) as error:
+        other("foo")
+    maker = error.value.maker.partition(" with ")[0]
+    assert str(error.value) == (
+        f"{path} was made by {maker} with settings=Settings, and {maker} with settings=OtherSettings would take it for "
+        f"its own; call one of them with another file name, or name what changes nothing in ignore=['settings']"
+    )
+
+
 def test_a_closure_over_an_object_with_another_field_than_the_configuration_is_refused() -> None:
     with pytest.raises(TypeError) as error:
         Artifact("outpath", config={"lr": 0.2, "layers": 2}, cache=True)(closing_over(Settings(0.1)))

@@ -168,7 +168,8 @@ def _repoint_link(link: str, moves: Moves) -> None:
     parent, name = os.path.split(os.path.join(place, target))
     written = os.path.normpath(os.path.join(os.path.realpath(parent), name))
     aim = moves.now(written)
-    moved_aim, moved_place = moves.final(aim), moves.final(place)
+    # The directory that it is moved to may be a link, as to where there is space.
+    moved_aim, moved_place = moves.final(aim), os.path.realpath(moves.final(place))
     if os.path.isabs(target):
         before, after = written, moved_aim
     else:

@@ -6,6 +6,7 @@ Sources: link(2), rename(2).
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import stat
@@ -14,7 +15,15 @@ from typing import NamedTuple
 
 from pyrepro._config.companions import is_database, logs_of
 from pyrepro._publish.databases import move_aside, would_merge
-from pyrepro._publish.files import is_protected, is_real_directory, move_where_nothing_is, rename, replace
+from pyrepro._publish.files import (
+    copy_beside,
+    is_protected,
+    is_real_directory,
+    move_where_nothing_is,
+    rename,
+    replace,
+    unlink_if_possible,
+)
 from pyrepro._publish.marker import is_completed
 from pyrepro.errors import RecordError
 
@@ -96,18 +105,40 @@ class SideFiles:
                 self._set_aside(staged, path)
             if is_real_directory(staged):
                 self._move_directory(staged, path, is_tagged)
-            elif is_tagged:
-                replace(staged, path)
-            elif move_where_nothing_is(staged, path):
-                self.new.append(path)
-            elif _are_the_same(staged, path) or _are_records_of_the_same(staged, path):
-                os.unlink(staged)
-            else:
+            elif not self._move_file(staged, path, is_tagged):
                 self.unplaced.append(Unplaced(staged, path, "it already exists, with other content", is_tagged))
         except OSError as error:
             # Else it was a temporary file, which a thread, or a connection that is closed, has just removed.
             if os.path.lexists(staged):
                 self.unplaced.append(Unplaced(staged, path, reason_of(error), is_tagged))
+
+    def _move_file(self, staged: str, path: str, is_tagged: bool) -> bool:
+        try:
+            return self._move_here(staged, path, is_tagged)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        # As where the directory that it belongs to is a link to another disk.
+        copy = copy_beside(staged, path)
+        try:
+            is_moved = self._move_here(copy, path, is_tagged)
+        finally:
+            unlink_if_possible(copy)
+        if is_moved:
+            os.unlink(staged)
+        return is_moved
+
+    def _move_here(self, source: str, path: str, is_tagged: bool) -> bool:
+        """Move a file within its file system; whether it, or the same, is in place."""
+        if is_tagged:
+            replace(source, path)
+        elif move_where_nothing_is(source, path):
+            self.new.append(path)
+        elif _are_the_same(source, path) or _are_records_of_the_same(source, path):
+            os.unlink(source)
+        else:
+            return False
+        return True
 
     def _set_aside(self, staged: str, path: str) -> None:
         """Move what is there aside if it was changed or protected since, or another cached call completed it.

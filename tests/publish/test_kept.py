@@ -398,6 +398,41 @@ def test_a_directory_beside_the_artifact_may_be_a_link_to_where_there_is_space(
     assert files(tmp_path / "big") == {f"foo-{name}.png": "plot"}
 
 
+@posix_only
+def test_a_directory_beside_the_artifact_may_be_a_link_to_another_disk(
+    repository: Repository, out: pathlib.Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = pathlib.Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == out.stat().st_dev:
+        pytest.skip("there is no other file system to write to")
+    runs = []
+
+    @Artifact("outpath", repo=repository.path, cache=True)
+    def save(outpath: pathlib.Path) -> None:
+        runs.append(1)
+        write(outpath, "good job")
+        plots = outpath.parent / "plots"
+        (plots / "more").mkdir(parents=True)
+        write(plots / outpath.name, f"plot {len(runs)}")
+        write(plots / "more" / "legend", "legend")
+        (plots / "latest").symlink_to(f"../{outpath.name}")
+
+    with tempfile.TemporaryDirectory(dir=memory) as disk:
+        (out / "plots").symlink_to(disk)
+        for call in (save, save, save.refresh):
+            call(out / "foo.txt")
+        assert runs == [1, 1]
+        plots = pathlib.Path(disk)
+        assert sorted(files(plots)) == [f"foo-{name}.txt", "latest", "more/legend"]
+        assert (plots / f"foo-{name}.txt").read_text() == "plot 2"
+        assert (plots / "latest").read_text() == "good job"
+        assert sorted(path.name for path in out.iterdir()) == [".pyrepro", f"foo-{name}.txt", "plots"]
+        (plots / "more" / "legend").write_text("of somebody else")
+        with pytest.raises(PublishError) as error:
+            save.refresh(out / "foo.txt")
+        assert [pathlib.Path(path).read_text() for path in error.value.kept] == ["legend"]
+
+
 def test_where_there_are_no_hard_links_nothing_is_replaced_either(
     repository: Repository, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

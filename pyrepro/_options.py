@@ -223,8 +223,11 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
 def _hidden_keywords(function: Any, signature: inspect.Signature) -> dict[str, Any]:
     """The keywords of a partial that the signature does not show, since only ``**kwargs`` takes them."""
-    own = inspect.unwrap(function)
-    given = own.keywords if isinstance(own, functools.partial) and _takes_any(signature) else {}
+    if not _takes_any(signature):
+        return {}
+    # As far as the signature was looked for: what makes up attributes as they are asked for may wrap itself forever.
+    own = inspect.unwrap(function, stop=lambda one: hasattr(one, "__signature__") or inspect.ismethod(one))
+    given = own.keywords if isinstance(own, functools.partial) else {}
     return {name: value for name, value in given.items() if name not in signature.parameters}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from pyrepro._paths import STATE_DIRECTORY, split_path
@@ -21,6 +23,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
     write_then_rename,
 )
+from pyrepro._publish.held import hold
 from pyrepro._publish.marker import StagedContents, changed_since_completed, marker_of, remove_marker
 from pyrepro._publish.marker_files import remove_markers_directory
 from pyrepro._publish.prepared import Moves, prepare_for_move
@@ -28,6 +31,11 @@ from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
 
 _logger = logging.getLogger("pyrepro")
+
+_PATIENCE = 5.0
+"""Seconds that a call waits for another one that puts the same artifact in place, which takes milliseconds."""
+
+_POLL = 0.01  # seconds
 
 
 class LocalDirectory:
@@ -82,6 +90,28 @@ class LocalDirectory:
     def contents(self, target: Target, parts: list[str]) -> StagedContents:
         """What an artifact and its side files hold while they are staged."""
         return StagedContents.of(os.path.join(self.staging.path, ""), target, parts)
+
+    @contextlib.contextmanager
+    def alone(self, target: Target) -> Iterator[None]:
+        """Let no other call look at an artifact that has a record, or replace it, while this one does.
+
+        Else the record of the one could stand beside the artifact of the other.
+        """
+        release = None
+        give_up = time.monotonic() + (_PATIENCE if self._sidecar_suffix else -1)
+        # OSError: there are no locks here, or they are not permitted; then two calls in one instant may meet.
+        with contextlib.suppress(OSError):
+            while release is None and time.monotonic() < give_up:
+                try:
+                    mode = os.stat(target.directory).st_mode & 0o666
+                    release = hold(target.state_file(".record.lock"), mode)
+                except (BlockingIOError, TimeoutError, FileNotFoundError):  # another holds it, or has just unlinked it
+                    time.sleep(_POLL)
+        try:
+            yield
+        finally:
+            if release is not None:
+                release()
 
     def is_free(self, target: Target, side_files: SideFiles) -> bool:
         """Whether an artifact may be put in place, once one that is not as it was made is moved aside."""

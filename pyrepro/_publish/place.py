@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pyrepro._publish.files import Target
@@ -42,6 +43,8 @@ class Place(Protocol):
     def prepare(self, staged: str, moves: Moves) -> list[str]: ...
 
     def contents(self, target: Target, parts: list[str]) -> Contents: ...
+
+    def alone(self, target: Target) -> AbstractContextManager[None]: ...
 
     def is_free(self, target: Target, side_files: SideFiles) -> bool: ...
 

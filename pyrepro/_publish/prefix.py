@@ -14,6 +14,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from pyrepro._config.file_hash import LEFT_OUT
@@ -125,6 +126,9 @@ class Prefix:
             if LEFT_OUT.isdisjoint(inner.split("/"))
         }
         return _Contents(self, target, parts, sizes)
+
+    def alone(self, target: Target) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # stores have no locks
 
     def is_free(self, target: Target, side_files: SideFiles) -> bool:
         store, name = self._store, target.name

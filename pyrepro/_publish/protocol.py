@@ -242,20 +242,24 @@ class Publication:
         # Read before anything is moved, since nobody else writes here.
         contents = self._contents_of(written, others, new) if origin is not None else []
         new_sidecars = {target: self._sidecars_of(target, sidecars) for target in written}
-        # Before the old marker is removed, which tells that the artifact was changed.
-        written = [target for target in written if self._place_of(target).is_free(target, side_files)]
-        # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
-        for target in targets:
-            self._place_of(target).remove_old_marker(target)
-        # The artifacts last: where one is, everything that belongs to it is, too.
-        for output in others:
-            output.place.place_side_file(output.staged, output.path, side_files)
-        placed = [
-            target
-            for target in written
-            if self._is_whole(target, side_files)
-            and self._place_of(target).place_artifact(target, new_sidecars[target])
-        ]
+        with contextlib.ExitStack() as stack:
+            # Sorted, or two calls could wait for each other.
+            for target in sorted(written, key=lambda target: target.path):
+                stack.enter_context(self._place_of(target).alone(target))
+            # Before the old marker is removed, which tells that the artifact was changed.
+            written = [target for target in written if self._place_of(target).is_free(target, side_files)]
+            # Before anything in place is changed: a kill between two moves must not leave a marker of what was there.
+            for target in targets:
+                self._place_of(target).remove_old_marker(target)
+            # The artifacts last: where one is, everything that belongs to it is, too.
+            for output in others:
+                output.place.place_side_file(output.staged, output.path, side_files)
+            placed = [
+                target
+                for target in written
+                if self._is_whole(target, side_files)
+                and self._place_of(target).place_artifact(target, new_sidecars[target])
+            ]
         self._unplaced += side_files.unplaced
         _warn_of_new(side_files.new)
         _warn_of_mentioning(self._mentioning)

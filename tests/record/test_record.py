@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import dataclasses
 import enum
@@ -15,6 +16,7 @@ import platform
 import re
 import shutil
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import Repository, posix_only
+from conftest import PATIENCE, Repository, posix_only
 
 import pyrepro
 from pyrepro import Artifact, RecordError, config_hash, file_hash, read_record
@@ -382,6 +384,7 @@ def test_a_remote_that_is_set_after_a_record_is_in_the_next(repository: Reposito
 def test_no_user_host_or_variable_is_recorded(repository: Repository, out: pathlib.Path) -> None:
     script = """\
 import sys
+import threading
 from pyrepro import Artifact
 
 @Artifact("outpath", config=dict, inputs="table", record=True)
@@ -444,6 +447,7 @@ def test_another_work_tree_is_read_once_however_many_packages_are_loaded_from_it
     repository.commit(
         step=f"""\
 import sys
+import threading
 import {packages}
 from pyrepro import Artifact
 
@@ -630,6 +634,7 @@ def test_a_coroutine_function_has_a_record(repository: Repository, out: pathlib.
 STEP = """\
 import importlib
 import sys
+import threading
 
 from pyrepro import Artifact
 
@@ -1063,3 +1068,28 @@ def test_a_directory_where_a_record_should_be_is_refused(out: pathlib.Path) -> N
     (out / "bad.pyrepro.json").mkdir()
     with pytest.raises(RecordError, match="cannot be read: .*Is a directory"):
         read_record("bad")
+
+
+@posix_only
+def test_the_record_beside_an_artifact_is_its_own_however_many_calls_end_at_once(
+    repository: Repository, tmp_path: pathlib.Path
+) -> None:
+    """Two threads put other bytes in the same place again and again: neither is beside the record of the other."""
+    both = threading.Barrier(2)
+
+    @Artifact("outpath", repo=repository.path, record=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_bytes(os.urandom(8))
+        both.wait(PATIENCE)
+
+    digests = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for number in range(50):
+            path = tmp_path / "out" / f"foo{number}.txt"
+            for call in [pool.submit(save, str(path)) for _ in range(2)]:
+                call.result()
+            [artifact] = path.parent.glob(f"foo{number}-*.txt")
+            digests.append(
+                (document(artifact)["artifact"]["sha256"], hashlib.sha256(artifact.read_bytes()).hexdigest())
+            )
+    assert [recorded for recorded, _ in digests] == [held for _, held in digests]

@@ -772,8 +772,9 @@ def test_a_subprocess_module_that_waits_without_a_time_serves_git(repository: Re
 def test_a_git_whose_exit_status_another_thread_takes_is_an_error(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It has closed its output long before it ends, so that whoever waits for any child is sure to be the first.
-    fake_git(tmp_path, monkeypatch, 'case "$*" in *ls-files*) exec >&- 2>&-; sleep 0.3; exit 3;; esac; exec $real "$@"')
+    # Its output is held open until it has been waited for, so that whoever waits for any child is sure to be the first.
+    hold_output = "(while kill -0 $$ 2>&-; do sleep 0.05; done) &"
+    fake_git(tmp_path, monkeypatch, f'case "$*" in *ls-files*) {hold_output} exit 3;; esac; exec $real "$@"')
     stop = os.posix_spawn("/bin/sh", ["sh", "-c", "exec sleep 600"], os.environ)
 
     def wait() -> None:

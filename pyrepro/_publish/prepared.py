@@ -32,10 +32,12 @@ class Moves:
         directories: the directory that each staging directory is moved to.
         old: what names carried when the function wrote them.
         new: what they carry now.
+        artifacts: the paths of the artifacts, which replace what is there.
     """
 
-    def __init__(self, directories: Mapping[str, str], old: str, new: str) -> None:
+    def __init__(self, directories: Mapping[str, str], old: str, new: str, artifacts: Iterable[str]) -> None:
         self._directories = directories
+        self._artifacts = [*artifacts]
         self._old = old
         self._new = new
         self.tokens = [os.path.basename(staged) for staged in directories]
@@ -58,6 +60,14 @@ class Moves:
             if path == staged or is_inside(path, staged):
                 return os.path.join(final, os.path.relpath(path, staged))
         return path
+
+    def final_place(self, directory: str) -> str:
+        """Where a real directory is when all is moved: a link that is there is followed, unless it is replaced."""
+        final = self.final(directory)
+        artifacts = (
+            os.path.join(os.path.realpath(os.path.dirname(one)), os.path.basename(one)) for one in self._artifacts
+        )
+        return final if any(final == one or is_inside(final, one) for one in artifacts) else os.path.realpath(final)
 
     def renamed(self, name: str) -> str:
         """A name, or a path, with what it carries now."""
@@ -168,8 +178,7 @@ def _repoint_link(link: str, moves: Moves) -> None:
     parent, name = os.path.split(os.path.join(place, target))
     written = os.path.normpath(os.path.join(os.path.realpath(parent), name))
     aim = moves.now(written)
-    # The directory that it is moved to may be a link, as to where there is space.
-    moved_aim, moved_place = moves.final(aim), os.path.realpath(moves.final(place))
+    moved_aim, moved_place = moves.final(aim), moves.final_place(place)
     if os.path.isabs(target):
         before, after = written, moved_aim
     else:

@@ -275,7 +275,7 @@ class Publication:
     def _prepared(self, targets: list[Target], old: str, new: str, side_files: SideFiles) -> list[_Output]:
         """What is staged, under names with the tag of the code that has run, and ready to be moved."""
         local = {place.staging.path: place.directory for (_, store), place in self._places.items() if store is None}
-        moves = Moves(local, f"-{old}", f"-{new}")
+        moves = Moves(local, f"-{old}", f"-{new}", (target.path for target in targets))
         outputs = []
         # All are named before the first is made ready, since links may lead from any to any.
         for output in self._named(targets, moves, side_files):

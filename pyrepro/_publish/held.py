@@ -112,23 +112,26 @@ def hold(path: str, mode: int | None, signature: bytes = b"") -> Callable[..., N
         os.close(descriptor)
         raise
     _descriptors.add(descriptor)
-    return functools.partial(_release, path, descriptor)
+    return functools.partial(_release, path, descriptor, status)
 
 
-def _release(path: str, descriptor: int, *, keeps: bool = False) -> None:
+def _release(path: str, descriptor: int, status: os.stat_result, *, keeps: bool = False) -> None:
     # Unlinked while it is locked: after the release another call may hold a lock on this very file, and a third one
     # would lock a new file of this name beside it.
     unlink_if_possible(path)
-    # OSError: it is unlinked, as nearly always; or the function closed every descriptor.
-    with contextlib.suppress(OSError):
-        # Another file may have a descriptor that the function closed.
-        if keeps and os.path.samestat(os.stat(path), os.fstat(descriptor)):
-            # By the descriptor, which may be written to where the path has become read-only.
-            os.pwrite(descriptor, _KEEPS, 0)
     _descriptors.discard(descriptor)
     # OSError: the function closed every descriptor.
     with contextlib.suppress(OSError):
-        os.close(descriptor)
+        # What it opened then may have the number, and is its own.
+        if not os.path.samestat(os.fstat(descriptor), status):
+            return
+        try:
+            # OSError: the file is unlinked, as nearly always.
+            if keeps and os.path.samestat(os.stat(path), status):
+                # By the descriptor, which may be written to where the path has become read-only.
+                os.pwrite(descriptor, _KEEPS, 0)
+        finally:
+            os.close(descriptor)
 
 
 def keeps(path: str) -> bool:

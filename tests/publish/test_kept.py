@@ -1493,3 +1493,34 @@ def test_a_directory_that_can_be_neither_renamed_nor_copied_stays(
     [kept] = raised.value.kept
     assert sorted(os.listdir(path)) == ["part", "pipe"]
     assert files(pathlib.Path(kept)) == {"new": "good job"}
+
+
+DAEMON = """\
+import os
+from pyrepro import Artifact
+
+opened = []
+
+
+@Artifact("outpath", cache=True)
+def save(outpath):
+    os.closerange(3, 256)
+    opened.append(open("of the function", "w"))
+    opened.append(open("another of it", "w"))
+    with open(outpath, "w") as outf:
+        outf.write("good job")
+
+
+save("foo.txt")
+for file in opened:
+    file.write("still open")
+    file.close()
+"""
+
+
+@posix_only
+def test_what_a_function_opened_after_it_had_closed_everything_stays_open(repository: Repository) -> None:
+    repository.commit(step=DAEMON)
+    repository.run("step.py")
+    written = [(repository.path / name).read_text() for name in ("of the function", "another of it")]
+    assert written == ["still open", "still open"]

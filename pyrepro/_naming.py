@@ -22,7 +22,7 @@ from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_url, paths_in, text_of, working_directory
 from pyrepro._tag import Tag
-from pyrepro._value import Value
+from pyrepro._value import Value, attribute_of
 from pyrepro.errors import ConfigError, PyreproError, without_inner_frames
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Naming:
         """
         if not self._cells:
             return
-        values = [_value_in(cell) for cell in self._cells]
+        values = [attribute_of(cell, "cell_contents") for cell in self._cells]
         # What functions and the like hold is in cells of its own, and they themselves are never refused.
         held = [value for value in values if type(value) not in (types.FunctionType, types.ModuleType, type)]
         if not self._reads_call:
@@ -373,13 +373,6 @@ def _plain_bytes() -> Callable[[object], bytes | None] | None:
 
         _known_plain_bytes = plain_bytes
     return _known_plain_bytes
-
-
-def _value_in(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it has none yet
-        return None
 
 
 class _NotGiven:

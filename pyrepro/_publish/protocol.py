@@ -21,7 +21,7 @@ from pyrepro._publish.place import Contents, Place, place_of, target_of
 from pyrepro._publish.prepared import Moves
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
-from pyrepro._publish.staging import Staging, is_removed, tidy
+from pyrepro._publish.staging import Staging, tidy
 from pyrepro.errors import ArtifactMissingError, PublishError
 
 _logger = logging.getLogger("pyrepro")
@@ -158,7 +158,7 @@ class Publication:
         """The names of what the function has written so far, and this process would publish."""
         if self._process != os.getpid() or self._has_returned:
             return []
-        return [os.path.basename(path) for place in self._places.values() for path in _left_in(place.staging)]
+        return [os.path.basename(path) for place in self._places.values() for path in place.staging.left()]
 
     def unstage(self) -> None:
         """Remove what is staged, which was not worth the keeping."""
@@ -209,7 +209,7 @@ class Publication:
         except PublishError:
             raise
         except Exception as error:  # whatever it is, it must not cost what the function wrote
-            left = [path for place in self._places.values() for path in _left_in(place.staging)]
+            left = [path for place in self._places.values() for path in place.staging.left()]
             if not left or self._process != os.getpid():
                 raise
             reason = reason_of(error)
@@ -291,7 +291,7 @@ class Publication:
         for place in self._places.values():
             staging = place.staging
             try:
-                entries = _entries_of(staging)
+                entries = staging.entries()
             except FileNotFoundError:
                 raise ArtifactMissingError(
                     f"{staging.path}, where the function was to write, was removed while it ran, and with it what it "
@@ -435,26 +435,11 @@ class Publication:
         return path
 
 
-def _entries_of(staging: Staging) -> list[str]:
-    """What the function wrote into a staging directory."""
-    names = (name for name in os.listdir(staging.path) if name != STATE_DIRECTORY and not is_removed(name))
-    return [os.path.join(staging.path, name) for name in names]
-
-
-def _left_in(staging: Staging) -> list[str]:
-    try:
-        return _entries_of(staging)
-    except FileNotFoundError:
-        return []
-    except OSError:  # it cannot be looked into, and may hold anything
-        return [staging.path]
-
-
 def _completed_in(staging: Staging) -> list[str]:
     """The artifacts that cached functions have completed beside those of the call that called them."""
     if not os.path.isdir(os.path.join(staging.path, STATE_DIRECTORY)):  # as mostly
         return []
-    return sorted(os.path.basename(path) for path in _left_in(staging) if is_completed(path))
+    return sorted(os.path.basename(path) for path in staging.left() if is_completed(path))
 
 
 def _normalised(path: str) -> str:

@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-from pyrepro._paths import is_inside
+from pyrepro._paths import STATE_DIRECTORY, is_inside
 from pyrepro._publish.files import (
     MARKERS,
     last_change,
@@ -139,6 +139,24 @@ class Staging:
             self.directory = os.path.dirname(os.path.dirname(found))
             unlink_if_possible(found)
 
+    def entries(self) -> list[str]:
+        """What the function wrote into the directory.
+
+        Raises:
+            OSError: it cannot be looked into.
+        """
+        names = (name for name in os.listdir(self.path) if name != STATE_DIRECTORY and not _is_removed(name))
+        return [os.path.join(self.path, name) for name in names]
+
+    def left(self) -> list[str]:
+        """The same where it may be gone; the directory itself where it cannot be looked into, and may hold anything."""
+        try:
+            return self.entries()
+        except FileNotFoundError:
+            return []
+        except OSError:
+            return [self.path]
+
     def empty(self) -> None:
         """Remove what is in the directory."""
         for name in os.listdir(self.path):
@@ -204,10 +222,10 @@ def _named_in(error: BaseException | None) -> Iterator[str]:
 
 
 def _is_own(name: str) -> bool:
-    return _OWN.fullmatch(name) is not None or is_removed(name)
+    return _OWN.fullmatch(name) is not None or _is_removed(name)
 
 
-def is_removed(name: str) -> bool:
+def _is_removed(name: str) -> bool:
     """Whether a name is that of a file that was removed while it was open, and goes when it is closed."""
     return name.startswith(".") and _REMOVED.fullmatch(name) is not None
 
@@ -264,7 +282,7 @@ def _remove_empty(path: str) -> bool:
 
 def _holds_something(path: str) -> bool:
     try:
-        return not all(map(is_removed, os.listdir(path)))
+        return not all(map(_is_removed, os.listdir(path)))
     except OSError:  # it cannot be looked into
         return True
 

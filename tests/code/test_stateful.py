@@ -352,7 +352,7 @@ class Repositories(RuleBasedStateMachine):
 
 
 SETTINGS = hypothesis.settings(
-    max_examples=hypothesis.settings().max_examples // 2,
+    max_examples=hypothesis.settings().max_examples // 4,
     stateful_step_count=25,
     suppress_health_check=list(hypothesis.HealthCheck),
 )

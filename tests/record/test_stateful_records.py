@@ -1,16 +1,17 @@
-"""Five thousand mutations of a good record; see test_hostile_records.py, where a few dozen are tried on each Python."""
+"""Over a thousand mutations of a good record; see test_hostile_records.py, where a few dozen are tried on each Python."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import pytest
 import test_hostile_records
 from conftest import Repository
 
 sent, repository, hostile = (getattr(test_hostile_records, name) for name in ("sent", "repository", "hostile"))
 
-PARTS, OF_EACH = 50, 100
+PARTS, OF_EACH = 50, hypothesis.settings().max_examples // 4
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -295,28 +295,6 @@ def move_away(source: str, path: str) -> None:
         shutil.rmtree(source)
 
 
-def copy_beside(source: str, path: str) -> str:
-    """Copy a file or link to the file system of a path, synced, under a name of its own beside it.
-
-    Returns:
-        The path of the copy.
-
-    Raises:
-        OSError: it could not be copied; nothing of the copy is left.
-    """
-    import shutil
-
-    copy = os.path.join(os.path.dirname(path), f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
-    try:
-        shutil.copy2(source, copy, follow_symlinks=False)
-        if not os.path.islink(copy):
-            sync_to_disk(copy)
-    except BaseException:
-        unlink_if_possible(copy)
-        raise
-    return copy
-
-
 def replace(source: str, path: str) -> None:
     """Move a file to where another may be.
 

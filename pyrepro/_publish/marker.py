@@ -28,6 +28,7 @@ from pyrepro._publish.marker_files import (
     pointed_name,
     put_names,
     read_whole,
+    with_newest,
 )
 from pyrepro._value import is_hex
 from pyrepro.errors import ArtifactMismatchError
@@ -35,8 +36,6 @@ from pyrepro.errors import ArtifactMismatchError
 _logger = logging.getLogger("pyrepro")
 
 _FORMAT = 1
-_KEPT = 100
-"""How many artifacts of one code key are known: one is enough, and any may be removed."""
 _WORTH_A_WAIT = 16 << 20  # bytes that take longer to read than a tick of that clock
 
 
@@ -296,9 +295,8 @@ class StagedContents(NamedTuple):
         with contextlib.suppress(OSError):
             if origin.code_key is not None:
                 keyed = key_file(target.directory, plain, origin.maker, origin.config, origin.code_key)
-                names = [name for name in listed_names(keyed) if name != target.name]
                 # The others are looked at where this one was removed.
-                put_names([target.name, *names[: _KEPT - 1]], keyed, target.directory)
+                put_names(with_newest(target.name, listed_names(keyed)), keyed, target.directory)
 
     def _files_in_place(self) -> dict[str, tuple[Fingerprint, str | None]] | None:
         """The files with the fingerprints that they have now; None if one is not what was staged."""

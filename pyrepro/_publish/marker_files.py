@@ -9,9 +9,13 @@ import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Iterable
 
 from pyrepro._paths import STATE_DIRECTORY
 from pyrepro._publish.files import MARKERS, Target, share_like, unlink_if_possible
+
+_KEPT = 100
+"""How many artifacts of one code key are known: one is enough, and any may be removed."""
 
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither this nor such links
@@ -71,6 +75,11 @@ def listed_names(path: str) -> list[str]:
     """The names in a file that leads to markers, the newest first."""
     # No name of a file holds what stands between them.
     return [name for name in pointed_name(path).split(os.sep) if name]
+
+
+def with_newest(name: str, names: Iterable[str]) -> list[str]:
+    """The names in a file that leads to markers, once this artifact is the newest; of many, the oldest go."""
+    return [name, *(other for other in names if other != name)][:_KEPT]
 
 
 def put_names(names: list[str], path: str, directory: str) -> None:

@@ -21,7 +21,7 @@ from pyrepro._config.file_hash import LEFT_OUT
 from pyrepro._paths import STATE_DIRECTORY, split_path
 from pyrepro._publish.files import Target, free_name, remove_tree, unlink_if_possible
 from pyrepro._publish.marker import Marker, Origin, without_tag
-from pyrepro._publish.marker_files import key_name, marker_name, newest_name
+from pyrepro._publish.marker_files import key_name, marker_name, newest_name, with_newest
 from pyrepro._publish.prepared import Moves, leads_to_staging
 from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of
 from pyrepro._publish.staging import Staging
@@ -33,7 +33,6 @@ _logger = logging.getLogger("pyrepro")
 _PATIENCE = 5.0
 """Seconds to wait for the marker of a call that has put the first object of the same artifact."""
 _POLL = 0.1  # seconds
-_KEPT = 100  # artifacts of one code key that are known
 _CHUNK = 1 << 20
 
 
@@ -235,8 +234,8 @@ class Prefix:
             store.put_bytes(os.fsencode(name), self.directory + newest_name(plain))
         if origin.code_key is not None:
             key = (plain, origin.maker, origin.config, origin.code_key)
-            names = [one for one in store.keyed_names(*key) if one != name]
-            store.put_bytes("/".join([name, *names[: _KEPT - 1]]).encode(), self.directory + key_name(*key))
+            names = with_newest(name, store.keyed_names(*key))
+            store.put_bytes("/".join(names).encode(), self.directory + key_name(*key))
 
     def _may_be_anothers(self, target: Target) -> bool:
         """Whether what another call makes of it now serves as well as what this one made."""

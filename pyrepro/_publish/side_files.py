@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pyrepro._config.companions import is_database, logs_of
+from pyrepro._paths import STATE_DIRECTORY
 from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import (
-    copy_beside,
     is_protected,
     is_real_directory,
     move_where_nothing_is,
     rename,
     replace,
+    sync_to_disk,
     unlink_if_possible,
 )
 from pyrepro._publish.marker import is_completed
@@ -119,7 +120,7 @@ class SideFiles:
             if error.errno != errno.EXDEV:
                 raise
         # As where the directory that it belongs to is a link to another disk.
-        copy = copy_beside(staged, path)
+        copy = _copy_beside(staged, path)
         try:
             is_moved = self._move_here(copy, path, is_tagged)
         finally:
@@ -193,6 +194,28 @@ class SideFiles:
                 for entry in entries
                 if not self.carries_tag(entry.name)
             )
+
+
+def _copy_beside(source: str, path: str) -> str:
+    """Copy a file or link to the file system of a path, synced, under a name of its own beside it.
+
+    Returns:
+        The path of the copy.
+
+    Raises:
+        OSError: it could not be copied; nothing of the copy is left.
+    """
+    import shutil
+
+    copy = os.path.join(os.path.dirname(path), f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+    try:
+        shutil.copy2(source, copy, follow_symlinks=False)
+        if not os.path.islink(copy):
+            sync_to_disk(copy)
+    except BaseException:
+        unlink_if_possible(copy)
+        raise
+    return copy
 
 
 def _are_records_of_the_same(one: str, other: str) -> bool:

@@ -20,7 +20,7 @@ from pyrepro._publish.marker import Origin, is_completed, why_not_completed
 from pyrepro._publish.place import Contents, Place, place_of, target_of
 from pyrepro._publish.prepared import Moves
 from pyrepro._publish.returned import advice_on, users_of, with_final_paths
-from pyrepro._publish.side_files import SideFiles, Unplaced, reason_of, tagged_in
+from pyrepro._publish.side_files import SideFiles, Unplaced, not_in_place, reason_of, tagged_in
 from pyrepro._publish.staging import Staging, tidy
 from pyrepro.errors import ArtifactMissingError, PublishError
 
@@ -214,7 +214,7 @@ class Publication:
                 raise
             reason = reason_of(error)
             self._unplaced += [Unplaced(path, self._final_path(path, "", ""), reason) for path in left]
-            raise self._error(self._targets, []) from error
+            raise not_in_place(self._unplaced, self._targets, []) from error
 
     def publish(self, old: str, new: str, *, origin: Origin | None, sidecars: Sidecars, returned: Any = None) -> None:
         """Put everything that was staged in place, the artifacts last.
@@ -261,10 +261,10 @@ class Publication:
                 and self._place_of(target).place_artifact(target, new_sidecars[target])
             ]
         self._unplaced += side_files.unplaced
-        _warn_of_new(side_files.new)
+        side_files.warn_of_new()
         _warn_of_mentioning(self._mentioning)
         if self._unplaced:
-            raise self._error(targets, placed)
+            raise not_in_place(self._unplaced, targets, placed)
         # After the moves: what was written shows where the function wrote instead.
         self._refuse_missing(targets, placed, others, returned)
         # After everything else: a marker says that all of it is complete.
@@ -351,23 +351,6 @@ class Publication:
             self._unplaced.append(Unplaced(self._staged_artifact(target), target.path, reason))
         return not missing
 
-    def _error(self, targets: list[Target], placed: list[Target]) -> PublishError:
-        there = ", ".join(target.path for target in placed)
-        lines = [
-            f"  {one.path}: {one.reason}" + (f"; it is kept as {one.staged}" if one.staged else "")
-            for one in self._unplaced
-        ]
-        kept = tuple(one.staged for one in self._unplaced if one.staged is not None)
-        head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
-        advice = (
-            "Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
-        )
-        return PublishError(
-            "\n".join([head, *lines, *([advice] if kept else [])]),
-            path=targets[0].path,
-            kept=kept,
-        )
-
     def _refuse_missing(
         self, targets: list[Target], placed: list[Target], others: list[_Output], returned: Any
     ) -> None:
@@ -446,15 +429,6 @@ def _normalised(path: str) -> str:
     import unicodedata  # imported where something is missing
 
     return unicodedata.normalize("NFC", path)
-
-
-def _warn_of_new(paths: list[str]) -> None:
-    if paths:
-        _logger.warning(
-            "%s: put in place, without the tag in the name; the next call that writes something else there "
-            "will be refused, so put the tag of the path into it, or write it elsewhere",
-            ", ".join(paths),
-        )
 
 
 def _warn_of_mentioning(paths: list[str]) -> None:

@@ -17,6 +17,7 @@ from pyrepro._config.companions import is_database, logs_of
 from pyrepro._paths import STATE_DIRECTORY
 from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import (
+    Target,
     is_protected,
     is_real_directory,
     move_where_nothing_is,
@@ -26,7 +27,7 @@ from pyrepro._publish.files import (
     unlink_if_possible,
 )
 from pyrepro._publish.marker import is_completed
-from pyrepro.errors import RecordError
+from pyrepro.errors import PublishError, RecordError
 
 _logger = logging.getLogger("pyrepro")
 
@@ -54,6 +55,24 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}"
+
+
+def not_in_place(unplaced: list[Unplaced], targets: list[Target], placed: list[Target]) -> PublishError:
+    """The error that says what is kept.
+
+    Args:
+        unplaced: what could not be put in place.
+        targets: where the artifacts belong.
+        placed: those of them that are in place.
+    """
+    there = ", ".join(target.path for target in placed)
+    lines = [
+        f"  {one.path}: {one.reason}" + (f"; it is kept as {one.staged}" if one.staged else "") for one in unplaced
+    ]
+    kept = tuple(one.staged for one in unplaced if one.staged is not None)
+    head = f"{there} is in place; this is not:" if there else "this could not be put in place:"
+    advice = "Move what is kept to where it belongs, or remove it; a file that is appended to needs a path of its own."
+    return PublishError("\n".join([head, *lines, *([advice] if kept else [])]), path=targets[0].path, kept=kept)
 
 
 def tagged_in(staged: str, tag: str) -> Iterator[str]:
@@ -91,6 +110,15 @@ class SideFiles:
 
     def carries_tag(self, path: str) -> bool:
         return self._tag in os.path.basename(path)
+
+    def warn_of_new(self) -> None:
+        """Say what the next call will meet."""
+        if self.new:
+            _logger.warning(
+                "%s: put in place, without the tag in the name; the next call that writes something else there "
+                "will be refused, so put the tag of the path into it, or write it elsewhere",
+                ", ".join(self.new),
+            )
 
     def move(self, staged: str, path: str, is_tagged: bool = False) -> None:
         """Move a file, or every file in a directory, and keep what else is in the directory there.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pyrepro._binding import Binding, bound
 from pyrepro._call import Call, Configuration, tag_of
+from pyrepro._code.load import clock_of_files
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
@@ -149,7 +150,7 @@ class Naming:
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], plain: dict[str, Any] | None = None) -> Call:
         """A call whose paths carry the tag; the plain ones are kept where that is asked for."""
         __tracebackhide__ = True
-        started, clock = time.time_ns(), time.perf_counter()
+        started, clock = clock_of_files(), time.perf_counter()
         try:
             state = self.tracker.before_call()
             arguments = self.binding.arguments(args, kwargs)

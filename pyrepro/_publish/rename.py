@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pyrepro._code.load import clock_of_files, grain_of
 from pyrepro._paths import STATE_DIRECTORY, split_text
-from pyrepro._publish.files import TICK, last_change, move_into_place, remove_tree
+from pyrepro._publish.files import last_change, move_into_place, remove_tree, unlink_if_possible
 from pyrepro._tag import Tag
 from pyrepro.errors import InputChangedError, NotTaggedError
 
@@ -21,7 +22,8 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
     Args:
         paths: the paths that carry the tag.
         directory: the directory that relative paths start from.
-        since: when the call began, in nanoseconds. What has not been changed since is another call's, and stays.
+        since: when the call began, by the clock of local files, in nanoseconds. What has not been changed since is
+            another call's, and stays.
         old: the tag.
         new: the text that takes its place.
 
@@ -31,7 +33,6 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
     Raises:
         OSError: something could not be renamed.
     """
-    renaming = _Renaming(since - TICK, old, new)
     renamed: list[str] = []
     # Once for each directory: the first path in it finds what belongs to the others.
     heads: dict[str, str] = {}
@@ -39,12 +40,30 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
         if isinstance(path, (str, bytes, os.PathLike)):
             head, name, _ = split_text(os.fsdecode(path))
             heads.setdefault(head, name)
+    renamings = {}
     for head, name in heads.items():
-        names = renaming.names_in(os.path.join(directory, head))
-        renamed += [head + new_name for new_name in sorted(names, key=lambda one: (one != renaming.changed(name), one))]
-    for head in heads:
-        renaming.lead_links_on(os.path.join(directory, head))
+        place = os.path.join(directory, head)
+        renamings[place] = renaming = _Renaming(_on_clock_of(place, since), old, new)
+        names = sorted(renaming.names_in(place))
+        names.sort(key=renaming.changed(name).__ne__)  # the one of the path first
+        renamed += [head + new_name for new_name in names]
+    for place, renaming in renamings.items():
+        renaming.lead_links_on(place)
     return renamed
+
+
+def _on_clock_of(directory: str, moment: int) -> int:
+    """A moment by the clock of the file system of a directory: the one of a server may go otherwise."""
+    path = os.path.join(directory, f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+    # OSError: nothing can be made there, nor renamed.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            return moment + os.fstat(descriptor).st_mtime_ns - clock_of_files()
+        finally:
+            os.close(descriptor)
+            unlink_if_possible(path)
+    return moment
 
 
 def unnamed(directories: Iterable[str], is_taken: Callable[[str], bool] = lambda text: False) -> str:
@@ -115,14 +134,18 @@ class _Renaming:
 
     def _is_written(self, entry: os.DirEntry[str]) -> bool:
         """Whether an entry, what it leads to, or something in it was written since."""
-        if _changed_at(entry.stat(follow_symlinks=False)) >= self._since:
+        if self._is_since(entry.stat(follow_symlinks=False)):
             return True
         if entry.is_dir(follow_symlinks=False):
             return any(map(self._is_written, _entries(entry.path)))
         # OSError: a link that leads nowhere.
         with contextlib.suppress(OSError):
-            return _changed_at(entry.stat()) >= self._since
+            return self._is_since(entry.stat())
         return False
+
+    def _is_since(self, status: os.stat_result) -> bool:
+        changed = last_change(status.st_mtime_ns, status.st_ctime_ns)
+        return changed + grain_of(changed) >= self._since
 
     def lead_links_on(self, directory: str) -> None:
         """Let the links in a directory, and in what was renamed there, lead to what was renamed."""
@@ -159,7 +182,3 @@ def _links_in(entry: os.DirEntry[str]) -> Iterator[str]:
     elif entry.is_dir():
         for inner in _entries(entry.path):
             yield from _links_in(inner)
-
-
-def _changed_at(status: os.stat_result) -> int:
-    return last_change(status.st_mtime_ns, status.st_ctime_ns)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Repository
-from test_what_runs import WAITS, Alive, tag, timeless, train
+from test_what_runs import GONE, WAITS, Alive, tag, timeless, train
+
+CLOCKS = {
+    "of a kernel that is late": "time.time_ns = (lambda now: lambda: now() + 50_000_000)(time.time_ns)",
+    "of a server that is slow": (
+        "time.time_ns = (lambda now: lambda: now() + 3600 * 10**9)(time.time_ns)\n"
+        "time.clock_gettime_ns = (lambda now: lambda clock: now(clock) + 3600 * 10**9)(time.clock_gettime_ns)"
+    ),
+}
 
 
 def test_a_program_that_writes_a_module_again_just_after_it_was_imported_counts_it_as_it_was_loaded(
@@ -115,3 +124,24 @@ def test_a_program_that_starts_in_the_second_of_a_checkout_is_clean(whole_second
     whole_seconds.git("checkout", "-q", "-")
     done = whole_seconds.run("train.py")
     assert (done.stdout, done.stderr) == (f"foo-{tag(whole_seconds.head)}.txt\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the clock that files have their times from can be asked on Linux")
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_what_a_call_writes_has_its_true_name_by_whatever_clock_the_file_system_gives_times(
+    repository: Repository, clock: str
+) -> None:
+    repository.commit(train=GONE.format(first=f"import time\n{CLOCKS[clock]}", imports="", inside="import lib.helper"))
+    repository.write("lib/helper.py", "LR = 1\n")
+    done = repository.run("train.py")
+    renamed = f"foo-{tag(repository.head, lib__helper='LR = 1' + chr(10))}.txt"
+    assert [path.name for path in repository.path.glob("foo-*.txt")] == [renamed], done.stderr
+
+
+def test_what_a_call_writes_in_the_second_in_which_it_began_has_its_true_name(whole_seconds: Repository) -> None:
+    within = "import time\nwhile not 0.2 < time.time() % 1 < 0.5: time.sleep(0.01)"
+    whole_seconds.commit(train=GONE.format(first="", imports=within, inside="import lib.helper"))
+    whole_seconds.write("lib/helper.py", "LR = 1\n")
+    done = whole_seconds.run("train.py")
+    renamed = f"foo-{tag(whole_seconds.head, lib__helper='LR = 1' + chr(10))}.txt"
+    assert [path.name for path in whole_seconds.path.glob("foo-*.txt")] == [renamed], done.stderr

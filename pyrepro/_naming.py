@@ -18,7 +18,7 @@ from pyrepro._code.load import clock_of_files
 from pyrepro._code.state import CodeState
 from pyrepro._code.tracker import Tracker
 from pyrepro._config.elsewhere import found_nowhere_else, may_be_nowhere_else
-from pyrepro._config.forms import JSON, canonical_bytes, json_form_without, to_json
+from pyrepro._config.forms import JSON, canonical_bytes, is_builtin_registered, json_form_without, to_json
 from pyrepro._config.unchanged import KnownConfig
 from pyrepro._environ import REPRODUCTION
 from pyrepro._paths import change_paths, is_url, paths_in, text_of, working_directory
@@ -373,7 +373,8 @@ def _plain_bytes() -> Callable[[object], bytes | None] | None:
         from pyrepro._config.plain import plain_bytes
 
         _known_plain_bytes = plain_bytes
-    return _known_plain_bytes
+    # What is registered comes first, which the quick way does not know.
+    return None if is_builtin_registered() else _known_plain_bytes
 
 
 class _NotGiven:

@@ -22,6 +22,7 @@ import pytest
 from conftest import Repository
 
 from pyrepro import Artifact, ArtifactMissingError, CodeState, ConfigError, Tag, config_hash, file_hash, tag
+from pyrepro._config import forms
 
 EMPTY = "44136fa355b3"
 
@@ -157,6 +158,23 @@ def test_a_mapping_or_an_object_with_fields_is_never_called(repository: Reposito
             return outpath
 
         assert save("foo") == f"foo-{name({'a': 1})}"
+
+
+@pytest.mark.parametrize("kind", [types.FunctionType, types.MethodType, functools.partial])
+def test_a_function_is_called_for_the_configuration_also_where_such_have_a_form(
+    kind: type, repository: Repository, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pick(call: dict[str, Any]) -> Any:
+        return {"rate": call["lr"]}
+
+    monkeypatch.setattr(forms, "_registered", {**forms._registered, kind: lambda function: "a function"})
+    pickers = {types.FunctionType: pick, types.MethodType: types.MethodType(lambda self, call: pick(call), 1)}
+
+    @Artifact("outpath", config=pickers.get(kind, functools.partial(pick)), repo=repository.path)
+    def save(outpath: str, lr: float) -> str:
+        return outpath
+
+    assert save("foo", 0.1) == f"foo-{name({'rate': 0.1})}"
 
 
 @pytest.mark.parametrize("config", [list, int, Tag])

@@ -7,6 +7,7 @@ import enum
 import functools
 import hashlib
 import re
+import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Union
 
@@ -143,6 +144,7 @@ def to_json(value: object) -> JSON:
 
 _registered = to_json.registry
 _not_registered = to_json.dispatch(object)
+_CALLED = (types.FunctionType, types.MethodType, functools.partial)  # for a configuration, whatever form they have
 
 
 def is_configuration(value: object) -> bool:
@@ -152,8 +154,13 @@ def is_configuration(value: object) -> bool:
         or is_estimator(value)
         or fields_of(value) is not None
         or is_namespace(value)
-        or type(value) in _registered
+        or (type(value) in _registered and not isinstance(value, _CALLED))
     )
+
+
+def is_builtin_registered() -> bool:
+    """Whether somebody has registered a form of a type that is written as it is, such as float."""
+    return not _BUILTIN.keys().isdisjoint(_registered)
 
 
 def _form(value: Any, place: Place) -> JSON:

@@ -11,7 +11,8 @@ from conftest import Repository
 from hypothesis import given
 from strategies import json_documents
 
-from pyrepro import Artifact, ConfigError, Tag, config_hash
+from pyrepro import Artifact, ConfigError, Tag, canonical_json, config_hash
+from pyrepro._config import forms
 
 
 class Key(str, enum.Enum):
@@ -59,6 +60,23 @@ def test_a_name_has_the_hash_of_its_configuration(config: Any, hash_in_name: Any
     ],
 )
 def test_what_is_written_otherwise_elsewhere_has_the_same_hash(config: Any, hash_in_name: Any) -> None:
+    assert hash_in_name(config) == config_hash(config)[:12]
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "expected"),
+    [
+        (float, lambda number: f"{number:.1g}", b'{"layers":[1,2],"lr":"0.1","of":"float"}'),
+        (tuple, lambda items: {"tuple": [*items]}, b'{"layers":{"tuple":[1,2]},"lr":0.123,"of":"tuple"}'),
+        (bool, lambda flag: "never", b'{"layers":[1,2],"lr":0.123,"of":"bool"}'),
+    ],
+)
+def test_what_is_registered_for_a_built_in_type_counts_in_names_too(
+    kind: type, form: Any, expected: bytes, hash_in_name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "_registered", {**forms._registered, kind: form})  # what is registered stays so
+    config = {"lr": 0.123, "layers": (1, 2), "of": kind.__name__}
+    assert canonical_json(config) == expected
     assert hash_in_name(config) == config_hash(config)[:12]
 
 

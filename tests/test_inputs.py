@@ -15,6 +15,7 @@ import numpy as np
 import omegaconf
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from conftest import Repository, posix_only
 
@@ -415,6 +416,8 @@ class Tensor:
         raise AssertionError("is not called")
 
 
+TABLE = pa.table({f"column {number}": [number] for number in range(100)})
+
 NOT_PATHS: list[tuple[Any, str]] = [
     (3, f"3 of type int; {PATH}"),
     ({"a"}, f"{{'a'}} of type set; {PATH}, or list() of them"),
@@ -422,6 +425,8 @@ NOT_PATHS: list[tuple[Any, str]] = [
     (Remote(), f"s3://bucket/raw.csv of type Remote; {URL}"),
     (pd.array([1]), "{0!r} of type IntegerArray; pass numpy.asarray() of it"),
     (Tensor(), "{0!r} of type Tensor; pass .numpy(force=True) of it"),
+    (pa.array([1]), "{0!r} of type Int64Array; pass .to_pandas() of it"),
+    (TABLE, f"{str(TABLE)[:77]}... of type Table; pass .to_pandas() of it"),
 ]
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from pyrepro._config.data import digest_of_data, is_data
 from pyrepro._config.file_hash import fingerprint_of, hash_with_companions
 from pyrepro._config.forms import JSON, json_form
+from pyrepro._config.loaded import loaded_classes
+from pyrepro._config.place import shown
 from pyrepro._paths import from_where, is_inside, is_path, is_url, paths_in, text_of
 from pyrepro._stores import is_in_store
 from pyrepro._tag import Tag
@@ -160,14 +162,15 @@ def _content_of(name: str, value: Any) -> JSON:
                 f"count; pass list() of it"
             )
         return digest_of_data(value, name, json_form)
-    if isinstance(value, Mapping):
+    # A Dataset of xarray is a mapping of its variables, which leaves out its coordinates.
+    if isinstance(value, Mapping) and not isinstance(value, loaded_classes("xarray", "Dataset", "DataTree")):
         keys: Any = json_form(dict.fromkeys(value))  # as the keys of configurations are written
         items = zip(keys, value.values(), strict=True)
         return {key: _content_of(f"{name}[{key!r}]", item) for key, item in items}
     if is_list(value):
         return [_content_of(f"{name}[{index}]", item) for index, item in enumerate(value)]
     if not is_path(value):
-        raise TypeError(f"the input {name} is {value!r} of type {type(value).__name__}; {_remedy_for(value)}")
+        raise TypeError(f"the input {name} is {shown(value)} of type {type(value).__name__}; {_remedy_for(value)}")
     try:
         return hash_with_companions(value)
     except Exception as error:
@@ -203,8 +206,9 @@ def _remedy_for(value: Any) -> str:
         return _advice(str(value))
     if hasattr(value, "read") and isinstance(getattr(value, "name", None), str):
         return f"pass the path {value.name!r}"
-    if hasattr(value, "collect"):
-        return "pass .collect() of it"
+    for method in ("to_dataframe", "to_pandas", "toPandas", "collect", "compute"):  # with the names, which arrays lose
+        if hasattr(type(value), method):
+            return f"pass .{method}() of it"
     if hasattr(value, "__array__"):  # tensors and arrays of other libraries
         return f"pass {'.numpy(force=True)' if hasattr(value, 'detach') else 'numpy.asarray()'} of it"
     return f"{_PASS}, or list() of them" if isinstance(value, (Iterator, set, frozenset)) else _PASS

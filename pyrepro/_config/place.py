@@ -106,8 +106,13 @@ def type_of(value: object) -> str:
 
 
 def value_and_type_of(value: object) -> str:
+    return f"{shown(value)} {type_of(value)}"
+
+
+def shown(value: object) -> str:
+    """A value as messages show it, of which a table or a tree would be pages."""
     try:
         text = repr(value)
     except Exception as error:
         text = f"<repr failed: {error}>"
-    return f"{text if len(text) <= 80 else text[:77] + '...'} {type_of(value)}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -105,6 +105,26 @@ def test_data_of_xarray_are_passed_as_the_message_says() -> None:
         assert form_of(data.to_dict()) == json.loads(json.dumps(data.to_dict()))
 
 
+@needs("xarray")
+def test_an_input_of_xarray_is_passed_as_the_message_says(repository: Repository) -> None:
+    import xarray
+
+    @Artifact("outpath", inputs="grid", repo=repository.path)
+    def save(outpath: str, grid: Any) -> str:
+        return outpath
+
+    # Without variables, a Dataset is an empty mapping.
+    grids = [xarray.Dataset(coords={"x": [1, step]}) for step in (2, 3)]
+    for data in (*grids, xarray.DataArray([1], name="values")):
+        with pytest.raises(TypeError) as error:
+            save("foo", data)
+        assert str(error.value) == (
+            f"the input grid is {repr(data)[:77]}... of type {type(data).__name__}; pass .to_dataframe() of it; it is an "
+            f"argument of {save.__qualname__}"
+        )
+    assert len({save("foo", grid.to_dataframe()) for grid in grids}) == 2
+
+
 @needs("jsonargparse")
 def test_a_namespace_of_jsonargparse_is_its_attributes() -> None:
     from jsonargparse import ArgumentParser

@@ -346,7 +346,7 @@ class _Content:
         plain = dtype.numpy_dtype
         if plain.kind in "biuf":
             self.values(column.array.to_numpy(dtype=plain, na_value=plain.type(0)), mask)
-        elif plain.kind in "mM":
+        elif plain.kind in "mM" and dtype.type not in _classes("datetime", "date"):  # dates have no type of NumPy
             zone = getattr(dtype.pyarrow_dtype, "tz", None)
             self.values(pandas.Series(column.array).to_numpy(plain), kind=zone and f"datetime in {zone}")
         else:

@@ -193,6 +193,8 @@ def test_large_arrays_are_hashed_in_pieces_of_any_shape() -> None:
             pd.Series([TIME]).dt.tz_localize("UTC"),
             pd.Series([TIME]).dt.tz_localize("UTC").astype(pd.ArrowDtype(pa.timestamp("us", "UTC"))),
         ),
+        (pd.Series([DAY, None], dtype=object), pd.Series([DAY, None], dtype=pd.ArrowDtype(pa.date32()))),
+        (pd.Series([DAY], dtype=object), pd.Series([DAY], dtype=pd.ArrowDtype(pa.date64()))),
         (pd.Series([0, 0, 1]), pd.Series(pd.arrays.SparseArray([0, 0, 1]))),
         (pd.Series([np.int64(1), "a"]), pd.Series([1, "a"])),
         (pd.date_range("2020", periods=2, tz="UTC"), pd.date_range("2020", periods=2, tz=datetime.timezone.utc)),

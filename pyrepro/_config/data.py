@@ -375,7 +375,7 @@ class _Content:
             column = column.ext.storage()
             dtype = column.dtype
         mask = column.is_null().to_numpy()
-        wide = (polars.Int128, getattr(polars, "UInt128", polars.Int128))  # which NumPy does not have
+        wide = _classes("polars", "Int128", "UInt128")  # which NumPy does not have, and older versions of polars
         if dtype == polars.Boolean or ((dtype.is_integer() or dtype.is_float()) and dtype not in wide):
             self.values(column.fill_null(False if dtype == polars.Boolean else 0).to_numpy(), mask)
         elif dtype == polars.Date:
@@ -398,7 +398,7 @@ class _Content:
             self.polars(column.arr.to_list())
         elif dtype == polars.List:
             self._head(f"list {len(column)}", mask)
-            lengths = column.list.len()
+            lengths = column.list.len().cast(polars.UInt32)  # of which the builds for many rows make UInt64
             self.values(lengths.fill_null(0).to_numpy())
             self.polars(column.filter((lengths > 0).fill_null(False)).explode())
         elif dtype == polars.Struct:

@@ -338,6 +338,18 @@ def test_a_table_of_polars_without_columns_has_its_rows() -> None:
         assert digest(without_columns) == digest(expected)
 
 
+def test_columns_are_the_same_under_every_build_of_polars(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists, numbers = pl.Series([[1, 2], None, []]), pl.Series([1, None])
+    expected = digest(lists), digest(numbers)
+    namespace = type(lists.list)
+    length = namespace.len
+    # As in the builds for more than 4 billion rows, and before polars 1.18.
+    monkeypatch.setattr(namespace, "len", lambda self: length(self).cast(pl.UInt64))
+    monkeypatch.delattr(pl, "Int128")
+    monkeypatch.delattr(pl, "UInt128", raising=False)
+    assert (digest(lists), digest(numbers)) == expected
+
+
 class Lengths(pd.arrays.IntegerArray):
     """A column of integers with a unit, as packages beside pandas have them."""
 

@@ -235,7 +235,8 @@ def _with_parameters(
     function: Callable[..., Any], signature: inspect.Signature, role: str, names: tuple[str, ...]
 ) -> inspect.Signature:
     """The signature, which has all names; those that only ``**kwargs`` takes are keyword-only parameters of it."""
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    # What *args takes is a tuple, as of files to read.
+    variadic = {inspect.Parameter.VAR_KEYWORD, *([] if role == "inputs" else [inspect.Parameter.VAR_POSITIONAL])}
     known = signature.parameters
     usable = [name for name, parameter in known.items() if parameter.kind not in variadic]
     for name in names:

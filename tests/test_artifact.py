@@ -836,7 +836,7 @@ WRONG: list[tuple[Any, dict[str, Any], Any, str]] = [
         "outpath",
         {"inputs": "tabel"},
         save,
-        f"Artifact inputs names 'tabel', which is not a parameter of {SIGNATURE}; {ONE_OF}",
+        f"Artifact inputs names 'tabel', which is not a parameter of {SIGNATURE}; {ONE_OF}, args",
     ),
     (
         "outpath",

@@ -397,6 +397,20 @@ def test_a_file_that_is_called_so_is_read(path: str, repository: Repository, out
     assert save("foo", path) == f"foo-{name({'table': file_hash(path)})}"
 
 
+@pytest.mark.parametrize("config", [None, dict])
+def test_the_files_that_a_function_takes_one_by_one_are_a_list(
+    config: Any, repository: Repository, data: Path, name: Any
+) -> None:
+    @Artifact("outpath", config=config, inputs="tables", repo=repository.path)
+    def merge(outpath: str, *tables: str) -> tuple[str, ...]:
+        return outpath, *tables
+
+    expected = f"foo-{name({'tables': [file_hash(A), file_hash('data/b.csv')]})}"
+    assert merge("foo", A, "data/b.csv") == (expected, A, "data/b.csv")
+    assert merge.tagged("foo", A, "data/b.csv") == expected
+    assert merge("foo") == (f"foo-{name({'tables': []})}",)
+
+
 class Remote:
     """A path of an object store, which is no path of the operating system."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import enum
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -53,7 +54,10 @@ CONFIGURATIONS: list[tuple[Any, str, Any]] = [
     ({"lr": 0.1, "table": os.fsencode(A)}, "table", {"lr": 0.1}),
     ({"lr": 0.1, "table": Path(A)}, "table", {"lr": 0.1}),
     ({"lr": 0.1, "data.table": A}, "data.table", {"lr": 0.1}),
+    (argparse.Namespace(**{"lr": 0.1, "data.table": A}), "data.table", {"lr": 0.1}),
+    (argparse.Namespace(**{"data": 3, "data.table": A}), "data.table", {"data": 3}),
     ({"lr": 0.1, 3: 4, "table": A}, "table", {"lr": 0.1, "3": 4}),
+    ({"lr": 0.1, enum.Enum("Key", {"RAW": "table"}, type=str).RAW: A}, "table", {"lr": 0.1}),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from pyrepro._config.data import digest_of_data, is_data
@@ -97,22 +98,16 @@ def value_in(config: Any, name: str) -> tuple[tuple[str, ...], Any] | None:
     """What stands in a configuration under a dotted name, and the keys that lead there; None if nothing does."""
     if isinstance(config, type):
         return None
-    if hasattr(type(config), "keys") and hasattr(type(config), "__getitem__"):
-        # A key may hold dots itself.
-        for key in config:
-            if key == name:
-                return (name,), config[key]
-            if isinstance(key, str) and name.startswith(f"{key}."):
-                found = value_in(config[key], name[len(key) + 1 :])
-                if found is not None:
-                    return (key, *found[0]), found[1]
-        return None
-    first, _, rest = name.partition(".")
-    if not first or not hasattr(config, first):
-        return None
-    value = getattr(config, first)
-    found = ((), value) if not rest else value_in(value, rest)
-    return None if found is None else ((first, *found[0]), found[1])
+    is_mapping = hasattr(type(config), "keys") and hasattr(type(config), "__getitem__")
+    # A key, or an attribute as argparse makes of --data.path, may hold dots itself.
+    beginnings = accumulate(name.split("."), "{}.{}".format)
+    for key in config if is_mapping else (one for one in beginnings if one and hasattr(config, one)):
+        if isinstance(key, str) and (name + ".").startswith(key + "."):  # not by format(), which names an Enum
+            value = config[key] if is_mapping else getattr(config, key)
+            found = ((), value) if key == name else value_in(value, name[len(key) + 1 :])
+            if found is not None:
+                return (name[: len(key)], *found[0]), found[1]
+    return None
 
 
 def flat(value: Any, content: Any, key: str | None = None) -> Iterator[tuple[str | None, Any, str | None]]:

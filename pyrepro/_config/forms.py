@@ -214,6 +214,8 @@ def _form(value: Any, place: Place) -> JSON:
     if isinstance(value, (Mapping, *loaded_classes("ml_collections.config_dict", "ConfigDict"))):
         _refuse_more(value, place)
         return _form_of_mapping(value, place)
+    if isinstance(value, loaded_classes("sqlite3", "Row")):  # a sequence, which forgets the names of its columns
+        return _form_of_mapping(dict(value), place)
     if isinstance(value, Sequence):
         _refuse_more(value, place)
         return _form_of_sequence(value, place)

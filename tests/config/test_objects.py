@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import configparser
+import contextlib
 import copy
 import dataclasses
 import datetime
@@ -15,6 +16,7 @@ import functools
 import importlib
 import json
 import pathlib
+import sqlite3
 import sys
 import uuid
 import zoneinfo
@@ -620,6 +622,14 @@ def test_a_mapping_whose_attributes_are_its_keys_is_a_mapping() -> None:
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string("[a]\nLR=1")
     assert [*map(form_of, (Attributes({"lr": 0.1}), bunch, user, parser["a"]))] == [{"lr": 0.1}] * 3 + [{"LR": "1"}]
+
+
+def test_a_row_of_a_database_counts_with_the_names_of_its_columns() -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.row_factory = sqlite3.Row
+        row = database.execute("SELECT 0.1 AS lr, 8 AS size").fetchone()
+    assert form_of(row) == {"lr": 0.1, "size": 8}
+    assert json_form_without(row, ["size"]) == ({"lr": 0.1}, [])
 
 
 def test_a_time_of_day_in_a_zone_whose_offset_depends_on_the_date_is_refused() -> None:

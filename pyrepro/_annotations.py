@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pyrepro._binding import declared_signature
 from pyrepro._code.modules import without_partials
 
 _PLAIN = (str, bytes, type(None))
@@ -21,7 +22,7 @@ def returned_by(function: Callable[..., Any]) -> Any:
     """What a function is annotated to return; Any where nothing says so, or where it cannot be resolved."""
     own = inspect.unwrap(without_partials(function))
     try:
-        hints = {"return": inspect.signature(function).return_annotation}
+        hints = {"return": declared_signature(function).return_annotation}
         if hints["return"] is inspect.Signature.empty:
             return Any
         # An object of its own: where another annotation cannot be resolved, this one still can.

@@ -1,8 +1,9 @@
-"""The arguments of a call by name, and the call with them."""
+"""The parameters of a function, the arguments of a call by name, and the call with them."""
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,19 @@ _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 _VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 _KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 _VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
+
+
+def declared_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, also where what annotates it is not there yet, or for type checkers alone.
+
+    Raises:
+        ValueError: the function does not say which parameters it has.
+    """
+    if sys.version_info >= (3, 14):  # where annotations are evaluated when they are asked for (PEP 649)
+        import annotationlib
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 class Binding:

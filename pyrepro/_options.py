@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
+from pyrepro._binding import declared_signature
 from pyrepro._config.forms import JSON, is_configuration, json_form_without
 from pyrepro._environ import REPRODUCTION
 from pyrepro._naming import (
@@ -115,7 +116,7 @@ def checked_signature(function: Callable[..., Any], options: Options) -> inspect
 
 def _without_parentheses(function: Callable[..., Any]) -> TypeError:
     try:
-        names = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+        names = [name for name in declared_signature(function).parameters if name not in ("self", "cls")]
     except (TypeError, ValueError):
         names = []
     likely = (name for pattern in ("^out|_out|dest|target", "path|file") for name in names if re.search(pattern, name))
@@ -209,7 +210,7 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
     if not callable(function):
         raise TypeError(f"Artifact decorates functions, not {described}; write @Artifact(...) above a def")
     try:
-        signature = inspect.signature(function)
+        signature = declared_signature(function)
     except ValueError as error:
         raise TypeError(f"Artifact cannot see the parameters of {described}: {error}; wrap it in a def") from error
     # Or two partials that differ in these would have one name.

@@ -316,6 +316,28 @@ def test_an_input_that_is_not_there_is_refused_before_the_call(repository: Repos
 # Kinds of function
 
 
+LATER = """\
+class Model:
+    @Artifact("outpath", config=dict, ignore="self", repo=repo, cache=cache)
+    def save(self, outpath: str, table: OnlyForTypeCheckers = 3) -> Model | None:
+        with open(outpath, "w") as file:
+            file.write(str(table))
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where they stand")
+@pytest.mark.parametrize("cache", [False, True])
+def test_what_annotates_a_function_need_not_be_there(
+    cache: bool, repository: Repository, out: pathlib.Path, name: Any
+) -> None:
+    module = {"Artifact": Artifact, "repo": repository.path, "cache": cache, "__name__": __name__}
+    exec(compile(LATER, "<string>", "exec", dont_inherit=True), module)  # without annotations from __future__
+    model: Any = module["Model"]
+    model().save("foo.txt")
+    assert model.save.tagged(model(), "foo.txt") == f"foo-{name({'table': 3})}.txt"
+    assert (out / f"foo-{name({'table': 3})}.txt").read_text() == "3"
+
+
 def test_signature_name_and_docstring_survive(repository: Repository) -> None:
     def save(outpath: str, lr: float = 0.1) -> str:
         """Save it."""

@@ -115,7 +115,7 @@ def _is_method(kind: type, name: str, passed: dict[str, Any]) -> bool:
 
     try:
         inspect.signature(method).bind(None, **passed)
-    except (TypeError, ValueError):
+    except Exception:  # from Python 3.14 on, annotations are evaluated here, which may fail in any way
         return False
     return True
 

@@ -14,6 +14,9 @@ from pyrepro._config.place import Place, value_and_type_of
 _MAIN = ("__main__", "__mp_main__")
 _PLATFORM = {"posix": "os", "nt": "os"}  # where the functions of os say that they are from
 
+_RENAMED = {"numpy:bool_": "numpy:bool", "numpy:float128": "numpy:longdouble", "numpy:complex256": "numpy:clongdouble"}
+"""What NumPy 1 calls otherwise than later versions do."""
+
 
 def class_name(kind: type) -> str:
     """``module:qualname`` of a class, ``__main__`` being what it is called where it is imported."""
@@ -60,7 +63,7 @@ def import_name(value: Any, place: Place) -> str | None:
             "move it into a module",
         )
     public = _public_module(value, module, name)
-    return None if public is None else f"{public}:{name}"
+    return None if public is None else _RENAMED.get(f"{public}:{name}", f"{public}:{name}")
 
 
 def _module_of_ufunc(value: Any) -> str | None:

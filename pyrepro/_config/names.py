@@ -60,7 +60,8 @@ def import_name(value: Any, place: Place) -> str | None:
         raise place.error(
             f"is {value_and_type_of(value)} of __main__, "
             f"whose name differs between a script, its import and its workers",
-            "move it into a module",
+            # As what argparse keeps of set_defaults(func=...).
+            "move it into a module, or name it in ignore= if it does not change the artifact",
         )
     public = _public_module(value, module, name)
     return None if public is None else _RENAMED.get(f"{public}:{name}", f"{public}:{name}")

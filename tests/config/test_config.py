@@ -516,12 +516,12 @@ REFUSED: list[Any] = [
     (
         of_main("__main__"),
         "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
-        "its workers; move it into a module",
+        "its workers; move it into a module, or name it in ignore= if it does not change the artifact",
     ),
     (
         of_main("__mp_main__"),
         "config is {value} of type builtins.function of __main__, whose name differs between a script, its import and "
-        "its workers; move it into a module",
+        "its workers; move it into a module, or name it in ignore= if it does not change the artifact",
     ),
     (of_main("gone"), f"config is {{value}} of type builtins.function, {NO_NAME}"),
     (Outer().method, f"config is {{value}} of type builtins.method, {NO_NAME}"),

@@ -198,6 +198,8 @@ def _form(value: Any, place: Place) -> JSON:
             return form_of_integer(int.__int__(value), place)
         return form_of_float(float.__float__(value), place)
     if (fields := fields_of(value)) is not None:
+        if (isinstance(value, (list, set, frozenset)) and value) or (isinstance(value, dict) and {*value} - {*fields}):
+            raise place.error(f"is {type_of(value)[8:]}, whose fields leave out its items", "keep those in a field")
         return _form_of_object(kind, {name: _field(value, name, place) for name in _kept(fields, place)}, value, place)
     if is_made_from_parameters(value):
         return _form_of_object(kind, parameters_of(value, place), value, place)

@@ -624,6 +624,32 @@ def test_a_mapping_whose_attributes_are_its_keys_is_a_mapping() -> None:
     assert [*map(form_of, (Attributes({"lr": 0.1}), bunch, user, parser["a"]))] == [{"lr": 0.1}] * 3 + [{"LR": "1"}]
 
 
+@pytest.mark.parametrize(("base", "items"), [(list, [64]), (set, {64}), (dict, {"scale": 1.0, "size": 64})])
+def test_an_object_of_fields_that_holds_items_too_is_refused(base: Any, items: Any) -> None:
+    class Layers(base):  # type: ignore[misc]
+        scale: float = 1.0
+
+    layers: Any = dataclasses.dataclass(Layers)()
+    assert form_of(layers) == {"__class__": f"{__name__}:{Layers.__qualname__}", "scale": 1}
+    getattr(layers, "extend" if base is list else "update")(items)
+    with pytest.raises(ConfigError) as error:
+        form_of({"layers": layers})
+    assert str(error.value) == (
+        f"config['layers'] is {__name__}.{Layers.__qualname__}, whose fields leave out its items; keep those in a field"
+    )
+
+
+def test_an_object_whose_items_are_its_fields_is_its_fields() -> None:
+    @dataclasses.dataclass
+    class Output(dict):  # type: ignore[type-arg]
+        loss: float
+
+        def __post_init__(self) -> None:
+            self["loss"] = self.loss
+
+    assert form_of(Output(0.5)) == {"__class__": f"{__name__}:{Output.__qualname__}", "loss": 0.5}
+
+
 def test_a_row_of_a_database_counts_with_the_names_of_its_columns() -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.row_factory = sqlite3.Row

@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 from pyrepro._code.entries import directories_above, in_portions, on_disk
 from pyrepro._code.git import run_git
+from pyrepro._code.links import followed
+from pyrepro._code.modules import is_installed
 from pyrepro._code.porcelain import ABSENT, LINK, SUBMODULE, Entry, parse_entries
+from pyrepro._code.sources import links_of
 from pyrepro._code.state import CodeState, Reading, digested_path, loaded_paths
 from pyrepro._paths import is_inside, relative_to
 from pyrepro.errors import CodeStateError
@@ -190,11 +193,32 @@ class CodeKey(NamedTuple):
         return cls(reading.state, code, hashlib.sha256(text.encode()).hexdigest())
 
     def unguarded_modules(self, reading: Reading) -> list[str]:
-        """The files of loaded modules of the work tree that neither count nor are left out."""
-        paths = loaded_paths(reading) - reading.snapshot.ignored
-        return [
-            os.fsdecode(path) for path in sorted(paths) if not self.paths.cover(path) and not self.paths.leave_out(path)
-        ]
+        """The files of loaded modules of the work tree that neither count nor are left out, and the links to them.
+
+        Raises:
+            CodeStateError: git cannot say which links it tracks.
+        """
+        paths = filter(self._is_unguarded, loaded_paths(reading) - reading.snapshot.ignored)
+        # A link says which of several files is loaded, all of which may count.
+        links = filter(self._is_unguarded, _links_to_loaded(reading))
+        return sorted(map(os.fsdecode, {*paths, *_tracked(reading, links)}))
+
+    def _is_unguarded(self, path: bytes) -> bool:
+        return not self.paths.cover(path) and not self.paths.leave_out(path)
+
+
+def _links_to_loaded(reading: Reading) -> set[bytes]:
+    """The links of the work tree over which modules were found, relative to its top, untracked ones included."""
+    top = reading.work_tree or ""
+    links = (link.file for link in links_of(reading.loaded) if is_inside(link.file, top))
+    return {os.fsencode(relative_to(link, top)) for link in links if not is_installed(link)}
+
+
+def _tracked(reading: Reading, paths: Iterable[bytes]) -> list[bytes]:
+    """Those of some paths that the commit holds, or a change."""
+    asked = tuple(paths)  # most often none
+    entries = _covered(reading, CodePaths(asked, ())) if asked else {}
+    return [path for path in asked if path in entries]
 
 
 def _covered(reading: Reading, code: CodePaths) -> dict[bytes, Entry]:
@@ -226,9 +250,11 @@ def _targets(top: str, entries: dict[bytes, Entry], code: CodePaths) -> set[byte
     """What links lead to in the work tree, as far as it does not count yet."""
     found = set()
     for path, (mode, _) in entries.items():
-        target = os.path.realpath(on_disk(top, path)) if mode == LINK else ""
-        if target == top or is_inside(target, top):
-            found.add(os.fsencode(relative_to(target, top)))
+        target, links = followed(on_disk(top, path)) if mode == LINK else ("", {})
+        # The links on the way, too, each of which says what is behind it.
+        for one in (target, *links):
+            if one == top or is_inside(one, top):
+                found.add(os.fsencode(relative_to(one, top)))
     return {path for path in found if not code.cover(path) and not code.leave_out(path)}
 
 

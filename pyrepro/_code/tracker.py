@@ -256,16 +256,16 @@ class Tracker:
         assert code is not None  # as it is of all that is cached
         from pyrepro._code.key import CodeKey  # for misses only
 
-        if self._key is None or self._key.state != reading.state:
-            try:
-                self._key = CodeKey.of(reading, code)
-            except CodeStateError as error:  # to run again is right, too, and what has run must not be lost
-                _logger.warning("the code key of %s cannot be determined: %s", self.qualname, error)
-                return None
-        # A reading is replaced when modules were loaded, and to look at each module takes as long as an artifact.
         guarded = self._guarded
-        if guarded is None or guarded[0] is not reading:
-            self._guarded = guarded = reading, self._key.unguarded_modules(reading)
+        try:
+            if self._key is None or self._key.state != reading.state:
+                self._key = CodeKey.of(reading, code)
+            # A reading is replaced when modules were loaded, and to look at each module takes as long as an artifact.
+            if guarded is None or guarded[0] is not reading:
+                self._guarded = guarded = reading, self._key.unguarded_modules(reading)
+        except CodeStateError as error:  # to run again is right, too, and what has run must not be lost
+            _logger.warning("the code key of %s cannot be determined: %s", self.qualname, error)
+            return None
         paths = guarded[1]
         if paths and (self.qualname, *paths) not in _unguarded_warned_of:
             _unguarded_warned_of.add((self.qualname, *paths))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 from collections.abc import Callable
@@ -119,6 +120,70 @@ def test_code_outside_that_was_loaded_by_other_ways_is_guarded(load: str, where:
     project.commit(other="x = 2\n")
     ran, path = project.run()
     assert (ran, path.read_text()) == (True, "2")
+
+
+VERSIONS = {"v1/__init__.py": "x = 1\n", "v2/__init__.py": "x = 2\n"}
+
+
+def of_version(project: Project, options: str) -> None:
+    """A step that imports a version over the link ``current``, the first one."""
+    for name, content in VERSIONS.items():
+        project.repository.write(name, content)
+    os.symlink("v1", project.repository.path / "current")
+    body = "pathlib.Path(outpath).write_text(str(current.x))"
+    project.repository.write("step.py", step(imports="import current", body=body, options=options))
+
+
+def lead_to_second(project: Project, name: str = "current") -> None:
+    link = project.repository.path / name
+    link.unlink()
+    os.symlink("v2", link)
+    project.commit()
+
+
+@posix_only
+def test_a_link_outside_of_code_over_which_a_module_was_found_is_guarded(project: Project) -> None:
+    of_version(project, ', code=["step.py", "v1", "v2"]')
+    project.commit()
+    assert project.run()[0]
+    assert project.stderr == (
+        f"what train makes is not reused after a commit, since loaded modules of the work tree "
+        f"{project.repository.path} are neither in code=['step.py', 'v1', 'v2'] nor left out:\n  current\n"
+        f"Add them, or leave them out with a '!' before each.\n"
+    )
+    lead_to_second(project)
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "2")
+
+
+@posix_only
+@pytest.mark.parametrize("code", ["'current'", "'v1', 'v2', 'current'"])
+@pytest.mark.parametrize("links", [["v1", "current"], ["v1", "latest", "current"]])
+def test_a_link_in_code_over_which_a_module_was_found_counts(links: list[str], code: str, project: Project) -> None:
+    of_version(project, f', code=["step.py", {code}]')
+    (project.repository.path / "current").unlink()
+    for target, link in itertools.pairwise(links):
+        os.symlink(target, project.repository.path / link)
+    project.commit()
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+    lead_to_second(project, links[1])
+    ran, path = project.run()
+    assert (ran, path.read_text()) == (True, "2")
+
+
+@posix_only
+@pytest.mark.parametrize("ignore", ["", "current\n"])
+def test_a_link_that_git_does_not_track_is_not_guarded(ignore: str, project: Project) -> None:
+    project.repository.write(".gitignore", f"out/\n__pycache__/\n.pyrepro/\n{ignore}")
+    of_version(project, ', code=["step.py", "v1", "v2"]')
+    project.repository.git("add", ".gitignore", "step.py", "v1", "v2")
+    project.repository.git("commit", "-q", "-m", "more")
+    assert project.run()[0] and not project.stderr
+    project.repository.write("other.py", "x = 2\n")
+    project.repository.git("commit", "-q", "-a", "-m", "more")
+    assert project.run()[0] is False
 
 
 def test_the_functions_own_file_is_guarded_although_it_is_ignored(project: Project) -> None:

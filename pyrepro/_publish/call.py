@@ -242,7 +242,9 @@ class PublishedCall:
     def _published(self, result: Any) -> Any:
         naming = self._naming
         old, new = self._call.tags()
-        changed = self._call.changed_input()
+        # The function of a copy has read nothing.
+        is_copy = bool(self._sources)
+        changed = None if is_copy else self._call.changed_input()
         if changed is not None:
             raise self._kept_unnamed(str(old), *changed)
         paths = {
@@ -251,7 +253,7 @@ class PublishedCall:
         }
         returned = self._publication.returned(result, naming.name, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths, self._call.directory)
-        meanwhile = self._call.changed_meanwhile(self._children)
+        meanwhile = () if is_copy else self._call.changed_meanwhile(self._children)
         sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
         # What the function read or started may have been other code than the name says: no hit for later calls then.
         # Published even if the value is refused: what took hours to compute must not be lost.

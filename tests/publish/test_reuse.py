@@ -557,6 +557,49 @@ def test_the_line_says_which_of_several_is_not_there_to_be_copied(
     assert (ran, project.stderr) == (True, f"train made {made}: {why.format(first.name)}\n")
 
 
+def test_what_changed_since_the_code_was_read_is_nothing_to_a_copy(project: Project) -> None:
+    script = step(
+        imports="import os, helper; from pyrepro._code import tracker; tracker._LONG = 0",
+        call="if 'EDITS' in os.environ: pathlib.Path('helper.py').write_text('LR = 9\\n')\n"
+        'print(train("out/model.txt"))',
+    )
+    project.commit(step=script)
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    ran, path = project.run(EDITS="1")
+    assert (ran, project.stderr, path.read_text()) == (False, "", "1 1")
+    project.repository.git("checkout", "-q", ".")
+    assert project.run() == (False, path)
+
+
+EDITING = """\
+import os
+
+def edit(event, arguments):
+    # Nothing but the copy makes a new file of this name.
+    if event == "open" and arguments[1] == "x" and str(arguments[0]).endswith(".txt"):
+        pathlib.Path("data").write_text("2")
+
+if "EDITS" in os.environ:
+    sys.addaudithook(edit)
+print(train("out/model.txt", pathlib.Path("data")))
+"""
+
+
+def test_an_input_that_changes_while_a_copy_is_made_is_that_of_a_later_call(project: Project) -> None:
+    script = step(
+        options=', code=["step.py", "helper.py"], inputs="data"',
+        body="pathlib.Path(outpath).write_text(data.read_text())",
+        call=EDITING,
+    )
+    project.repository.write("data", "1")
+    project.commit(step=script.replace("alpha=1", "data"))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    ran, path = project.run(EDITS="1")
+    assert (ran, path.read_text(), (project.repository.path / "data").read_text()) == (False, "1", "2")
+
+
 def test_coroutine_functions_reuse_too(project: Project) -> None:
     script = step(call='import asyncio; print(asyncio.run(train("out/model.txt")))').replace(
         "def train", "async def train"

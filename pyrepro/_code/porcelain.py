@@ -83,6 +83,12 @@ def parse_status(output: bytes, top: str) -> tuple[str, dict[bytes, Entry], list
             f"cd {shlex.quote(top)} && git add -A && git commit",
             work_tree=top,
         )
+    if b"" in committed:  # which is the work tree itself, and would be looked at as a submodule in it
+        raise CodeStateError(
+            f"the index of the work tree {top} is damaged: it lists a file without a name; "
+            f"make it anew, without what was staged, with: git -C {shlex.quote(top)} read-tree HEAD",
+            work_tree=top,
+        )
     return commit, committed, unmerged
 
 

@@ -542,6 +542,18 @@ def test_a_corrupt_index_is_an_error(repository: Repository) -> None:
     assert message.endswith(f"\nMake 'git -C {repository.path} status' work, or {REMEDY}.")
 
 
+def test_an_index_of_which_a_full_disk_took_the_end_is_an_error_that_names_the_remedy(repository: Repository) -> None:
+    """Git reads what is missing as entries without a name, and succeeds."""
+    index = repository.path / ".git" / "index"
+    index.write_bytes(index.read_bytes()[:72])
+    assert error_of(repository.path) == (
+        f"the index of the work tree {repository.path} is damaged: it lists a file without a name; "
+        f"make it anew, without what was staged, with: git -C {repository.path} read-tree HEAD"
+    )
+    repository.git("read-tree", "HEAD")
+    assert code_state(repository.path) == CodeState(repository.head)
+
+
 def test_a_corrupt_head_is_an_error_and_not_the_repository_around_it(repository: Repository) -> None:
     nested = Repository(repository.path / "nested")
     nested.path.mkdir()

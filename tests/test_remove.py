@@ -408,6 +408,17 @@ def test_the_head_of_another_work_tree_is_used(
     assert unused(out, repo=repository.path) == [out / path]
 
 
+def test_a_directory_where_a_work_tree_was_is_none(
+    repository: Repository, out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Git lists it until git worktree prune."""
+    repository.git("worktree", "add", "-q", "--detach", str(tmp_path / "other"))
+    shutil.rmtree(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    saver(repository)("foo.txt")
+    assert unused(out, keep=0, repo=repository.path) == []
+
+
 def test_what_a_commit_made_that_the_clone_does_not_have_is_unknown(repository: Repository, out: pathlib.Path) -> None:
     (out / f"foo-{TAG}.txt").write_text("")
     assert unused(out, keep=0, repo=repository.path) == []

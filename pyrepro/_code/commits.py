@@ -73,7 +73,8 @@ class Commits:
             )
         # As the files of the work tree are, and as they were loaded into this process.
         self.present = {state_of_work_tree(top), read_code([], repo=top).state}
-        self.present.update(state_of_work_tree(other) for other in other_work_trees_of(top) if os.path.isdir(other))
+        others = (other for other in other_work_trees_of(top) if os.path.lexists(os.path.join(other, ".git")))
+        self.present.update(map(state_of_work_tree, others))
 
     @classmethod
     def of(cls, directory: str, repo: str | None) -> Commits:

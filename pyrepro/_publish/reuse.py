@@ -97,7 +97,7 @@ def _download_into(source: Source, staging_directory: str, tag: str) -> bool:
                 continue
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             target.store.get(target.directory + name, copy)
-            if _mentions(staging_directory, _renamed(name, source, tag), commit):
+            if _mentions(staging_directory, _renamed(name, source, tag), commit, tag):
                 return False
         # After the last byte was read: another call may have replaced it meanwhile.
         return not target.store.changed_since_completed(source.marker)
@@ -180,22 +180,22 @@ def _is_as_it_was(source: Source, staging_directory: str, tag: str, names: dict[
     return found.keys() == held.keys() and all(
         # A link that leads to what was renamed has another target.
         (os.path.islink(staging_directory + name) or digest_of(staging_directory + name) == held[name])
-        and not _mentions(staging_directory, name, commit)
+        and not _mentions(staging_directory, name, commit, tag)
         for name in found
     )
 
 
-def _mentions(directory: str, name: str, commit: bytes) -> bool:
+def _mentions(directory: str, name: str, commit: bytes, tag: str) -> bool:
     """Whether a file holds a commit, alone or in a name, abbreviated or not: to run would have written another.
 
     So does what is called after it in a directory, as what another decorated function wrote there, and a link to that.
     """
     path = directory + name
-    if _holds(os.fsencode(name.partition("/")[2]), commit):
+    names = [name.partition("/")[2], os.readlink(path) if os.path.islink(path) else ""]
+    # But for the tag of today, which may be of the same commit, and which to run would have written.
+    if any(_holds(os.fsencode(one.replace(f"-{tag}", "")), commit) for one in names):
         return True
-    if os.path.islink(path):
-        return _holds(os.fsencode(os.readlink(path)), commit)
-    if not os.path.isfile(path) or not os.path.getsize(path):
+    if names[1] or not os.path.isfile(path) or not os.path.getsize(path):
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return _holds(content, commit)

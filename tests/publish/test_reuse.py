@@ -303,7 +303,8 @@ def test_links_in_a_copy_lead_where_those_of_the_original_lead(project: Project)
 
 
 @posix_only
-def test_directories_side_files_and_links_are_copied_under_todays_name(project: Project) -> None:
+@pytest.mark.parametrize("change", [Project.commit, lambda project, other: project.repository.write("other.py", other)])
+def test_directories_side_files_and_links_are_copied_under_todays_name(change: Any, project: Project) -> None:
     body = (
         "path = pathlib.Path(outpath); path.mkdir(); (path / path.name).write_text('x'); "
         "(path / 'link').symlink_to(path.name); (path / 'plain').write_text('y'); (path / 'plain').chmod(0o700); "
@@ -311,7 +312,7 @@ def test_directories_side_files_and_links_are_copied_under_todays_name(project: 
     )
     project.commit(step=step(body=body, call='print(train("out/model"))'))
     _, first = project.run()
-    project.commit(other="x = 2\n")
+    change(project, other="x = 2\n")
     ran, second = project.run()
     assert not ran
 

@@ -108,7 +108,8 @@ def _why_uncovered(
     if path in committed or any(_is_below(change, [path]) for change in reading.changes):
         return None if is_excluded or not os.path.islink(place) else _why_link_leads_nowhere(reading, top, place)
     submodule = next((one for one in directories_above(path) if committed.get(one) == SUBMODULE), None)
-    if is_excluded and (submodule is not None or os.path.lexists(place)):
+    # What git ignores is there in some clones, and not yet in others.
+    if is_excluded and (submodule is not None or os.path.lexists(place) or _is_ignored(top, path)):
         return None
     if submodule is not None:
         return f"is in the submodule {os.fsdecode(submodule)}, which counts as its commit; pass that"
@@ -131,8 +132,10 @@ def _why_uncovered(
 
 
 def _is_ignored(top: str, path: bytes) -> bool:
+    # Where nothing is there might be a directory, which a pattern that ends in a slash is about.
+    end = "" if os.path.lexists(on_disk(top, path)) else "/"
     try:
-        run_git(top, ["--no-literal-pathspecs", "check-ignore", "--quiet", "--", f"./{os.fsdecode(path)}"])
+        run_git(top, ["--no-literal-pathspecs", "check-ignore", "--quiet", "--", f"./{os.fsdecode(path)}{end}"])
     except CodeStateError:  # how it says no
         return False
     return True

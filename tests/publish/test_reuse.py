@@ -703,6 +703,16 @@ def test_what_is_left_out_may_be_untracked(project: Project) -> None:
     assert project.run()[0] is False
 
 
+@pytest.mark.parametrize("out", ["out", "out/run", "model.csv"])
+def test_what_is_left_out_may_be_missing_where_git_ignores_it(out: str, project: Project) -> None:
+    """As in a fresh clone, where nothing has run yet."""
+    project.repository.write(".gitignore", "out/\n__pycache__/\n.pyrepro/\n*.csv\n")
+    project.commit(step=step(options=f', code=[".", "!{out}", "!other.py"]'))
+    assert project.run()[0]
+    project.commit(other="x = 2\n")
+    assert project.run()[0] is False
+
+
 @pytest.fixture
 def with_submodule(project: Project, tmp_path: pathlib.Path) -> Repository:
     lab = Repository(tmp_path / "lab")

@@ -109,7 +109,8 @@ class Tracker:
         self._was_decorated_here = True
         self._unknown_since: ModulesThen | None = None
         self._reading, self._modules, self._patch = self._observe_once_per_body()
-        if code and isinstance(self._reading, Reading):
+        # Nothing that was made before is looked for in a reproduction, whose clone is without what git does not track.
+        if code and isinstance(self._reading, Reading) and _environ.REPRODUCTION is None:
             from pyrepro._code.key import check_code_paths  # where code= is given
 
             check_code_paths(self._reading, code)

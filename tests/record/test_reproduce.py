@@ -97,6 +97,13 @@ def test_a_script_makes_its_artifact_again_without_its_main_part(repository: Rep
     assert not (repository.path / "main-ran").exists()
 
 
+def test_what_code_leaves_out_need_not_be_in_the_commit(repository: Repository, out: pathlib.Path) -> None:
+    repository.write("scratch/notes.txt")
+    repository.write(".git/info/exclude", "scratch\n")
+    program = SCRIPT.replace("record=True", 'record=True, cache=True, code=["step.py", "!scratch"]')
+    assert reproduce(made(repository, out, program), repo=repository.path).same
+
+
 def test_lists_of_inputs_come_back(repository: Repository, out: pathlib.Path) -> None:
     program = SCRIPT.replace("Path(table).read_text()", '"".join(Path(path).read_text() for path in table)').replace(
         "save(sys.argv[1],", "save([sys.argv[1], sys.argv[1]],"

@@ -313,7 +313,7 @@ def reached(path: Any) -> Reached:
     Raises:
         ImportError: what reaches stores, or this one, is not installed.
         TypeError: it says of the store what that does not take, as behind a question mark.
-        ValueError: it is neither, or nothing is known that reaches it.
+        ValueError: it is neither, or nothing is known that reaches it, or it chains file systems.
     """
     try:
         import fsspec
@@ -331,6 +331,11 @@ def reached(path: Any) -> Reached:
     if not isinstance(path, (str, bytes)):
         raise ValueError(f"{path!r} is neither a local path nor a URL nor a UPath; pass one of these")
     url = os.fsdecode(path)
+    if re.search(r"::[\w+]+://|^[^/]*::", url):
+        raise ValueError(
+            f"{without_user(url)!r} reaches one file system through another, and artifacts are put into one alone; "
+            f"pass its URL, without what '::' joins to it"
+        )
     try:
         system = fsspec.core.url_to_fs(url)[0]
     except (ImportError, TypeError, ValueError) as error:

@@ -663,6 +663,37 @@ def test_a_scheme_that_nothing_reaches_is_an_error_before_the_call(repository: R
     )
 
 
+@pytest.mark.parametrize(
+    ("chained", "tagged"),
+    [
+        ("simplecache::memory://out/foo.txt", "simplecache::memory://out/foo-{tag}.txt"),
+        ("zip://inner.csv::memory://out/foo.zip", "zip://inner.csv::memory://out/foo-{tag}.zip"),
+    ],
+)
+def test_a_chain_of_stores_is_an_error_before_the_call(chained: str, tagged: str, repository: Repository) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        raise AssertionError("is not called")
+
+    with pytest.raises(ValueError) as error:
+        save(chained)
+    shown = tagged.format(tag=f"{repository.head[:12]}-44136fa355b3")
+    assert str(error.value) == (
+        f"{shown!r} reaches one file system through another, and artifacts are put into one alone; "
+        f"pass its URL, without what '::' joins to it"
+    )
+
+
+def test_two_colons_in_a_name_are_no_chain(repository: Repository, tmp_path: pathlib.Path) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, atomic=True)
+    def save(outpath: str) -> None:
+        pathlib.Path(outpath).write_text("1")
+
+    save(f"file://{tmp_path}/store/a::b.txt")
+    [found] = (tmp_path / "store").glob("*.txt")
+    assert (found.name, found.read_text()) == (f"a::b-{repository.head[:12]}-44136fa355b3.txt", "1")
+
+
 # At once
 
 

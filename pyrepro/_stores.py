@@ -77,6 +77,10 @@ class Told(NamedTuple):
         return cls(int(info.get("size") or 0), held, info.get("type") == "directory", time)
 
 
+_without_conditions: set[Requests] = set()
+"""The stores that speak the protocol of S3, and answer a condition by that it is not implemented."""
+
+
 class Requests:
     """A store, as fsspec reaches it.
 
@@ -196,19 +200,23 @@ class Requests:
 
     def _put(self, url: str, only_new: bool, put: Any) -> bool:
         system, key = self._system, self.key(url)
-        if self.protocol in _WHOLE_PUTS:
-            if not only_new:
-                put(key)
-                return True
+        is_whole = self.protocol in _WHOLE_PUTS
+        if is_whole and only_new and self not in _without_conditions:
             try:
                 put(key, **({"overwrite": False} if self.protocol.startswith(("az", "ab")) else {"mode": "create"}))
-            except Exception:  # what a refusal looks like differs from store to store, and by version
-                if self.told(url) is None:
+            except Exception as error:  # what a refusal looks like differs from store to store, and by version
+                if self.told(url) is not None:
+                    return False
+                if getattr(error, "errno", None) != errno.ENOSYS:
                     raise
-                return False
-            return True
+                _without_conditions.add(self)
+            else:
+                return True
         if only_new and self.told(url) is not None:
             return False
+        if is_whole:
+            put(key)
+            return True
         temporary = self.key(f"{self.directory}{STATE_DIRECTORY}/{os.urandom(8).hex()}")
         for one in (temporary, key):
             system.makedirs(system._parent(one), exist_ok=True)

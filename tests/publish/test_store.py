@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -1253,6 +1254,31 @@ def test_of_two_calls_that_put_at_once_the_first_one_wins(
     hooked.before = staticmethod(lambda request, path: None)
     step.save("hooked://a/foo.txt")
     assert step.runs == 2
+
+
+def test_a_store_without_conditional_writes_is_asked_once_and_keeps_what_is_put(
+    repository: Repository, hooked: type[Hooked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As s3fs raises what some servers answer that speak the protocol of S3."""
+    monkeypatch.setattr("pyrepro._stores._WHOLE_PUTS", frozenset({"hooked"}))
+    monkeypatch.setattr("pyrepro._stores._without_conditions", set())
+    refused: list[str] = []
+
+    def refusing(method: str) -> Any:
+        def put(self: Hooked, *arguments: Any, mode: str = "overwrite", **options: Any) -> Any:
+            if mode == "create":
+                refused.append(method)
+                raise OSError(errno.ENOSYS, "A header you provided implies functionality that is not implemented")
+            return getattr(MemoryFileSystem, method)(self, *arguments, **options)
+
+        return put
+
+    for method in ("put_file", "pipe_file"):
+        monkeypatch.setattr(Hooked, method, refusing(method))
+    step = Step(repository, cache=True, record=True)
+    path = step.save("hooked://a/foo.txt")
+    assert Hooked().cat_file(path) == b"trained with 0.1"
+    assert (step.save("hooked://a/foo.txt"), step.runs, refused) == (path, 1, ["pipe_file"])
 
 
 def test_what_a_killed_call_left_between_is_replaced(

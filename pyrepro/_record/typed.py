@@ -58,7 +58,9 @@ def is_exact(value: Any) -> bool:
     if kind is list:
         return all(map(is_exact, value))
     if kind is dict:
-        return all(type(key) is str for key in value) and all(map(is_exact, value.values()))
+        # A record holds its keys sorted, and functions write the columns of a table in the order in which they stand.
+        is_sorted = all(type(key) is str for key in value) and [*value] == sorted(value)
+        return is_sorted and all(map(is_exact, value.values()))
     return value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value))
 
 
@@ -108,7 +110,8 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
         }
     if kind in _NAMESPACES.values():
         fields = {str(name): inner(item) for name, item in vars(value).items()}
-        return {"type": next(name for name, one in _NAMESPACES.items() if one is kind), "fields": fields}
+        name = next(name for name, one in _NAMESPACES.items() if one is kind)
+        return {"type": name, "fields": fields, "order": [*fields]}
     if isinstance(value, enum.Enum):
         if value.name is None or value.name not in type(value).__members__:
             raise UnrecordedError  # a combination of flags
@@ -210,7 +213,7 @@ def _read(
     if kind in _PURE_PATHS:
         return _PURE_PATHS[kind](form["text"])
     if kind in _NAMESPACES:
-        return _NAMESPACES[kind](**{name: inner(item) for name, item in form["fields"].items()})
+        return _NAMESPACES[kind](**{name: inner(form["fields"][name]) for name in form.get("order", form["fields"])})
     if kind == "omegaconf":
         return importlib.import_module("omegaconf").OmegaConf.create(inner(form["items"][0]))
     if kind == "numpy":
@@ -230,6 +233,6 @@ def _dataclass_of(kind: type, fields: dict[str, Any]) -> Any:
     if fields.keys() != {field.name for field in dataclasses.fields(kind)}:
         raise UnrecordedError(f"{kind.__qualname__} has other fields now")
     made: Any = object.__new__(kind)
-    for name, value in fields.items():
-        object.__setattr__(made, name, value)  # as frozen ones do themselves
+    for field in dataclasses.fields(kind):
+        object.__setattr__(made, field.name, fields[field.name])  # as frozen ones do themselves
     return made

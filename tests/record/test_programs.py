@@ -610,6 +610,38 @@ def test_arguments_come_back_in_their_types(repository: Repository, out: Path, t
     assert Path(result.reproduced).read_text() == path.read_text()
 
 
+def test_arguments_come_back_in_the_order_in_which_they_stood(
+    repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step="""
+        import argparse, dataclasses, json
+
+        @dataclasses.dataclass
+        class Settings:
+            lr: float
+            epochs: int
+
+        @Artifact("outpath", config={}, record=True)
+        def save(outpath, *values, **named):
+            Path(outpath).write_text(json.dumps([values, named], default=vars))
+            return outpath
+
+        if __name__ == "__main__":
+            print(save("foo.txt", {"z": 1, "b": {"y": 2, "a": 3}}, argparse.Namespace(z=1, b=2), Settings(0.5, 3), z=1, b=2))
+        """,
+    )
+    path = artifact_of(repository.run("step.py"), repository.path)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["program"] = None  # which would give them in this order itself
+    record.write_text(json.dumps(document, sort_keys=True))
+    assert made_by_colleague(repository, path, tmp_path, to=tmp_path / "made.txt").same, (
+        tmp_path / "made.txt"
+    ).read_text()
+
+
 def test_arguments_that_the_colleague_passes_stand_in_for_those_that_are_not_recorded(
     repository: Repository, out: Path, tmp_path: Path
 ) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pyrepro._code.git import run_git
+from pyrepro._config.companions import companions_of
+from pyrepro._config.file_hash import LEFT_OUT
 from pyrepro._paths import is_inside, paths_in
 from pyrepro._record.checkout import reproduce_error
 from pyrepro._record.cleaning import with_home
@@ -16,6 +20,8 @@ from pyrepro._record.inputs import Inputs
 from pyrepro._record.record import Record, printable
 from pyrepro._record.secrets import WITHHELD
 from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
+
+_logger = logging.getLogger("pyrepro")
 
 CALL, PROGRAM = "call", "program"
 """The ways to make an artifact again: its function alone, or the program that called it."""
@@ -310,7 +316,41 @@ def _lay_inputs(places: Mapping[str, str], tree: str) -> None:
         is_allowed = is_inside(real, tree) and not is_inside(real, os.path.join(tree, ".git"))
         if is_allowed and expected != place and not os.path.lexists(expected):
             os.makedirs(parent, exist_ok=True)
-            link(place, expected)
+            _lay_input(place, expected)
+
+
+def _lay_input(place: str, expected: str) -> None:
+    """Let a copy of an input stand where it is expected: its program may write it there, and the user's must stay."""
+    stem = os.path.splitext(expected)[0] if expected.lower().endswith(".shp") else expected
+    companions = companions_of(place)
+    ends = {companion: stem + companion[-len(ending) :] for ending, companion in companions.items()}
+    free = shutil.disk_usage(os.path.dirname(expected)).free
+    if sum(map(_size, [place, *ends])) < free / 2:
+        for source, copy in {place: expected, **ends}.items():
+            _copy(source, copy)
+        return
+    _logger.warning(
+        "%s is too large to be copied into %s, so it is linked there: should the program that is run write it, it "
+        "writes yours; TMPDIR names a directory with more room",
+        *(printable(place), os.path.dirname(expected)),
+    )
+    link(place, expected)
+
+
+def _size(path: str) -> int:
+    if os.path.isdir(path):
+        return sum(_size(os.path.join(path, name)) for name in {*os.listdir(path)} - LEFT_OUT)
+    return os.path.getsize(path) if os.path.isfile(path) else 0
+
+
+def _copy(source: str, copy: str) -> None:
+    """Copy a file or a directory, whose links are followed, and what is no data left out, as its hash does it."""
+    if os.path.isdir(source):
+        os.mkdir(copy)  # with the mode of a new one, so that it can be removed
+        for name in {*os.listdir(source)} - LEFT_OUT:
+            _copy(os.path.join(source, name), os.path.join(copy, name))
+    elif os.path.isfile(source):  # not the mark of an editor, a link that leads nowhere
+        shutil.copy2(source, copy)
 
 
 def link(target: str, place: str) -> None:

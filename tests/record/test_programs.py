@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import site
 import subprocess
 import sys
@@ -920,6 +921,62 @@ def test_a_program_reads_its_input_where_the_colleague_has_it(
     (out / "here").mkdir()
     (out / "table.csv").rename(out / "here" / "table.csv")
     assert made_by_colleague(repository, path, tmp_path, inputs={"table": out / "here" / "table.csv"}).same
+
+
+WRITES_WHAT_IT_READS = """
+import os
+
+@Artifact("outpath", inputs="table", record=True)
+def save(outpath, table, hook):
+    Path(outpath).write_text("good job")
+    return outpath
+
+for part in sys.argv[2:]:
+    Path("data", part).write_text(os.environ["WRITTEN"])
+print(save("foo.txt", "data" if sys.argv[1] == "data" else Path("data", sys.argv[1]), print))
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "parts"),
+    [
+        ("table.csv", ["table.csv"]),
+        ("data", ["table.csv", "late.csv"]),
+        ("water.shp", ["water.shp", "water.dbf"]),
+        ("log.db", ["log.db", "log.db-wal"]),
+    ],
+)
+def test_a_program_that_writes_its_own_input_writes_a_copy_of_it(
+    table: str, parts: list[str], repository: Repository, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(repository, step=WRITES_WHAT_IT_READS)
+    data = repository.path / "data"
+    data.mkdir()
+    (data / ".#table.csv").symlink_to("mark-of-an-editor")
+    made = repository.run("step.py", table, *parts, env={"WRITTEN": "then"})
+    path = artifact_of(made, repository.path)
+    before = files(data)
+    monkeypatch.setenv("WRITTEN", "now")
+    assert reproduce(path).same
+    assert files(data) == before
+
+
+def test_an_input_for_whose_copy_there_is_no_room_is_linked_with_a_warning(
+    repository: Repository, out: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    committed(repository, step=WRITES_WHAT_IT_READS)
+    (repository.path / "data").mkdir()
+    made = repository.run("step.py", "table.csv", "table.csv", env={"WRITTEN": "then"})
+    path = artifact_of(made, repository.path)
+    monkeypatch.setenv("WRITTEN", "then")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(8, 0, 8))  # type: ignore[attr-defined]
+    result = reproduce(path)
+    assert result.same
+    clone = Path(result.reproduced).parent.parent / "code"
+    assert caplog.messages == [
+        f"{repository.path / 'data' / 'table.csv'} is too large to be copied into {clone / 'data'}, so it is linked "
+        f"there: should the program that is run write it, it writes yours; TMPDIR names a directory with more room"
+    ]
 
 
 def test_a_function_that_starts_processes_anew_is_run(repository: Repository, out: Path, tmp_path: Path) -> None:

@@ -64,10 +64,14 @@ class Moves:
     def final_place(self, directory: str) -> str:
         """Where a real directory is when all is moved: a link that is there is followed, unless it is replaced."""
         final = self.final(directory)
+        return os.path.realpath(final) if self.artifact_around(final) is None else final
+
+    def artifact_around(self, path: str) -> str | None:
+        """The artifact that a final path is, or is in."""
         artifacts = (
             os.path.join(os.path.realpath(os.path.dirname(one)), os.path.basename(one)) for one in self._artifacts
         )
-        return final if any(final == one or is_inside(final, one) for one in artifacts) else os.path.realpath(final)
+        return next((one for one in artifacts if path == one or is_inside(path, one)), None)
 
     def renamed(self, name: str) -> str:
         """A name, or a path, with what it carries now."""
@@ -171,7 +175,8 @@ def remove_calls_in(directory: str) -> None:
 def _repoint_link(link: str, moves: Moves) -> None:
     """Let a link in a staging directory lead to the same thing after the move.
 
-    Absolute links to what is staged and relative ones to what is not would break; the others hold as they are.
+    Absolute links to what is staged and relative ones to what is not would break; the others hold as they are. Within
+    an artifact an absolute one becomes relative: it is handed on, and made again, as a whole.
     """
     target, place = os.readlink(link), os.path.realpath(os.path.dirname(link))
     # The last component is not resolved: it may be a link itself, which is moved along.
@@ -181,6 +186,9 @@ def _repoint_link(link: str, moves: Moves) -> None:
     moved_aim, moved_place = moves.final(aim), moves.final_place(place)
     if os.path.isabs(target):
         before, after = written, moved_aim
+        artifact = moves.artifact_around(moved_place)
+        if artifact is not None and moves.artifact_around(moved_aim) == artifact:
+            after = os.path.relpath(moved_aim, moved_place)
     else:
         before, after = os.path.relpath(written, place), os.path.relpath(moved_aim, moved_place)
     # Not what was written for where it will be, by a function that knows that place, and not this one.

@@ -95,28 +95,28 @@ def compared(
         reproduced_sha256=again,
         same=same,
         as_recorded=again == recorded,
-        differences=() if found in (None, again) else tuple(_differences(original, reproduced)),
+        differences=() if found is None or found == again else tuple(_differences(original, reproduced, found, again)),
         environment=environment,
     )
 
 
-def _differences(one: str, other: str) -> Iterator[str]:
-    if os.path.isdir(one) != os.path.isdir(other):
-        yield "one is a directory, and the other is not"
-    elif os.path.isdir(one):
-        before, after = digests_of(one), digests_of(other)
-        assert isinstance(before, dict)
-        assert isinstance(after, dict)
+def _differences(one: str, other: str, before: Digests, after: Digests) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
         for name in sorted(before.keys() | after.keys()):
             if name not in after or name not in before:
                 yield f"{name}: only in {'the original' if name in before else 'what was made again'}"
             elif before[name] != after[name]:
-                yield f"{name}: {_difference_of_files(os.path.join(one, name), os.path.join(other, name))}"
+                paths = os.path.join(one, name), os.path.join(other, name)
+                yield f"{name}: {_difference_of_files(*paths, before[name], after[name])}"
+    elif isinstance(before, str) and isinstance(after, str):
+        yield _difference_of_files(one, other, before, after)
     else:
-        yield _difference_of_files(one, other)
+        yield "one is a directory, and the other is not"
 
 
-def _difference_of_files(one: str, other: str) -> str:
+def _difference_of_files(one: str, other: str, was: str, now: str) -> str:
+    if not (os.path.isfile(one) and os.path.isfile(other)):  # such as a link that leads nowhere
+        return f"{was}, made again {now}"
     sizes = os.path.getsize(one), os.path.getsize(other)
     size = f"{sizes[0]} bytes each" if sizes[0] == sizes[1] else f"{sizes[0]} bytes, made again {sizes[1]}"
     return f"{size}, the first difference is at byte {_first_difference(one, other)}"

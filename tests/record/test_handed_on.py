@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -123,6 +124,47 @@ def test_the_files_of_a_directory_that_differ_are_named(repository: Repository, 
         "a: only in what was made again",
         "b: 2 bytes, made again 1, the first difference is at byte 1",
         "d: only in the original",
+    )
+
+
+@pytest.mark.parametrize("to", [None, "kept"])
+def test_a_directory_that_links_to_a_part_of_itself_is_made_again(
+    to: str | None, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    repository.commit(
+        step=SCRIPT.replace(
+            "Path(outpath).write_text(text)",
+            "Path(outpath, 'deep').mkdir(parents=True); Path(outpath, 'step-1').write_text(text); "
+            "Path(outpath, 'last').symlink_to(Path(outpath, 'step-1').resolve()); "
+            "Path(outpath, 'deep', 'last').symlink_to(Path(outpath, 'step-1').resolve())",
+        )
+    )
+    path = artifact_of(repository.run("step.py", "save", out / "model"), out)
+    assert (os.readlink(path / "last"), os.readlink(path / "deep" / "last")) == ("step-1", "../step-1")
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    shutil.move(f"{path}.pyrepro.json", sent)
+    shutil.move(path, sent)
+    result = reproduce(sent / path.name, repository.path, to=to and tmp_path / to)
+    assert str(result) == f"{sent / path.name} and {result.reproduced} are the same bytes"
+    assert Path(result.reproduced, "last").read_text() == "good job"
+
+
+def test_links_that_lead_nowhere_are_told_by_what_they_are(repository: Repository, out: Path) -> None:
+    repository.commit(
+        step=SCRIPT.replace(
+            "Path(outpath).write_text(text)",
+            "Path(outpath).mkdir(); Path(outpath, 'best').symlink_to('.'); Path(outpath, 'last').symlink_to('nowhere')",
+        )
+    )
+    path = artifact_of(repository.run("step.py", "save", out / "model"), out)
+    for name in ("best", "last"):
+        (path / name).unlink()
+    (path / "best").symlink_to("best")
+    (path / "last").write_text("")
+    assert reproduce(path, repository.path).differences == (
+        "best: link:best, made again link:.",
+        f"last: {hashlib.sha256(b'').hexdigest()}, made again link:nowhere",
     )
 
 

@@ -175,11 +175,16 @@ class Directory:
         return found
 
     @functools.cached_property
-    def _records(self) -> dict[tuple[str, str | None], list[str]]:
-        """The names of records, those that mailers gave them included, by commit and changes."""
-        found: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
-        for tag, names in self.names.items():
-            found[tag.commit, tag.changes] += [name for name in names if ".pyrepro" in name and ".json" in name]
+    def _records(self) -> defaultdict[tuple[str, str | None] | None, list[str]]:
+        """The names of records, those that mailers gave them included, by commit and changes; None of no tag."""
+        found: defaultdict[tuple[str, str | None] | None, list[str]] = defaultdict(list)
+        for name in self._listed():
+            if ".pyrepro" in name and ".json" in name:
+                state = None
+                with contextlib.suppress(NotTaggedError):  # renamed with its artifact
+                    tag = Tag.from_path(name)
+                    state = tag.commit, tag.changes
+                found[state].append(name)
         return found
 
     def artifacts(self) -> dict[str, Tag]:
@@ -219,7 +224,7 @@ class Directory:
     def is_named(self, patch: str) -> bool:
         """Whether a record that is there names a patch, or cannot be read, so that it may."""
         commit, _, changes = patch.removesuffix(".patch").partition("-dirty-")
-        for name in self._records.get((commit[:DIGITS], changes[:DIGITS]), []):
+        for name in (*self._records[commit[:DIGITS], changes[:DIGITS]], *self._records[None]):
             try:
                 if self.record_in(name).code["patch"] == patch:
                     return True

@@ -83,6 +83,17 @@ def test_the_patch_goes_with_the_last_record_that_names_it(repository: Repositor
     assert names(out) == []
 
 
+def test_a_patch_that_a_renamed_record_names_stays(repository: Repository, out: pathlib.Path) -> None:
+    repository.write("train.py", "x = 2\n")
+    save = saver(repository, record=True)
+    first, second = save("foo.txt", 1), save("foo.txt", 2)
+    os.rename(second, "final plot.txt")
+    os.rename(f"{second}.pyrepro.json", "final plot.txt.pyrepro.json")
+    patch = str(read_record("final plot.txt").code["patch"])
+    assert remove(first) == [first, f"{first}.pyrepro.json"]
+    assert names(out) == sorted(["final plot.txt", "final plot.txt.pyrepro.json", patch])
+
+
 def test_a_patch_that_a_damaged_record_may_name_stays(repository: Repository, out: pathlib.Path) -> None:
     repository.write("train.py", "x = 2\n")
     save = saver(repository, record=True)

@@ -355,18 +355,26 @@ def _record_of_renamed(artifact: str) -> Record | None:
     return None
 
 
-def original_of(record: Record) -> str:
-    """The path of the artifact of a record, under its own name or a new one."""
+def original_of(record: Record, path: Any) -> str:
+    """The path of the artifact of a record, under its own name or a new one.
+
+    Args:
+        record: the record.
+        path: what it was read by: the artifact, which is the original then, or the record.
+    """
     directory = os.path.dirname(record.path)
     own = os.path.join(directory, record.artifact["name"])
-    if os.path.lexists(own):
-        return own
+    given = os.fsdecode(path).rstrip(os.sep)
+    beside = record.path.removesuffix(SUFFIX) if given == record.path else given
+    for one in (beside, own):
+        if one != record.path and os.path.lexists(one):
+            return one
     for name in sorted(os.listdir(directory or os.curdir)):
-        path = os.path.join(directory, name)
+        one = os.path.join(directory, name)
         try:
             is_it = Tag.from_path(name) == record.tag and not name.endswith(".json")
-            if is_it and digests_of(path) == record.artifact["sha256"]:
-                return path
+            if is_it and digests_of(one) == record.artifact["sha256"]:
+                return one
         except (NotTaggedError, OSError, ConfigError, ValueError):
             continue
     return own

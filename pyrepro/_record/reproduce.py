@@ -107,7 +107,7 @@ def _reproduction(path: Any, making: Making, to: Any, compare: Compare | None) -
     try:
         if kept is not None:
             _copy(made, kept)
-        reproduction = compared(record, original_of(record), kept or made, differences, compare)
+        reproduction = compared(record, original_of(record, path), kept or made, differences, compare)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise

@@ -241,6 +241,36 @@ def test_a_browser_renames_the_artifact_and_its_record(repository: Repository, o
         assert (result.same, result.original) == (True, str(mail / f"{stem} (1).txt"))
 
 
+def test_what_was_passed_is_the_original_whatever_it_is_called(repository: Repository, out: Path) -> None:
+    path = saved(repository, out)
+    first, final = out / "first.txt", out / "final plot.txt"
+    for copy in (first, final):
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}.pyrepro.json", f"{copy}.pyrepro.json")
+    path.unlink()
+    first.write_text("edited")
+    for given, original, is_same in [
+        (final, final, True),
+        (f"{final}.pyrepro.json", final, True),
+        (f"{first}.pyrepro.json", first, False),
+        (f"{path}.pyrepro.json", path, False),
+    ]:
+        result = reproduce(given, repository.path)
+        assert (result.original, result.same) == (str(original), is_same)
+
+
+def test_of_two_of_one_name_the_one_that_was_passed_is_compared(repository: Repository, out: Path) -> None:
+    path = saved(repository, out)
+    again = path.with_name(path.name.replace(".txt", " (1).txt"))
+    shutil.copy(path, again)
+    path.write_text("good jab")
+    assert (result := reproduce(path, repository.path)).original == str(path)
+    assert not result.same
+    Path(f"{path}.pyrepro.json").rename(out / f"{path.name}.pyrepro (1).json")
+    assert (result := reproduce(again, repository.path)).original == str(again)
+    assert result.same
+
+
 def test_only_the_record_of_this_content_is_taken(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
     renamed = out / path.name.replace(".txt", " (1).txt")

@@ -53,7 +53,8 @@ class Differences(Value):
             that is not recorded differs.
         inputs: the hashes of what was read, by parameter, with the key or the index of one of several.
         arguments: those of the call by dotted name; of one that has no JSON form its type.
-        versions: Python, the platform and the distributions, by name.
+        versions: Python, the platform and the distributions, by name; and where they were set, ``Python flags``,
+            ``PYTHONHASHSEED`` and ``time zone``.
     """
 
     names: tuple[str, str]
@@ -152,8 +153,19 @@ def _arguments(record: _Record) -> dict[str, Any]:
 
 
 def _versions(record: _Record) -> dict[str, Any]:
-    environment = record.environment
-    return {"Python": environment["python"], "platform": environment["platform"], **environment["packages"]}
+    environment, call = record.environment, record.call
+    # With a blank in what a distribution could be called.
+    started = {
+        "Python flags": " ".join(call["flags"]),
+        "PYTHONHASHSEED": call["hash_seed"],
+        "time zone": call["timezone"],
+    }
+    return {
+        "Python": environment["python"],
+        "platform": environment["platform"],
+        **environment["packages"],
+        **{name: value for name, value in started.items() if value},
+    }
 
 
 def _text(value: Any) -> str:

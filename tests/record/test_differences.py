@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import pytest
+from colleague import artifact_of
 from conftest import Repository
 
 from pyrepro import Artifact, Record, config_hash, read_record, records
@@ -104,6 +105,32 @@ def test_versions_differ(repository: Repository, out: pathlib.Path) -> None:
     path = pathlib.Path(one.path)
     path.write_text(path.read_text().replace(f'"python": "{one.environment["python"]}"', '"python": "CPython 4.0"'))
     assert one.differences(read_record(path)).versions == {"Python": (one.environment["python"], "CPython 4.0")}
+
+
+def test_how_python_was_started_differs(repository: Repository, out: pathlib.Path) -> None:
+    script = """\
+from pathlib import Path
+from pyrepro import Artifact
+
+@Artifact("outpath", record=True)
+def save(outpath):
+    Path(outpath).write_text(str(hash("good job")))
+    return outpath
+
+print(save("foo.txt"))
+"""
+    repository.commit(step=script)
+    one, other = (
+        read_record(artifact_of(repository.run("step.py", env=variables), repository.path))
+        for variables in ({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "TZ": "UTC", "PYTHONOPTIMIZE": "1"})
+    )
+    assert str(one.differences(other)) == (
+        f"{one.artifact['name']} | {one.artifact['name']}\n"
+        f"versions PYTHONHASHSEED: 1 | 2\n"
+        f"versions Python flags: not there | -O\n"
+        f"versions time zone: not there | UTC\n"
+        f"the artifacts hold different bytes"
+    )
 
 
 def test_a_value_that_is_not_recorded_shows_in_the_hash(repository: Repository, out: pathlib.Path) -> None:

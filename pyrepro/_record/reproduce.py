@@ -24,7 +24,7 @@ from pyrepro._record.record import Record, original_of, printable, read_record
 from pyrepro._record.request import CALL, PROGRAM, Making, request_of
 from pyrepro._record.run import run_worker
 from pyrepro._stores import is_in_store
-from pyrepro.errors import CodeStateError, PyreproError
+from pyrepro.errors import CodeStateError, PyreproError, ReproduceError
 
 Path = str | bytes | os.PathLike[Any]
 
@@ -107,6 +107,14 @@ def _reproduction(path: Any, making: Making, to: Any, compare: Compare | None) -
     try:
         if kept is not None:
             _copy(made, kept)
+    except OSError as error:
+        # It may have taken hours: it stays where it is.
+        text = f"{made} was made again, but cannot be copied to {kept}: {error}; move it from there"
+        raise ReproduceError(printable(text), path=record.path) from error
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    try:
         reproduction = compared(record, original_of(record, path), kept or made, differences, compare)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -132,7 +140,9 @@ def _copy(made: str, place: str) -> None:
     if os.path.isdir(made):
         shutil.copytree(made, place, symlinks=True)
     else:
-        shutil.copyfile(made, place)
+        # Not over what was put there while it was made.
+        with open(made, "rb") as source, open(place, "xb") as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def _made_again(record: Record, making: Making, above: tuple[str, ...]) -> tuple[str, str, Any]:

@@ -218,6 +218,22 @@ def test_nothing_is_written_over_what_is_there(repository: Repository, out: Path
     assert (out / "kept.txt").read_text() == "mine"
 
 
+def test_a_result_that_cannot_be_kept_where_it_is_asked_for_stays_where_it_is(
+    repository: Repository, out: Path
+) -> None:
+    path = saved(repository, out)
+    place = out / "gone" / "kept.txt"
+    (out / "gone").symlink_to("nowhere")
+    with pytest.raises(ReproduceError) as error:
+        reproduce(path, repository.path, to=place)
+    made = Path(str(error.value).partition(" was made again, but ")[0])
+    assert str(error.value) == (
+        f"{made} was made again, but cannot be copied to {place}: {error.value.__cause__}; move it from there"
+    )
+    assert made.read_text() == "good job"
+    shutil.rmtree(made.parent.parent)
+
+
 def test_a_comparison_that_fails_leaves_nothing(repository: Repository, out: Path) -> None:
     path = saved(repository, out)
     path.write_text("other")

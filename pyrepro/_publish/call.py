@@ -25,6 +25,7 @@ from pyrepro._tag import Tag
 
 if TYPE_CHECKING:
     from pyrepro._code.tracker import Tracker
+    from pyrepro._record.document import RecordedCall
     from pyrepro.errors import InputChangedError
 
 _logger = logging.getLogger("pyrepro")
@@ -197,8 +198,12 @@ class PublishedCall:
     def _begin(self) -> None:
         if self._naming.maker is not None:
             self._naming.check_closure()
-        # Kept before the function runs, which may change both.
-        self._arguments = dict(self._call.arguments)
+        # Before the function runs, which may take the arguments apart. What cannot be recorded is said when it has run.
+        self._recorded: RecordedCall | Exception | None = None
+        try:
+            self._recorded = self._recorded_call() if self._naming.options.records else None
+        except Exception as error:
+            self._recorded = error
         self._children = Moment.now()
         self._started = time.time(), time.perf_counter()
 
@@ -254,7 +259,7 @@ class PublishedCall:
         returned = self._publication.returned(result, naming.name, str(old), str(new))
         returned_value = naming.maker is not None and not _is_none_or_paths(returned, paths, self._call.directory)
         meanwhile = () if is_copy else self._call.changed_meanwhile(self._children)
-        sidecars = self._sidecars(meanwhile) if naming.options.records else _no_sidecars
+        sidecars = _no_sidecars if self._recorded is None else self._sidecars(self._recorded, meanwhile)
         # What the function read or started may have been other code than the name says: no hit for later calls then.
         # Published even if the value is refused: what took hours to compute must not be lost.
         origin = None if returned_value or meanwhile != () else self._origin()
@@ -327,35 +332,43 @@ class PublishedCall:
         kept = [target.directory + target.name.replace(f"-{old}", f"-{new}") for target in self._targets]
         return input_changed(self._naming.name, parameter, change, kept)
 
-    def _sidecars(self, meanwhile: tuple[str, ...] | None) -> Sidecars:
-        """Gives the record of each artifact, and the patch that it names."""
+    def _recorded_call(self) -> RecordedCall:
         # Imported where something is recorded: a call that finds its artifact needs none of it.
-        from pyrepro._code.patch import NO_PATCH
-        from pyrepro._record.document import RecordedCall, document_of, document_of_copy, patch_name
-        from pyrepro._record.record import SUFFIX
+        from pyrepro._record.document import RecordedCall, recorded_arguments
 
         naming, configuration = self._naming, self._call.configuration
         parameters, tracker, options = naming.signature.parameters, naming.tracker, naming.options
         others = {
             name: list(value) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL else value
-            for name, value in self._arguments.items()
+            for name, value in self._call.arguments.items()
             if name not in (*options.paths, *options.inputs)
         }
-        recorded = RecordedCall(
+        defaults = [name for name, value in others.items() if value is parameters[name].default]
+        return RecordedCall(
             function=tracker.function,
             paths=self._plain or {},
             inputs=self._call.inputs,
-            arguments=others,
-            defaults=[name for name, value in others.items() if value is parameters[name].default],
+            arguments=recorded_arguments(others, defaults, tracker.work_tree),
+            defaults=defaults,
             secret=options.secret,
             directory=self._call.directory,
             form=configuration.form,
             config_hash=configuration.hash,
         )
+
+    def _sidecars(self, recorded: RecordedCall | Exception, meanwhile: tuple[str, ...] | None) -> Sidecars:
+        """Gives the record of each artifact, and the patch that it names."""
+        from pyrepro._code.patch import NO_PATCH
+        from pyrepro._record.document import document_of, document_of_copy, patch_name
+        from pyrepro._record.record import SUFFIX
+
+        tracker = self._naming.tracker
         reading, patch = tracker.reading, tracker.patch or NO_PATCH
         started, seconds = self._started[0], time.perf_counter() - self._started[1]
 
         def sidecars(name: str, staged: str) -> dict[str, bytes]:
+            if isinstance(recorded, Exception):
+                raise recorded
             document = document_of(name, staged, recorded, reading, patch, tracker.file, started, seconds, meanwhile)
             if name in self._sources:
                 document = document_of_copy(self._originals[name], document)

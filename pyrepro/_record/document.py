@@ -43,7 +43,7 @@ class RecordedCall(NamedTuple):
     function: str
     paths: Mapping[str, Any]
     inputs: list[Input]
-    arguments: Mapping[str, Any]
+    arguments: dict[str, Any]  # as recorded_arguments gives them
     defaults: list[str]
     secret: tuple[str, ...]
     directory: str
@@ -120,7 +120,7 @@ def document_of(
             },
             "argv": [without_home(text) for text in _argv(top, call.directory)],
             **_run(call, module, top),
-            **_arguments(call.arguments, call.defaults, top),
+            **call.arguments,
             "defaults": sorted(call.defaults),
         },
         "environment": {**python_now(), **packages_of_process(), "lock": None if top is None else lock_file(top)},
@@ -217,7 +217,17 @@ def _portable_layout(layout: Layout, top: str | None) -> Layout:
     return {"path": path, "path_late": late, "packages": {}}
 
 
-def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str | None) -> dict[str, Any]:
+def recorded_arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str | None) -> dict[str, Any]:
+    """The arguments of a call as they are now, whatever is done to them later.
+
+    Args:
+        arguments: the arguments by name.
+        defaults: the names of those that are the defaults of their parameters.
+        top: the work tree of the function.
+
+    Returns:
+        ``arguments``, ``typed`` and ``unrecorded``, as they are recorded.
+    """
     from pyrepro._record.typed import UnrecordedError, is_exact, typed_form
 
     recorded: dict[str, JSON] = {}
@@ -228,7 +238,7 @@ def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str |
             recorded[name] = json_form(value)
             # Only now: what contains itself has no form, and would be followed without an end.
             if is_exact(value):
-                recorded[name] = value
+                recorded[name] = json.loads(json.dumps(value))
                 continue
         if name in defaults:  # a default comes back from the code
             continue
@@ -242,7 +252,7 @@ def _arguments(arguments: Mapping[str, Any], defaults: Iterable[str], top: str |
 def _recorded_input(one: Input, directory: str, top: str | None) -> RecordedInput | list[RecordedInput] | None:
     """The paths of an input, and the hashes of their content, which stand in the configuration."""
     parts: list[RecordedInput] = []
-    for key, value, digest in flat(one.value, one.content):
+    for key, value, digest in flat(one.places, one.content):  # of the value the function may have taken some
         part: RecordedInput = {"path": None, "hash": digest, "artifact": None}
         if is_in_store(value):
             store, url = store_of(value)

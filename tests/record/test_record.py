@@ -155,6 +155,33 @@ def test_arguments_that_json_does_not_give_back_are_recorded_with_their_types(
     assert call["unrecorded"] == {"net": "builtins.object"}
 
 
+def test_arguments_are_recorded_as_they_were_passed_whatever_the_function_does_to_them(
+    repository: Repository, out: pathlib.Path
+) -> None:
+    @Artifact("outpath", config={}, repo=repository.path, record=True)
+    def save(outpath: str, options: dict[str, Any], carrying: Carrying, *names: list[str], **given: Any) -> str:
+        options.pop("lr")
+        options["nested"]["x"] = 2
+        carrying.x = 2
+        names[0].append("b")
+        given.clear()
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    call = read_record(save("foo.txt", {"lr": 0.1, "nested": {"x": 1}}, Carrying(1), ["a"], more=1)).call
+    kind = f"{Carrying.__module__}:Carrying"
+    assert (call["arguments"], call["typed"], call["unrecorded"]) == (
+        {
+            "options": {"lr": 0.1, "nested": {"x": 1}},
+            "carrying": {"__class__": kind, "x": 1},
+            "names": [["a"]],
+            "given": {"more": 1},
+        },
+        {"carrying": {"type": "dataclass", "class": kind, "fields": {"x": 1}}},
+        {},
+    )
+
+
 def test_what_cannot_be_given_back_is_named_with_its_type(repository: Repository, out: pathlib.Path) -> None:
     import datetime
     import zoneinfo

@@ -124,6 +124,20 @@ def test_a_program_that_is_run_again_reads_them_there_too(
     assert made_by_colleague(repository, path, tmp_path, inputs={"files": files}).same
 
 
+@pytest.mark.parametrize("change", ["files.reverse()", "files.clear()"])
+def test_inputs_are_recorded_as_they_were_passed_whatever_the_function_does_to_them(
+    change: str, repository: Repository, out: Path, tables: tuple[Path, Path], tmp_path: Path
+) -> None:
+    repository.commit(step=SCRIPT.replace("write_text(texts(files))", f"write_text(texts(files)); {change}"))
+    path = artifact_of(repository.run("step.py", *tables, "list", out / "foo.txt"), out)
+    recorded = read_record(path).inputs["files"]
+    assert isinstance(recorded, list)
+    home = Path.home()
+    expected = [(f"~/{table.relative_to(home)}", file_hash(table)) for table in tables]
+    assert [(one["path"], one["hash"]) for one in recorded] == expected
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
 def test_a_mapping_of_other_keys_names_those_of_the_record(
     repository: Repository, out: Path, tables: tuple[Path, Path]
 ) -> None:

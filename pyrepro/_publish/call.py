@@ -272,8 +272,7 @@ class PublishedCall:
             from pyrepro._record.replay import end_with  # where an artifact is made again
 
             written = [os.path.join(self._call.directory, text_of(path)) for path in paths_in(paths)]
-            configuration, tracker = self._call.configuration, naming.tracker
-            end_with(tracker.reading, tracker.qualname, self._plain or {}, written, configuration.hash)
+            end_with(naming.tracker.reading, naming.tracker.qualname, self._recorded, written)
         if naming.maker is not None:
             verb = "copied" if self._sources else "made"
             _logger.info("%s %s %s: %s", naming.name, verb, _shown(paths), self._why)

@@ -12,15 +12,16 @@ import operator
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from pyrepro import _environ
 from pyrepro._code.modules import file_of_module, is_installed
 from pyrepro._code.state import Reading
 from pyrepro._config.file_hash import digests_of
+from pyrepro._config.place import leaves_of
 from pyrepro._paths import is_inside, is_path, is_url, made_like, text_of, without_user
-from pyrepro._record.document import other_states, recorded_paths
+from pyrepro._record.document import RecordedCall, other_states, recorded_paths
 from pyrepro._record.environment import packages_of_process, python_now
 from pyrepro._stores import is_in_store
 from pyrepro.errors import CodeStateError
@@ -113,26 +114,33 @@ def _recorded_place(name: str, path: Any) -> Any:
     return place if isinstance(path, str) else pathlib.Path(place)
 
 
-def end_with(reading: Reading, qualname: str, plain: dict[str, Any], written: list[str], config_hash: str) -> None:
+def end_with(reading: Reading, qualname: str, call: RecordedCall | Exception | None, written: list[str]) -> None:
     """End the process if a call has made the recorded artifact; else note what it has made."""
     wanted = request()
     files = [path.rstrip(os.sep) for path in written]
     named = [path for path in files if os.path.basename(path) == wanted["artifact"]]
-    is_it = config_hash == wanted["config_hash"] and qualname == wanted["qualname"]
-    if is_it:
+    path = None
+    if isinstance(call, RecordedCall) and (call.config_hash, qualname) == (wanted["config_hash"], wanted["qualname"]):
         _refuse_other_code(reading)
-    path = _most_alike(named, wanted["sha256"]) if is_it and named else None
-    # With the recorded paths or content it is certain; else another call may fit better, and the end of the program
-    # decides.
-    are_recorded = wanted["paths"] in (None, _recorded(plain, wanted["tree"]))
-    if path is not None and (are_recorded or digests_of(path) == wanted["sha256"]):
-        answer_and_exit({"written": path})
+        path = _most_alike(named, wanted["sha256"]) if named else None
+        # With what was passed or the content it is certain; else another call may fit better, and the end of the
+        # program decides.
+        if path is not None and (_is_as_passed(call, wanted) or digests_of(path) == wanted["sha256"]):
+            answer_and_exit({"written": path})
     with open(wanted["answer"] + ".made", "a", encoding="utf-8") as file:
         file.write(json.dumps([path, *map(os.path.basename, files)]) + "\n")
 
 
-def _recorded(plain: dict[str, Any], tree: str) -> dict[str, Any]:
-    return {name: recorded_paths(argument, tree) for name, argument in plain.items()}
+def _is_as_passed(call: RecordedCall, wanted: Mapping[str, Any]) -> bool:
+    """Whether a call is the recorded one, and not the same with another number, as of a checkpoint's epoch."""
+    plain = {name: recorded_paths(argument, wanted["tree"]) for name, argument in call.paths.items()}
+    then, now = _numbers_in(wanted["passed"]), _numbers_in(call.arguments["arguments"])
+    return wanted["paths"] is None or (wanted["paths"] == plain and then.items() <= now.items())
+
+
+def _numbers_in(arguments: Mapping[str, Any]) -> dict[str, float]:
+    """What is the same on each computer of the arguments of a call, as a text that may be a path need not be."""
+    return {key: value for key, value in leaves_of(arguments).items() if isinstance(value, (int, float))}
 
 
 def _most_alike(paths: list[str], sha256: Any) -> str:

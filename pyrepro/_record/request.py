@@ -133,6 +133,7 @@ def request_of(
         "argv": _argv(record, program),
         "program": program,
         "paths": call["paths"] if way == PROGRAM else None,
+        "passed": call["arguments"],
         # Defaults are left to the function: the recorded form of one may not give it back as it was.
         "arguments": {
             name: with_home(value)

@@ -271,6 +271,32 @@ def directories(tmp_path: Path) -> None:
 # Modules and layouts
 
 
+@pytest.mark.parametrize("passed", ["epoch", "epoch / 2", "{'step': epoch, 'text': str(Path.cwd())}"])
+def test_of_calls_that_write_over_a_checkpoint_the_recorded_one_is_taken(
+    passed: str, repository: Repository, out: Path, tmp_path: Path
+) -> None:
+    committed(
+        repository,
+        step=f"""
+        @Artifact("outpath", config={{}}, record=True)
+        def save(outpath, model, epoch):
+            Path(outpath).write_text(str(model.weight))
+            return outpath
+
+        class Model:
+            weight = 0
+
+        model = Model()
+        for epoch in range(3):
+            model.weight += 1
+            print(save(sys.argv[1] + "/model.txt", model, {passed}))
+        """,
+    )
+    path = artifact_of(repository.run("step.py", out), out)
+    assert path.read_text() == "3"
+    assert made_by_colleague(repository, path, tmp_path).same
+
+
 def test_a_module_that_is_run_with_its_relative_imports(repository: Repository, out: Path, tmp_path: Path) -> None:
     repository.write("pkg/__init__.py", "")
     repository.commit(pkg__tools="def shout(text):\n    return text.upper()\n")

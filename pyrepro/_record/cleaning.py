@@ -235,6 +235,8 @@ def _plain(form: Any) -> Any:
         return {name: _plain(item) for name, item in form["fields"].items()}
     if form["type"] == "bytes":
         return _decoded(bytes.fromhex(form["text"]))
+    if form["type"] == "text":
+        return "".join(form["items"])
     if form["type"] == "dict":
         return {str(_plain(key)): _plain(item) for key, item in form["items"]}
     return _plain(form["items"]) if "items" in form else form["text"]

@@ -34,6 +34,7 @@ _TEXTS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
     bytes: ("bytes", bytes.hex, bytes.fromhex),
 }
 _ITEMS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    str: ("text", "".join),
     list: ("list", list),
     tuple: ("tuple", tuple),
     set: ("set", set),
@@ -43,6 +44,8 @@ _ITEMS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     complex: ("complex", lambda items: complex(*items)),
     datetime.timedelta: ("timedelta", lambda items: datetime.timedelta(*items)),
 }
+_HOME = "~/"
+"""Begins a recorded path below the home directory; a text that was passed so is recorded otherwise."""
 _PATHS = (pathlib.PosixPath, pathlib.WindowsPath)
 _PURE_PATHS = {"pure-posix": pathlib.PurePosixPath, "pure-windows": pathlib.PureWindowsPath}
 _NAMESPACES = {"argparse": argparse.Namespace, "namespace": types.SimpleNamespace}
@@ -60,8 +63,10 @@ def is_exact(value: Any) -> bool:
     if kind is dict:
         # A record holds its keys sorted, and functions write the columns of a table in the order in which they stand.
         is_sorted = all(type(key) is str for key in value) and [*value] == sorted(value)
-        return is_sorted and all(map(is_exact, value.values()))
-    return value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value))
+        return is_sorted and all(map(is_exact, (*value, *value.values())))
+    if kind is str:
+        return not value.startswith(_HOME)
+    return value is None or kind in (bool, int) or (kind is float and math.isfinite(value))
 
 
 def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[int, ...] = ()) -> JSON:
@@ -80,7 +85,7 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
     """
     kind = type(value)
     if kind is str:
-        return _unicode(value)
+        return {"type": "text", "items": ["~", _unicode(value[1:])]} if value.startswith(_HOME) else _unicode(value)
     if value is None or kind in (bool, int) or (kind is float and math.isfinite(value)):
         return value  # type: ignore[no-any-return]
     if id(value) in above or len(above) > 50:
@@ -100,9 +105,10 @@ def typed_form(value: Any, portable: Callable[[str], str] = str, above: tuple[in
         return {"type": "dict", "items": [[inner(key), inner(item)] for key, item in value.items()]}
     if kind in _PATHS:
         # A relative one stays as it was passed; what is absolute stands elsewhere on another computer.
-        is_absolute = value.is_absolute()
         text = _unicode(os.fspath(value))
-        return {"type": "place", "text": portable(text)} if is_absolute else {"type": "path", "text": text}
+        if value.is_absolute():
+            return {"type": "place", "text": portable(text)}
+        return {"type": "path", "text": os.path.join(".", text) if text.startswith(_HOME) else text}
     if kind in _PURE_PATHS.values():
         return {
             "type": next(name for name, one in _PURE_PATHS.items() if one is kind),

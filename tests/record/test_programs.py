@@ -625,6 +625,7 @@ TYPES = [
     "__import__('argparse').Namespace(lr=(0.1,))",
     "__import__('omegaconf').OmegaConf.create({'a': {'b': [1, 2]}})",
     "__import__('numpy').float32(0.1)",
+    "'~/table.csv', Path('~/table.csv'), ['~/table.csv', ('~/table.csv', '~')], {'b': '~/table.csv', 'a': '~a/b'}",
     "when=datetime.timedelta(days=2, microseconds=3)",
 ]
 

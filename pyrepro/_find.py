@@ -19,6 +19,7 @@ from pyrepro._publish.files import Target
 from pyrepro._publish.marker import marker_of
 from pyrepro._publish.reason import digest_of_value
 from pyrepro._publish.store import store_target
+from pyrepro._record.cleaning import with_tilde
 from pyrepro._record.record import SUFFIX, Record, read_record, record_of
 from pyrepro._record.table import Records
 from pyrepro._stores import Told, is_in_store
@@ -239,7 +240,7 @@ def _wanted_values(where: Mapping[str, Any] | None) -> dict[str, str]:
             f"where takes a mapping of keys to values, like {{'alpha': 2.0}}, not {where!r} of type "
             f"{type(where).__name__}"
         )
-    form = json_form(dict(where))
+    form = with_tilde(json_form(dict(where)))
     return {key: digest_of_value(value) for key, value in leaves_of(form).items()} if form else {}
 
 

@@ -188,6 +188,21 @@ def test_an_argument_that_is_not_in_the_configuration_is_looked_for_in_the_recor
     assert find("foo.txt", where={"doubled": 4}) == [other]
 
 
+@pytest.mark.parametrize("option", ["cache", "record"])
+def test_a_value_in_the_home_directory_is_found_as_it_was_passed(
+    option: str, repository: Repository, empty: pathlib.Path
+) -> None:
+    save = saver(repository, config=dict, **{option: True})
+    home = os.path.expanduser("~")
+    one, _ = (save("foo.txt", model={"data": f"{home}/{name}", f"{home}/{name}": 1}) for name in ("one", "two"))
+    for where in (
+        {"model.data": f"{home}/one"},
+        {"model.data": pathlib.Path(home, "one")},
+        {"model": {f"{home}/one": 1}},
+    ):
+        assert find("foo.txt", where=where) == [one]
+
+
 def test_a_key_that_no_artifact_has_is_an_error_that_lists_the_keys(
     repository: Repository, empty: pathlib.Path
 ) -> None:

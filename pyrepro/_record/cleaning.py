@@ -80,14 +80,19 @@ def _given_back(call: Mapping[str, Any], changed: Collection[str]) -> dict[str, 
     # A default comes back from the code.
     lost = {re.split(r"[.\[]", place)[0] for place in changed} - {*call["defaults"]}
     typed = {name: form for name, form in call["typed"].items() if name not in lost}
-    values = {**call["arguments"], **call["typed"]}
+    values = {**call["typed"], **call["arguments"]}
     kinds = {name: f"builtins.{type(value).__name__}" for name, value in values.items() if name in lost}
-    return {"typed": _changed_texts(without_home, typed), "unrecorded": {**kinds, **call["unrecorded"]}}
+    return {"typed": with_tilde(typed), "unrecorded": {**kinds, **call["unrecorded"]}}
 
 
 def with_home(value: Any) -> Any:
     """A JSON value with the home directory of this user where ``~/`` begins a text."""
     return _changed_texts(lambda text: os.path.expanduser(text) if text.startswith("~/") else text, value)
+
+
+def with_tilde(value: Any) -> Any:
+    """A JSON value with ``~`` in place of the home directory of this user, as it is recorded."""
+    return _changed_texts(without_home, value)
 
 
 class _Cleaning:
@@ -118,7 +123,7 @@ class _Cleaning:
                     self.withheld.add(inner)
                     self._known |= set(_texts_in(item))
                 else:
-                    left[without_secrets(key)] = self.tree(item, inner, inputs)
+                    left[without_home(without_secrets(key))] = self.tree(item, inner, inputs)
             return left
         if isinstance(value, list):
             options = self._options_before(value)  # it may be a command line
@@ -146,7 +151,7 @@ class _Cleaning:
                 if without_secrets(_decoded(content), self._names) != _decoded(content):
                     self._known.add(base64.b64encode(content).decode())  # as the configuration has it
         for name, value in {**call["arguments"], **call["typed"]}.items():
-            portable = _changed_texts(without_home, value)
+            portable = with_tilde(value)
             if portable != value and with_home(portable) != value:
                 self.homeless.add(name)
         return self.tree(call["arguments"])
@@ -266,7 +271,7 @@ def _texts_in(value: Any) -> Iterable[str]:
 
 def _changed_texts(change: Callable[[str], str], value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _changed_texts(change, item) for key, item in value.items()}
+        return {change(key): _changed_texts(change, item) for key, item in value.items()}
     if isinstance(value, list):
         return [_changed_texts(change, item) for item in value]
     return change(value) if isinstance(value, str) else value

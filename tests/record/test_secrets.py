@@ -316,6 +316,8 @@ def test_the_home_directory_is_a_tilde_wherever_it_stands(
     assert found["call"]["argv"] == ["train.py", "--home=~", "-I~/include", f"/mnt{home}", f"{home}2", "~/x:~"]
     assert found["call"]["arguments"] == {"value": {"cache": "~/cache"}}
     assert (found["withheld"], found["call"]["unrecorded"]) == ([], {})
+    found = save({f"{home}/a": {f"{home}/b": 1}})
+    assert found["config"] == {"value": {"~/a": {"~/b": 1}}} == found["call"]["arguments"]
     # Within a text nobody could find it again.
     assert save(f"--cache={home}/cache")["call"]["unrecorded"] == {"value": "builtins.str"}
 

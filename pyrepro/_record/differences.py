@@ -103,7 +103,7 @@ def differences_of(ours: _Record, theirs: _Record) -> Differences:
     inputs = _pairs(_hashes(ours.inputs), _hashes(theirs.inputs))
     config = {
         key: pair
-        for key, pair in _pairs(leaves_of(ours.config), leaves_of(theirs.config)).items()
+        for key, pair in _pairs(_leaves_of_config(ours), _leaves_of_config(theirs)).items()
         if not any(f"{key}.".startswith(f"{name}.") for name in {*ours.inputs, *theirs.inputs})
     }
     if not config and not inputs and ours.config_hash != theirs.config_hash:
@@ -132,6 +132,10 @@ def _code(record: _Record) -> dict[str, Any]:
     code = {name: record.code[name] for name in _CODE}
     others = {f"others.{name}": state for name, state in record.code["others"].items()}
     return code | others | {"function": record.call["function"]}
+
+
+def _leaves_of_config(record: _Record) -> dict[str, Any]:
+    return leaves_of(record.config) if record.config != {} else {}  # of which leaves_of makes one without a key
 
 
 def _hashes(inputs: Mapping[str, Any]) -> dict[str, Any]:

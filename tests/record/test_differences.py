@@ -107,6 +107,19 @@ def test_versions_differ(repository: Repository, out: pathlib.Path) -> None:
     assert one.differences(read_record(path)).versions == {"Python": (one.environment["python"], "CPython 4.0")}
 
 
+def test_an_empty_configuration_has_no_key_that_differs(repository: Repository, out: pathlib.Path) -> None:
+    def save(outpath: str, **options: Any) -> str:
+        pathlib.Path(outpath).write_text("good job")
+        return outpath
+
+    one, other = (
+        read_record(Artifact("outpath", config=config, repo=repository.path, record=True)(save)("foo.txt"))
+        for config in ({}, {"alpha": 1})
+    )
+    assert one.differences(other).config == {"alpha": (..., 1)}
+    assert other.differences(one).config == {"alpha": (1, ...)}
+
+
 def test_how_python_was_started_differs(repository: Repository, out: pathlib.Path) -> None:
     script = """\
 from pathlib import Path

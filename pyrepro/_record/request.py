@@ -150,6 +150,7 @@ def request_of(
         "types": call["types"],
         "inputs": {name: paths_in(argument) for name, argument in inputs.items()},
         "in_memory": sources.in_memory,
+        "given": [*making.arguments],
         "places": sources.places,
         "flags": call["flags"],
         "hash_seed": call["hash_seed"],

@@ -64,9 +64,11 @@ def _call_function() -> None:
     # Checked before the call, which may take hours.
     config_hash = naming.config_hash(arguments)
     if config_hash != request()["config_hash"]:
+        given = ", ".join(request()["given"])
+        why = f"what arguments= gives may not be what was passed then: {given}" if given else ""
         refuse(
             f"the configuration of the call hashes to {config_hash}, but the record says {request()['config_hash']}; "
-            f"what else it depends on is not recorded",
+            f"{why or 'what else it depends on is not recorded'}",
             is_final=False,
         )
     result = naming.binding.call(decorated, arguments)

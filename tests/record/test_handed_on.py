@@ -19,7 +19,7 @@ import pytest
 from colleague import artifact_of, handed_on, made_by_colleague
 from conftest import Repository
 
-from pyrepro import RecordError, ReproduceError, file_hash, read_record, reproduce
+from pyrepro import RecordError, ReproduceError, config_hash, file_hash, read_record, reproduce
 
 SCRIPT = """\
 import sys
@@ -735,6 +735,19 @@ def test_requirements_are_lines_for_pip(repository: Repository, out: Path) -> No
         "# b==1; x cannot be installed\n"
         "# c==1 --pre cannot be installed\n"
         "# -r==x cannot be installed\n"
+    )
+
+
+def test_arguments_that_give_another_configuration_are_named(repository: Repository, out: Path) -> None:
+    path = saved(repository, out)
+    record = Path(f"{path}.pyrepro.json")
+    document = json.loads(record.read_text())
+    document["call"]["program"] = None
+    record.write_text(json.dumps(document))
+    assert refusal(path, repository.path, arguments={"text": "another"}) == (
+        f"the configuration of the call hashes to {config_hash({'text': 'another'})}, but the record says "
+        f"{config_hash({'text': 'good job'})}; what arguments= gives may not be what was passed then: text\n"
+        f"it was made in a session or by a worker, whose program is not recorded"
     )
 
 

@@ -18,7 +18,7 @@ from pyrepro._paths import from_where, is_path
 from pyrepro._record.differences import Differences, differences_of
 from pyrepro._record.schema import first_violation
 from pyrepro._stores import is_in_store, store_of
-from pyrepro._tag import DIGITS, Tag
+from pyrepro._tag import DIGITS, Tag, plain_name
 from pyrepro._value import Value
 from pyrepro.errors import ConfigError, NotTaggedError, RecordError
 
@@ -297,10 +297,27 @@ def _record_in(file: str) -> Record:
         with open(file, "rb") as opened:
             content = opened.read()
     except FileNotFoundError:
+        _refuse_plain_path(file.removesuffix(SUFFIX))
         content = None
     except OSError as error:
         raise RecordError(f"the record {file} cannot be read: {error}; take it from a backup", path=file) from error
     return record_of(content, file)
+
+
+def _refuse_plain_path(path: str) -> None:
+    """Refuse the path that a function was called with, where artifacts of it have records."""
+    directory, name = os.path.split(path)
+    if plain_name(name) is not None:  # before a directory is listed that may be large
+        return
+    with contextlib.suppress(OSError):
+        names = (one.removesuffix(SUFFIX) for one in os.listdir(directory or os.curdir) if one.endswith(SUFFIX))
+        found = sum(plain_name(one) == name for one in names)
+        if found:
+            raise RecordError(
+                f"{path!r} is a plain path, of which {found} artifacts have records; pass one of them, which "
+                f"records({path!r}) lists",
+                path=path + SUFFIX,
+            )
 
 
 def record_of(content: bytes | None, file: str) -> Record:

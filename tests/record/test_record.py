@@ -1009,6 +1009,22 @@ def test_an_artifact_without_a_record_is_an_error_that_says_what_makes_one(out: 
     assert error.value.path == "foo.txt.pyrepro.json"
 
 
+def test_a_plain_path_is_an_error_that_says_what_lists_its_artifacts(repository: Repository, out: pathlib.Path) -> None:
+    @Artifact("outpath", config=dict, repo=repository.path, record=True)
+    def save(outpath: str, alpha: int) -> None:
+        pathlib.Path(outpath).write_text("good job")
+
+    save("foo.txt", 1)
+    save("foo.txt", 2)
+    with pytest.raises(RecordError) as error:
+        read_record("foo.txt")
+    assert str(error.value) == (
+        "'foo.txt' is a plain path, of which 2 artifacts have records; pass one of them, which records('foo.txt') lists"
+    )
+    with pytest.raises(RecordError, match="there is no record bar.txt.pyrepro.json "):
+        read_record("bar.txt")
+
+
 def test_what_is_no_path_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="^read_record takes the path of an artifact, not 3 of type int$"):
         read_record(3)  # type: ignore[arg-type]

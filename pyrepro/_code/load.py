@@ -11,7 +11,7 @@ import sys
 import time
 import types
 from _thread import get_ident
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyrepro._code.caches import doubtful_cache, is_cache_of
@@ -27,10 +27,6 @@ _COARSE = 2_000_000_000
 
 _LARGEST_HASHED = 2**26
 """Bytes of an archive or an extension module: of larger ones a touch alone is taken for another content."""
-
-
-_CLOCK_OF_FILES = 5 if sys.platform == "linux" else None
-"""CLOCK_REALTIME_COARSE of clock_gettime(2), for which Python has no name."""
 
 
 class Load:
@@ -123,10 +119,12 @@ def _next_order(now: int) -> int:
     return _last_order
 
 
-def clock_of_files() -> int:
-    """The time that a local file gets which is written now, in nanoseconds."""
-    # Where much else runs, or on a virtual machine, it may be far behind the other clock.
-    return time.time_ns() if _CLOCK_OF_FILES is None else time.clock_gettime_ns(_CLOCK_OF_FILES)
+# CLOCK_REALTIME_COARSE, for which Python has no name. Where much else runs, or on a virtual machine, it may be far
+# behind the other clock. No function of our own, since it is asked at every call.
+clock_of_files: Callable[[], int] = (
+    functools.partial(time.clock_gettime_ns, 5) if sys.platform == "linux" else time.time_ns
+)
+"""The time that a local file gets which is written now, in nanoseconds."""
 
 
 def grain_of(time: int) -> int:

@@ -160,6 +160,12 @@ def is_configuration(value: object) -> bool:
 
 def is_builtin_registered() -> bool:
     """Whether somebody has registered a form of a type that is written as it is, such as float."""
+    return _is_builtin_among(len(_registered))
+
+
+@functools.lru_cache(maxsize=1)
+def _is_builtin_among(count: int) -> bool:
+    """Whether one of so many registered types is built in: looked at again when there are more, not at every call."""
     return not _BUILTIN.keys().isdisjoint(_registered)
 
 

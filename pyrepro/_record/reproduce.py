@@ -104,25 +104,18 @@ def _reproduction(path: Any, making: Making, to: Any, compare: Compare | None) -
     except (OSError, RecursionError, ValueError) as error:
         # What a record says can be too long for a file system, too deep, or of no meaning to it.
         raise reproduce_error(record, f"{type(error).__name__}: {error}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         if kept is not None:
-            _copy(made, kept)
-    except OSError as error:
-        # It may have taken hours: it stays where it is.
-        text = f"{made} was made again, but cannot be copied to {kept}: {error}; move it from there"
-        raise ReproduceError(printable(text), path=record.path) from error
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    try:
+            try:
+                _copy(made, kept)
+            except OSError as error:
+                stack.pop_all()  # it may have taken hours: it stays where it is
+                text = f"{made} was made again, but cannot be copied to {kept}: {error}; move it from there"
+                raise ReproduceError(printable(text), path=record.path) from error
         reproduction = compared(record, original_of(record, path), kept or made, differences, compare)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    if kept is not None:
-        shutil.rmtree(scratch, ignore_errors=True)
-    else:
-        weakref.finalize(reproduction, shutil.rmtree, scratch, ignore_errors=True)
+        if kept is None:
+            weakref.finalize(reproduction, stack.pop_all().close)
     return reproduction
 
 

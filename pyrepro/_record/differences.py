@@ -103,7 +103,7 @@ def differences_of(ours: _Record, theirs: _Record) -> Differences:
     inputs = _pairs(_hashes(ours.inputs), _hashes(theirs.inputs))
     config = {
         key: pair
-        for key, pair in _pairs(_leaves_of_config(ours), _leaves_of_config(theirs)).items()
+        for key, pair in _pairs(_leaves(ours.config), _leaves(theirs.config)).items()
         if not any(f"{key}.".startswith(f"{name}.") for name in {*ours.inputs, *theirs.inputs})
     }
     if not config and not inputs and ours.config_hash != theirs.config_hash:
@@ -134,8 +134,8 @@ def _code(record: _Record) -> dict[str, Any]:
     return code | others | {"function": record.call["function"]}
 
 
-def _leaves_of_config(record: _Record) -> dict[str, Any]:
-    return leaves_of(record.config) if record.config != {} else {}  # of which leaves_of makes one without a key
+def _leaves(form: Any) -> dict[str, Any]:
+    return leaves_of(form) if form != {} else {}  # of which leaves_of makes one without a key
 
 
 def _hashes(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,10 +149,8 @@ def _hashes(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arguments(record: _Record) -> dict[str, Any]:
-    values = leaves_of(record.call["arguments"])
     typed = {name: form for name, form in record.call["typed"].items() if name not in record.call["arguments"]}
-    values |= leaves_of(typed)
-    values.pop("", None)  # there are none
+    values = _leaves(record.call["arguments"]) | _leaves(typed)
     return values | {name: f"not recorded, a {kind}" for name, kind in record.call["unrecorded"].items()}
 
 

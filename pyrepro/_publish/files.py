@@ -392,6 +392,11 @@ def is_protected(path: str) -> bool:
     return not stat.S_ISLNK(mode) and not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
+def own_path_in(directory: str) -> str:
+    """A path in a directory that no other call uses, for what is there for a moment."""
+    return os.path.join(directory, f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+
+
 def free_name(path: str, is_there: Callable[[str], bool] = os.path.lexists) -> str:
     """A free path beside another that says when what was there was moved aside."""
     seconds = (int(time.time()) + number for number in itertools.count())

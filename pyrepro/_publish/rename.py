@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pyrepro._code.load import clock_of_files, grain_of
-from pyrepro._paths import STATE_DIRECTORY, split_text
-from pyrepro._publish.files import last_change, move_into_place, remove_tree, unlink_if_possible
+from pyrepro._paths import split_text
+from pyrepro._publish.files import last_change, move_into_place, own_path_in, remove_tree, unlink_if_possible
 from pyrepro._tag import Tag
 from pyrepro.errors import InputChangedError, NotTaggedError
 
@@ -54,7 +54,7 @@ def rename_tagged(paths: Iterable[Any], directory: str, since: int, old: Tag, ne
 
 def _on_clock_of(directory: str, moment: int) -> int:
     """A moment by the clock of the file system of a directory: the one of a server may go otherwise."""
-    path = os.path.join(directory, f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+    path = own_path_in(directory)
     # OSError: nothing can be made there, nor renamed.
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -118,7 +118,7 @@ class _Renaming:
         # All of them are looked at before the first is renamed, which links may lead to.
         for entry, new_name in [one for one in tagged if one[1] != one[0].name and self._is_written(one[0])]:
             self._rename_inside(entry)
-            aside = os.path.join(directory, f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+            aside = own_path_in(directory)
             move_into_place(entry.path, os.path.join(directory, new_name), aside)
             remove_tree(aside)
             renamed.append(new_name)

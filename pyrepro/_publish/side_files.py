@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pyrepro._config.companions import is_database, logs_of
-from pyrepro._paths import STATE_DIRECTORY
 from pyrepro._publish.databases import move_aside, would_merge
 from pyrepro._publish.files import (
     Target,
     is_protected,
     is_real_directory,
     move_where_nothing_is,
+    own_path_in,
     rename,
     replace,
     sync_to_disk,
@@ -235,7 +235,7 @@ def _copy_beside(source: str, path: str) -> str:
     """
     import shutil
 
-    copy = os.path.join(os.path.dirname(path), f"{STATE_DIRECTORY}-{os.urandom(8).hex()}")
+    copy = own_path_in(os.path.dirname(path))
     try:
         shutil.copy2(source, copy, follow_symlinks=False)
         if not os.path.islink(copy):
